@@ -1,0 +1,136 @@
+package authn
+
+import (
+	"strings"
+	"time"
+)
+
+// Kind says what sort of principal a request comes from.
+type Kind string
+
+// The kinds of principal. A workload is a CI job or a service account that
+// proved itself with an OIDC token of its own.
+const (
+	KindAnonymous Kind = "anonymous"
+	KindUser      Kind = "user"
+	KindRobot     Kind = "robot"
+	KindWorkload  Kind = "workload"
+)
+
+// Principal is who a request comes from. It is immutable once an
+// authenticator has returned it: several requests may share one.
+type Principal struct {
+	// Kind is what sort of principal this is.
+	Kind Kind
+
+	// Name is how policies call it: the user name of a person, the name of
+	// a robot without any login prefix, the configured name of a workload.
+	// Empty for the anonymous principal.
+	Name string
+
+	// Issuer and Subject are the identity at an OIDC provider ("iss", "sub").
+	// Names may change, these do not. Empty where no provider is involved.
+	Issuer  string
+	Subject string
+
+	// Groups and Roles as the credential, or the directory behind it, says.
+	Groups []string
+	Roles  []string
+
+	// Claims are the verified claims of the token, for policies that look at
+	// them. Read-only; nil where there was no token.
+	Claims map[string]any
+
+	// Authenticator is the name, within the realm, of the authenticator that
+	// vouches for this principal, for example "robots" or
+	// "oidc:https://sso.example.com".
+	Authenticator string
+
+	// Credential is the kind of credential that was shown ("id_token",
+	// "robot_secret", "registry_token" …), CredentialID its public
+	// identifier (a jti, the id part of a secret). Both are safe to log.
+	Credential   string
+	CredentialID string
+
+	// Expires is when the credential stops to be valid. Zero: never.
+	Expires time.Time
+
+	// Limits bound what may be done with the credential, whatever the
+	// principal itself is granted. Nil means no bound of its own; an empty
+	// list that is not nil allows nothing.
+	Limits []Limit
+}
+
+// Limit is one entry of a credential's upper bound, in the vocabulary of the
+// Docker token specification: type "repository" or "registry", a name or
+// repository pattern, and action names.
+type Limit struct {
+	Type    string   `json:"type"`
+	Name    string   `json:"name"`
+	Actions []string `json:"actions"`
+}
+
+// Anonymous is the principal of a request without any credential.
+var Anonymous = &Principal{Kind: KindAnonymous}
+
+// IsAnonymous reports whether nobody was authenticated.
+func (p *Principal) IsAnonymous() bool { return p == nil || p.Kind == KindAnonymous }
+
+// String returns "kind:name", the form in which policies, log lines and
+// messages name a principal, for example "robot:ci".
+func (p *Principal) String() string {
+	if p.IsAnonymous() {
+		return string(KindAnonymous)
+	}
+	return string(p.Kind) + ":" + p.Name
+}
+
+// Claim returns the claim at a dotted path such as "realm_access.roles".
+// A claim whose own name contains dots ("https://example.com/groups") is
+// found under its full name first.
+func (p *Principal) Claim(path string) (any, bool) { return LookupClaim(p.Claims, path) }
+
+// LookupClaim returns the value at a dotted path in a set of claims, taking
+// the longest literal key at every level, so that names which contain dots
+// are found as well.
+func LookupClaim(claims map[string]any, path string) (any, bool) {
+	if v, ok := claims[path]; ok {
+		return v, true
+	}
+	for i := len(path) - 1; i > 0; i-- {
+		if path[i] != '.' {
+			continue
+		}
+		nested, ok := claims[path[:i]].(map[string]any)
+		if !ok {
+			continue
+		}
+		if v, ok := LookupClaim(nested, path[i+1:]); ok {
+			return v, true
+		}
+	}
+	return nil, false
+}
+
+// ClaimStrings returns a claim as a list: a string becomes a list of one, an
+// array its string members. Anything else is no list.
+func ClaimStrings(v any) []string {
+	switch v := v.(type) {
+	case string:
+		if strings.TrimSpace(v) == "" {
+			return nil
+		}
+		return []string{v}
+	case []string:
+		return v
+	case []any:
+		out := make([]string, 0, len(v))
+		for _, e := range v {
+			if s, ok := e.(string); ok && s != "" {
+				out = append(out, s)
+			}
+		}
+		return out
+	}
+	return nil
+}
