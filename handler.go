@@ -132,25 +132,3 @@ func (r *realm) ownEndpoint(req *http.Request) func(*running) http.Handler {
 	}
 	return nil
 }
-
-// nameAuthenticators gives every authenticator a name that is unique in the
-// realm and stable over restarts: registry tokens carry it.
-func nameAuthenticators(modules []any) ([]authn.Named, error) {
-	seen := map[string]int{}
-	list := make([]authn.Named, 0, len(modules))
-	for _, m := range modules {
-		a, ok := m.(authn.Authenticator)
-		if !ok {
-			return nil, fmt.Errorf("%T is not an authenticator", m)
-		}
-		name := m.(caddy.Module).CaddyModule().ID.Name()
-		if n, ok := m.(interface{ AuthenticatorName() string }); ok {
-			name = n.AuthenticatorName()
-		}
-		if seen[name]++; seen[name] > 1 {
-			return nil, fmt.Errorf("authenticator %q is configured twice", name)
-		}
-		list = append(list, authn.Named{Name: name, Authenticator: a})
-	}
-	return list, nil
-}

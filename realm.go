@@ -87,7 +87,7 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 		return nil, err
 	}
 	value, _, err := pool.LoadOrNew("realm:"+r.name, func() (caddy.Destructor, error) {
-		return &memory{throttle: authn.NewThrottle(authn.ThrottleConfig{})}, nil
+		return &memory{throttle: authn.NewThrottle(nil)}, nil
 	})
 	if err != nil {
 		return nil, err
@@ -124,13 +124,17 @@ func (r *realm) start(storage certmagic.Storage) error {
 		return fmt.Errorf("opening signing keys: %w", err)
 	}
 	r.cancel = cancel
-	run := &running{keys: keys, jwks: tokenendpoint.NewJWKSHandler(keys)}
-	registryToken := authn.NewRegistryToken(authn.RegistryTokenConfig{
+	run := &running{keys: keys, jwks: keys}
+	registryToken, err := authn.NewRegistryToken(authn.RegistryTokenConfig{
 		Issuer:  r.issuer,
 		Service: r.service,
 		Keys:    keys,
 		Recheck: func(p *authn.Principal, c *authn.Credential) error { return run.chain.Recheck(p, c) },
 	})
+	if err != nil {
+		cancel()
+		return err
+	}
 	list := append([]authn.Named{{Name: "registry_token", Authenticator: registryToken}}, r.authenticators...)
 	run.chain = authn.NewChain(list, r.throttle)
 	run.endpoint = &tokenendpoint.Endpoint{
@@ -144,6 +148,12 @@ func (r *realm) start(storage certmagic.Storage) error {
 		ClientIP:     clientAddr,
 		Record:       r.recorder.token,
 	}
+	for _, a := range r.authenticators {
+		if s, ok := a.Authenticator.(interface{ Start(ctx context.Context) }); ok {
+			s.Start(ctx)
+		}
+	}
+	go keys.Run(ctx)
 	r.running.Store(run)
 	return nil
 }
@@ -156,7 +166,9 @@ func (r *realm) stop() {
 }
 
 // isTokenPath reports whether the token endpoint answers at path.
-func (r *realm) isTokenPath(path string) bool { return slices.Contains(r.config.Token.TokenPaths(), path) }
+func (r *realm) isTokenPath(path string) bool {
+	return slices.Contains(r.config.Token.TokenPaths(), path)
+}
 
 // tokenURL is the absolute URL of the token endpoint for challenges: where
 // it was configured to be, else on the host that the client is talking to.
@@ -177,5 +189,5 @@ func (r *realm) base(req *http.Request) string {
 
 // retryAfter renders a duration for the Retry-After header, at least 1 s.
 func retryAfter(d time.Duration) string {
-	return fmt.Sprint(max(1, int((d + time.Second - 1) / time.Second)))
+	return fmt.Sprint(max(1, int((d+time.Second-1)/time.Second)))
 }
