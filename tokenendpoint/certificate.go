@@ -10,6 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"net/http"
+	"strconv"
 	"time"
 )
 
@@ -50,6 +52,25 @@ func (r *KeyRing) CertificateBundle() []byte {
 		out.WriteString(encodePEM("CERTIFICATE", k.certificate))
 	}
 	return out.Bytes()
+}
+
+// Certificates serves the certificate bundle. It is public.
+func (r *KeyRing) Certificates() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.Method != http.MethodGet && req.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			WriteError(w, req, http.StatusMethodNotAllowed, CodeUnsupported, "the certificates can only be read", nil)
+			return
+		}
+		bundle := r.CertificateBundle()
+		h := w.Header()
+		h.Set("Content-Type", "application/x-pem-file")
+		h.Set("Cache-Control", "public, max-age=300")
+		h.Set("Content-Length", strconv.Itoa(len(bundle)))
+		if req.Method == http.MethodGet {
+			_, _ = w.Write(bundle) // the client went away: nobody to tell
+		}
+	})
 }
 
 func encodePEM(kind string, der []byte) string {

@@ -3,16 +3,18 @@ package tokenendpoint
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"path"
 	"strings"
 	"time"
 )
 
 // Where the token endpoint and the keys are if nothing else is configured.
-// Both are below /v2, so that one route of the server leads to all of it.
+// All are below /v2, so that one route of the server leads to all of it.
 const (
-	DefaultPath     = "/v2/token"
-	DefaultJWKSPath = "/v2/token/jwks"
+	DefaultPath             = "/v2/token"
+	DefaultJWKSPath         = "/v2/token/jwks"
+	DefaultCertificatesPath = "/v2/token/certificates"
 )
 
 // minLifetime is what Docker takes a shorter lifetime for.
@@ -54,6 +56,15 @@ type Config struct {
 	// The path of the public key set (JWKS). Default: `/v2/token/jwks`.
 	JWKSPath string `json:"jwks_path,omitempty"`
 
+	// The path of the signing certificates as PEM, for registries that are
+	// configured with a `rootcertbundle`. Default: `/v2/token/certificates`.
+	CertificatesPath string `json:"certificates_path,omitempty"`
+
+	// The absolute URL of the token endpoint that challenges name, where it is
+	// served on a host of its own. Default: the first path, on the registry's
+	// own host.
+	URL string `json:"url,omitempty"`
+
 	// How long a key signs before the next one takes over. Default: 90d;
 	// a negative value turns rotation off.
 	RotateEvery Duration `json:"rotate_every,omitempty"`
@@ -70,6 +81,7 @@ func (c *Config) Complete(service string) error {
 	setDefault(&c.KeyID, KeyIDThumbprint)
 	setDefault(&c.Issuer, service)
 	setDefault(&c.JWKSPath, DefaultJWKSPath)
+	setDefault(&c.CertificatesPath, DefaultCertificatesPath)
 	setDefault(&c.RotateEvery, Duration(DefaultRotateEvery))
 	if len(c.Paths) == 0 {
 		c.Paths = []string{DefaultPath}
@@ -78,7 +90,7 @@ func (c *Config) Complete(service string) error {
 		return fmt.Errorf("lifetime %s: want %s to %s", c.Lifetime, minLifetime, maxLifetime)
 	}
 	seen := make(map[string]bool)
-	for _, p := range append([]string{c.JWKSPath}, c.Paths...) {
+	for _, p := range append([]string{c.JWKSPath, c.CertificatesPath}, c.Paths...) {
 		if err := checkPath(p); err != nil {
 			return err
 		}
@@ -86,6 +98,9 @@ func (c *Config) Complete(service string) error {
 			return fmt.Errorf("path %q: used twice", p)
 		}
 		seen[p] = true
+	}
+	if u, err := url.Parse(c.URL); c.URL != "" && (err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "") {
+		return fmt.Errorf("url %q: want an absolute URL such as https://auth.example.com%s", c.URL, DefaultPath)
 	}
 	for _, alias := range c.ServiceAliases {
 		if alias == "" {
