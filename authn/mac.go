@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"hash"
-	"io"
 	"sync"
 )
 
@@ -31,7 +30,7 @@ func (m *processMAC) sum(parts ...string) (sum cacheKey) {
 		var length [8]byte
 		binary.BigEndian.PutUint64(length[:], uint64(len(part)))
 		mac.Write(length[:])
-		_, _ = io.WriteString(mac, part)
+		mac.Write(bytesOf(part))
 	}
 	mac.Sum(sum[:0])
 	return sum

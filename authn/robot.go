@@ -138,7 +138,7 @@ func (rs *Robots) Authenticate(ctx context.Context, c *Credential) (*Principal, 
 // bySecret finds a secret of ours, which costs a SHA-256. With Basic the user
 // name must be that of the robot.
 func (rs *Robots) bySecret(c *Credential) (*robotSecret, error) {
-	parsed, err := ParseSecret(c.Secret)
+	parsed, err := parseSecret(c.Secret)
 	if err != nil {
 		return nil, err
 	}

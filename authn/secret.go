@@ -45,7 +45,8 @@ type Secret struct {
 func NewSecret(kind SecretKind) (secret, stored string) {
 	id := randomText("0123456789abcdefghijklmnopqrstuvwxyz", secretIDLength)
 	body := string(kind) + "_" + id + "_" + randomText(base62, secretRandomLength)
-	secret = body + "_" + checksum(body)
+	check := checksum(body)
+	secret = body + "_" + string(check[:])
 	sum := sha256.Sum256([]byte(secret))
 	return secret, "sha256:" + id + ":" + base64.RawURLEncoding.EncodeToString(sum[:])
 }
@@ -55,6 +56,13 @@ func NewSecret(kind SecretKind) (secret, stored string) {
 // [ErrNotMine] if s has none of our prefixes, [ErrInvalid] if it has one and
 // is broken.
 func ParseSecret(s string) (Secret, error) {
+	parsed, err := parseSecret(s)
+	parsed.ID = strings.Clone(parsed.ID) // keep the ID, let the secret go
+	return parsed, err
+}
+
+// parseSecret is ParseSecret; its ID shares the secret's memory.
+func parseSecret(s string) (Secret, error) {
 	kind, ok := secretKind(s)
 	if !ok {
 		return Secret{}, ErrNotMine
@@ -68,10 +76,10 @@ func ParseSecret(s string) (Secret, error) {
 		return Secret{}, fmt.Errorf("%w: %s secret is not well formed", ErrInvalid, kind)
 	}
 	// Not a secret comparison: the checksum follows from what was sent.
-	if sum != checksum(body) {
+	if want := checksum(body); sum != string(want[:]) {
 		return Secret{}, fmt.Errorf("%w: %s secret has a wrong checksum", ErrInvalid, kind)
 	}
-	return Secret{Kind: kind, ID: strings.Clone(id)}, nil
+	return Secret{Kind: kind, ID: id}, nil
 }
 
 // secretKind returns the kind that a secret's prefix claims.
@@ -95,7 +103,7 @@ func isSecretID(id string) bool {
 
 func isBase62(s string) bool {
 	for i := range len(s) {
-		if strings.IndexByte(base62, s[i]) < 0 {
+		if b := s[i]; (b < '0' || b > '9') && (b < 'A' || b > 'Z') && (b < 'a' || b > 'z') {
 			return false
 		}
 	}
@@ -103,14 +111,13 @@ func isBase62(s string) bool {
 }
 
 // checksum is the CRC-32 (IEEE) of s in base62, padded to six characters.
-func checksum(s string) string {
-	var out [secretChecksumLength]byte
-	sum := crc32.ChecksumIEEE([]byte(s))
+func checksum(s string) (out [secretChecksumLength]byte) {
+	sum := crc32.ChecksumIEEE(bytesOf(s))
 	for i := len(out) - 1; i >= 0; i-- {
 		out[i] = base62[sum%62]
 		sum /= 62
 	}
-	return string(out[:])
+	return out
 }
 
 // randomText returns n characters of an alphabet, each equally likely.
