@@ -2,7 +2,6 @@ package registryauth
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -57,7 +56,7 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 		r.name = "default"
 	}
 	var err error
-	if r.fingerprint, err = json.Marshal(config); err != nil {
+	if r.fingerprint, err = fingerprint(config); err != nil {
 		return nil, err
 	}
 	if r.publicURL, err = parsePublicURL(config.PublicURL); err != nil {
@@ -144,12 +143,11 @@ func (r *realm) start(storage certmagic.Storage) error {
 	run.chain = authn.NewChain(list, r.throttle)
 	run.endpoint = &tokenendpoint.Endpoint{
 		Service:      r.service,
-		Aliases:      r.token.ServiceAliases,
 		Issuer:       r.token.Issuer,
-		Lifetime:     time.Duration(r.token.Lifetime),
+		Config:       r.token,
 		Authenticate: run.chain.Authenticate,
-		Policy:       func() tokenendpoint.Authorizer { return r.policy },
-		Keys:         func() tokenendpoint.Signer { return keys },
+		Policy:       r.policy,
+		Keys:         keys,
 		ClientIP:     clientAddr,
 		Realm:        r.tokenURL,
 		Record:       r.recorder.token,

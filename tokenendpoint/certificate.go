@@ -54,15 +54,16 @@ func (r *KeyRing) CertificateBundle() []byte {
 	return out.Bytes()
 }
 
-// Certificates serves the certificate bundle. It is public.
-func (r *KeyRing) Certificates() http.Handler {
+// NewCertificatesHandler publishes the certificate bundle of a ring. It is
+// public.
+func NewCertificatesHandler(ring *KeyRing) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if req.Method != http.MethodGet && req.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
 			WriteError(w, req, http.StatusMethodNotAllowed, CodeUnsupported, "the certificates can only be read", nil)
 			return
 		}
-		bundle := r.CertificateBundle()
+		bundle := ring.CertificateBundle()
 		h := w.Header()
 		h.Set("Content-Type", "application/x-pem-file")
 		h.Set("Cache-Control", "public, max-age=300")
