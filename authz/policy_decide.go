@@ -56,7 +56,7 @@ func (q *Query) valid() bool {
 	case TypeRepository:
 		return validRepository(q.Repository)
 	case TypeRegistry:
-		return q.Repository == "catalog"
+		return q.Repository == CatalogName
 	}
 	return false
 }
