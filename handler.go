@@ -59,7 +59,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	if h.realm, err = module.(*App).register(mine); err != nil || h.realm != mine {
+	if h.realm, err = module.(*App).realms.register(mine); err != nil || h.realm != mine {
 		mine.lease.done()
 	}
 	if err != nil {

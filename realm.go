@@ -170,11 +170,6 @@ func (r *realm) stop() {
 	}
 }
 
-// isTokenPath reports whether the token endpoint answers at path.
-func (r *realm) isTokenPath(path string) bool {
-	return slices.Contains(r.config.Token.TokenPaths(), path)
-}
-
 // tokenURL is the absolute URL of the token endpoint for challenges: where
 // it was configured to be, else on the host that the client is talking to.
 func (r *realm) tokenURL(req *http.Request) string {
