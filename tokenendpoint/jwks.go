@@ -83,27 +83,30 @@ func newKeySet(keys []*key) (keySet, error) {
 // about to sign and those that have signed tokens still alive included.
 func (r *KeyRing) JWKS() []byte { return r.current.Load().published.body }
 
-// ServeHTTP publishes the key set. It is public and may be cached for as long
-// as a new key is published before it signs.
-func (r *KeyRing) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+// NewJWKSHandler publishes the key set of a ring. It is public and may be
+// cached: a new key is published well before it signs.
+func NewJWKSHandler(ring *KeyRing) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { ring.current.Load().published.serve(w, r) })
+}
+
+func (s *keySet) serve(w http.ResponseWriter, req *http.Request) {
 	if req.Method != http.MethodGet && req.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		WriteError(w, req, http.StatusMethodNotAllowed, CodeUnsupported,
 			"the key set is read with GET or HEAD", nil)
 		return
 	}
-	set := r.current.Load().published
 	h := w.Header()
 	h.Set("Cache-Control", "public, max-age=300")
-	h.Set("Etag", set.etag)
-	if req.Header.Get("If-None-Match") == set.etag {
+	h.Set("Etag", s.etag)
+	if req.Header.Get("If-None-Match") == s.etag {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
 	h.Set("Content-Type", "application/jwk-set+json")
-	h.Set("Content-Length", set.length)
+	h.Set("Content-Length", s.length)
 	w.WriteHeader(http.StatusOK)
 	if req.Method == http.MethodGet {
-		_, _ = w.Write(set.body) // the client went away: nobody to tell
+		_, _ = w.Write(s.body) // the client went away: nobody to tell
 	}
 }
