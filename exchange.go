@@ -188,12 +188,12 @@ func (x *exchange) challenge(o outcome, errorCode string, scope []authz.Access, 
 // challengeReason answers 401 with the one challenge that every client
 // understands.
 func (x *exchange) challengeReason(o outcome, errorCode string, scope []authz.Access, message, reason string) error {
-	tokenendpoint.Challenge{
+	(&tokenendpoint.Challenge{
 		Realm:   x.realm.tokenURL(x.r),
 		Service: x.realm.service,
 		Scope:   scope,
 		Error:   errorCode,
-	}.Set(x.w.Header())
+	}).Set(x.w.Header())
 	code := tokenendpoint.CodeUnauthorized
 	if errorCode == "insufficient_scope" {
 		code = tokenendpoint.CodeDenied

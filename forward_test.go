@@ -50,8 +50,8 @@ func TestForwardedRequestIsCanonicalAndClean(t *testing.T) {
 func TestUpstreamAuth(t *testing.T) {
 	t.Setenv("REGISTRY_TOKEN", "tok")
 	for setting, want := range map[string]string{
-		"":                                     "",
-		"upstream_auth none":                   "",
+		"":                   "",
+		"upstream_auth none": "",
 		"upstream_auth bearer {env.REGISTRY_TOKEN}": "Bearer tok",
 	} {
 		t.Run(setting, func(t *testing.T) {
@@ -106,9 +106,9 @@ func TestUploadLocationStaysHere(t *testing.T) {
 	g := startGateway(t, standardRealm)
 	const relative = "/v2/team/app/blobs/uploads/u1?_state=a%2Fb"
 	for location, want := range map[string]string{
-		relative:                                relative,
-		"http://internal:5000" + relative:       relative,
-		"http://registry.test" + relative:       "http://registry.test" + relative,
+		relative:                                 relative,
+		"http://internal:5000" + relative:        relative,
+		"http://registry.test" + relative:        "http://registry.test" + relative,
 		"https://storage.example/bucket?sig=abc": "https://storage.example/bucket?sig=abc",
 	} {
 		g.upstream.respond(func(w http.ResponseWriter, _ *http.Request) {
@@ -127,9 +127,9 @@ func TestMountFromForbiddenRepositoryGoesOnWithoutIt(t *testing.T) {
 	robot := basic("robot$ci", g.robot)
 	digest := "sha256:" + strings.Repeat("a", 64)
 	for query, want := range map[string]string{
-		"?mount=" + digest + "&from=team/base":         "?mount=" + digest + "&from=team/base",
-		"?mount=" + digest + "&from=other/app":         "",
-		"?mount=" + digest:                             "",
+		"?mount=" + digest + "&from=team/base":          "?mount=" + digest + "&from=team/base",
+		"?mount=" + digest + "&from=other/app":          "",
+		"?mount=" + digest:                              "",
 		"?mount=" + digest + "&from=other/app&ns=x.com": "?ns=x.com",
 	} {
 		g.do("POST", "/v2/team/app/blobs/uploads/"+query, "", robot)

@@ -87,9 +87,9 @@ func (g *gate) block() {
 		// The registry verifies our tokens itself and this one did not hold.
 		g.blocked = true
 		clearBody(g.Header())
-		tokenendpoint.Challenge{
+		(&tokenendpoint.Challenge{
 			Realm: x.realm.tokenURL(x.r), Service: x.realm.service, Scope: x.request.Accesses(), Error: "invalid_token",
-		}.Set(g.Header())
+		}).Set(g.Header())
 		tokenendpoint.WriteError(g.ResponseWriter, x.r, http.StatusUnauthorized, tokenendpoint.CodeUnauthorized, "the registry did not accept the token", nil)
 		return
 	}
@@ -137,4 +137,3 @@ func (g *gate) rewriteLocation(h http.Header) {
 	u.Scheme, u.Host, u.User = "", "", nil
 	h.Set("Location", u.String())
 }
-

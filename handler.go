@@ -3,6 +3,7 @@ package registryauth
 import (
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
@@ -123,34 +124,16 @@ func (h *Handler) serveOther(w http.ResponseWriter, r *http.Request, next caddyh
 
 // ownEndpoint returns which of the realm's own endpoints a path names, or nil.
 func (r *realm) ownEndpoint(req *http.Request) func(*running) http.Handler {
-	path := req.URL.Path
-	switch {
-	case r.isTokenPath(path):
+	if req.URL.RawPath != "" {
+		return nil
+	}
+	switch path := req.URL.Path; {
+	case slices.Contains(r.token.Paths, path):
 		return func(run *running) http.Handler { return run.endpoint }
-	case path == r.config.Token.KeysPath():
-		return func(run *running) http.Handler { return run.jwks }
+	case path == r.token.JWKSPath:
+		return func(run *running) http.Handler { return run.keys }
+	case path == r.token.CertificatesPath:
+		return func(run *running) http.Handler { return run.keys.Certificates() }
 	}
 	return nil
-}
-
-// nameAuthenticators gives every authenticator a name that is unique in the
-// realm and stable over restarts: registry tokens carry it.
-func nameAuthenticators(modules []any) ([]authn.Named, error) {
-	seen := map[string]int{}
-	list := make([]authn.Named, 0, len(modules))
-	for _, m := range modules {
-		a, ok := m.(authn.Authenticator)
-		if !ok {
-			return nil, fmt.Errorf("%T is not an authenticator", m)
-		}
-		name := m.(caddy.Module).CaddyModule().ID.Name()
-		if n, ok := m.(interface{ AuthenticatorName() string }); ok {
-			name = n.AuthenticatorName()
-		}
-		if seen[name]++; seen[name] > 1 {
-			return nil, fmt.Errorf("authenticator %q is configured twice", name)
-		}
-		list = append(list, authn.Named{Name: name, Authenticator: a})
-	}
-	return list, nil
 }

@@ -4,9 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -24,11 +24,11 @@ import (
 type realm struct {
 	name        string
 	service     string
-	issuer      string
 	publicURL   string // without a trailing slash; empty: follow the request
 	fingerprint []byte // the configuration, to tell two realms of one name apart
 
 	config         caddyfile.Config
+	token          tokenendpoint.Config // with defaults
 	authenticators []authn.Named
 	policy         *authz.Policy
 	extensions     *authz.Extensions
@@ -36,6 +36,7 @@ type realm struct {
 	throttle       *authn.Throttle
 	recorder       *recorder
 	logger         *zap.Logger
+	slog           *slog.Logger // the same, for packages that do not know zap
 
 	lease   *lease
 	running atomic.Pointer[running]
@@ -47,12 +48,11 @@ type running struct {
 	keys     *tokenendpoint.KeyRing
 	chain    *authn.Chain
 	endpoint *tokenendpoint.Endpoint
-	jwks     http.Handler
 }
 
 // newRealm builds a realm from its configuration, without any I/O.
 func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn.Named) (*realm, error) {
-	r := &realm{name: config.Realm, config: config, authenticators: authenticators, logger: ctx.Logger()}
+	r := &realm{name: config.Realm, config: config, authenticators: authenticators, logger: ctx.Logger(), slog: ctx.Slogger()}
 	if r.name == "" {
 		r.name = "default"
 	}
@@ -69,10 +69,11 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 			r.service = u.Host
 		}
 	}
-	if r.issuer = config.Token.Issuer; r.issuer == "" {
-		if r.issuer = r.publicURL; r.issuer == "" {
-			r.issuer = r.service
-		}
+	if r.token = config.Token; r.token.Issuer == "" {
+		r.token.Issuer = r.publicURL
+	}
+	if err = r.token.Complete(r.service); err != nil {
+		return nil, fmt.Errorf("token: %w", err)
 	}
 	if r.policy, err = authz.Compile(config.Policy); err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
@@ -87,7 +88,7 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 		return nil, err
 	}
 	value, _, err := pool.LoadOrNew("realm:"+r.name, func() (caddy.Destructor, error) {
-		return &memory{throttle: authn.NewThrottle(authn.ThrottleConfig{})}, nil
+		return &memory{throttle: authn.NewThrottle(nil)}, nil
 	})
 	if err != nil {
 		return nil, err
@@ -118,32 +119,46 @@ func parsePublicURL(raw string) (string, error) {
 // start opens the signing keys and makes the realm ready for requests.
 func (r *realm) start(storage certmagic.Storage) error {
 	ctx, cancel := context.WithCancel(context.Background())
-	keys, err := tokenendpoint.OpenKeyRing(ctx, newStorageKeys(storage, r.name), r.config.Token.KeyConfig(r.logger))
+	settings := r.token.KeyConfig()
+	settings.Log = r.slog
+	keys, err := tokenendpoint.OpenKeyRing(ctx, newStorageKeys(storage, r.name), settings)
 	if err != nil {
 		cancel()
 		return fmt.Errorf("opening signing keys: %w", err)
 	}
 	r.cancel = cancel
-	run := &running{keys: keys, jwks: tokenendpoint.NewJWKSHandler(keys)}
-	registryToken := authn.NewRegistryToken(authn.RegistryTokenConfig{
-		Issuer:  r.issuer,
+	run := &running{keys: keys}
+	registryToken, err := authn.NewRegistryToken(authn.RegistryTokenConfig{
+		Issuer:  r.token.Issuer,
 		Service: r.service,
+		Aliases: r.token.ServiceAliases,
 		Keys:    keys,
 		Recheck: func(p *authn.Principal, c *authn.Credential) error { return run.chain.Recheck(p, c) },
 	})
+	if err != nil {
+		cancel()
+		return err
+	}
 	list := append([]authn.Named{{Name: "registry_token", Authenticator: registryToken}}, r.authenticators...)
 	run.chain = authn.NewChain(list, r.throttle)
 	run.endpoint = &tokenendpoint.Endpoint{
 		Service:      r.service,
-		Issuer:       r.issuer,
-		Config:       r.config.Token,
-		Keys:         keys,
+		Aliases:      r.token.ServiceAliases,
+		Issuer:       r.token.Issuer,
+		Lifetime:     time.Duration(r.token.Lifetime),
 		Authenticate: run.chain.Authenticate,
-		Policy:       r.policy,
-		Realm:        r.tokenURL,
+		Policy:       func() tokenendpoint.Authorizer { return r.policy },
+		Keys:         func() tokenendpoint.Signer { return keys },
 		ClientIP:     clientAddr,
+		Realm:        r.tokenURL,
 		Record:       r.recorder.token,
 	}
+	for _, a := range r.authenticators {
+		if s, ok := a.Authenticator.(interface{ Start(ctx context.Context) }); ok {
+			s.Start(ctx)
+		}
+	}
+	go keys.Run(ctx)
 	r.running.Store(run)
 	return nil
 }
@@ -156,15 +171,17 @@ func (r *realm) stop() {
 }
 
 // isTokenPath reports whether the token endpoint answers at path.
-func (r *realm) isTokenPath(path string) bool { return slices.Contains(r.config.Token.TokenPaths(), path) }
+func (r *realm) isTokenPath(path string) bool {
+	return slices.Contains(r.config.Token.TokenPaths(), path)
+}
 
 // tokenURL is the absolute URL of the token endpoint for challenges: where
 // it was configured to be, else on the host that the client is talking to.
 func (r *realm) tokenURL(req *http.Request) string {
-	if r.config.Token.URL != "" {
-		return r.config.Token.URL
+	if r.token.URL != "" {
+		return r.token.URL
 	}
-	return r.base(req) + r.config.Token.TokenPaths()[0]
+	return r.base(req) + r.token.Paths[0]
 }
 
 // base is the URL under which the client reaches the registry.
@@ -177,5 +194,5 @@ func (r *realm) base(req *http.Request) string {
 
 // retryAfter renders a duration for the Retry-After header, at least 1 s.
 func retryAfter(d time.Duration) string {
-	return fmt.Sprint(max(1, int((d + time.Second - 1) / time.Second)))
+	return fmt.Sprint(max(1, int((d+time.Second-1)/time.Second)))
 }

@@ -27,8 +27,10 @@ const AuthenticatorNamespace = "registry_auth.authenticators"
 //		admin           <subject>...
 //		role            <name> <action>...
 //		project         <pattern>... { … }
-//		anonymous_read | authenticated_read <pattern>...
-//		deny            <action>... <subject>... { … }
+//		deny            <action>... <subject>... [{ … }]
+//		anonymous_read  <pattern>...
+//		authenticated_read <pattern>...
+//		catalog         admin|filtered
 //		read_only
 //		token           { … }
 //		extension       <path> <action>
@@ -86,15 +88,8 @@ func (p *realmParser) option(name string) error {
 		return Token(d, &c.Token)
 	case "robot":
 		return p.robot()
-	case "project":
-		project, err := Project(d, p.projectRobot)
-		if err != nil {
-			return err
-		}
-		c.Policy.Projects = append(c.Policy.Projects, project)
-		return nil
 	default:
-		if known, err := Policy(d, name, &c.Policy); known || err != nil {
+		if known, err := Policy(d, &c.Policy, p.projectRobot); known || err != nil {
 			return err
 		}
 		return p.authenticator(name)
@@ -105,7 +100,7 @@ func (p *realmParser) option(name string) error {
 func (p *realmParser) authenticator(name string) error {
 	id := AuthenticatorNamespace + "." + name
 	if !slices.Contains(authenticatorNames(), name) {
-		return p.d.Errf("unrecognized subdirective %q%s", name, didYouMean(name, append(authenticatorNames(), realmOptions...)))
+		return unrecognized(p.d, "registry_auth", append(authenticatorNames(), realmOptions...)...)
 	}
 	module, err := caddyfile.UnmarshalModule(p.d, id)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"net/http"
 	"time"
 )
 
@@ -42,14 +43,24 @@ func newCertificate(private crypto.Signer, now time.Time) ([]byte, error) {
 	return x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
 }
 
+// publishCertificates makes the PEM bundle.
+func publishCertificates(keys []*key) publication {
+	var bundle bytes.Buffer
+	for _, k := range keys {
+		bundle.WriteString(encodePEM(certificateBlock, k.certificate))
+	}
+	return publish("application/x-pem-file", bundle.Bytes())
+}
+
 // CertificateBundle returns the certificates of all published keys as PEM:
 // the file that Distribution's "auth.token.rootcertbundle" names.
-func (r *KeyRing) CertificateBundle() []byte {
-	var out bytes.Buffer
-	for _, k := range r.current.Load().keys {
-		out.WriteString(encodePEM("CERTIFICATE", k.certificate))
-	}
-	return out.Bytes()
+func (r *KeyRing) CertificateBundle() []byte { return r.current.Load().certificates.body }
+
+// Certificates serves the certificate bundle. It is public.
+func (r *KeyRing) Certificates() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		r.current.Load().certificates.serve(w, req)
+	})
 }
 
 func encodePEM(kind string, der []byte) string {
