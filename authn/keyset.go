@@ -14,8 +14,9 @@ const (
 	// unknown keys can cause.
 	missInterval = 30 * time.Second
 	// missMemory is how long a key ID that a fresh set did not have causes no
-	// further fetch, and maxMissed how many such IDs are remembered.
-	missMemory = 5 * time.Minute
+	// further fetch, and maxMissed how many such IDs are remembered. It is
+	// short, for some providers sign with a key before they publish it.
+	missMemory = time.Minute
 	maxMissed  = 256
 	// keyWait is how long a request waits for keys that are being fetched.
 	keyWait = 2 * time.Second

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
-	"time"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
@@ -139,13 +138,12 @@ func claimName(e ast.Expr) (string, bool) {
 }
 
 // hold evaluates the expression for one action.
-func (x *expression) hold(e *evaluation, action Action) outcome {
-	if e.issue && x.perRequest {
+func (x *expression) hold(f *facts, action Action) outcome {
+	if f.issue && x.perRequest {
 		return later
 	}
-	// A copy, so that the query of a request without CEL rules stays on the
-	// stack of its caller.
-	v := &variables{principal: e.subject.principal, query: *e.query, action: action, now: e.now()}
+	f.now()
+	v := &variables{facts: *f, action: action}
 	result, _, err := x.program.Eval(v)
 	if err != nil || result == nil {
 		return unclear
@@ -161,10 +159,8 @@ func (x *expression) hold(e *evaluation, action Action) outcome {
 
 // variables gives an expression what it asks for.
 type variables struct {
-	principal *authn.Principal
-	query     Query
-	action    Action
-	now       time.Time
+	facts
+	action Action
 }
 
 // Parent implements CEL's Activation: there is no outer scope.
@@ -227,7 +223,7 @@ func (v *variables) request(name string) (any, bool) {
 	case "request.method":
 		return q.Method, true
 	case "request.time":
-		return v.now, true
+		return q.Time, true
 	}
 	return nil, false
 }

@@ -69,17 +69,17 @@ func (c *compiler) conditions(in Conditions) (*conditions, error) {
 }
 
 // hold evaluates the conditions for one action.
-func (c *conditions) hold(e *evaluation, action Action) outcome {
+func (c *conditions) hold(f *facts, action Action) outcome {
 	result := holds
 	if c.from != nil {
-		result = within(c.from, e.query.Remote)
+		result = within(c.from, f.query.Remote)
 	}
-	if !c.until.IsZero() && !e.now().Before(c.until) ||
-		c.between != nil && !c.between.contain(e.now()) {
+	if !c.until.IsZero() && !f.now().Before(c.until) ||
+		c.between != nil && !c.between.contain(f.now()) {
 		return fails
 	}
 	if c.when != nil && result != fails {
-		result = max(result, c.when.hold(e, action))
+		result = max(result, c.when.hold(f, action))
 	}
 	return result
 }

@@ -28,6 +28,17 @@ func limit(p *authn.Principal, kind, name string, want Action) Action {
 	return want & allowed
 }
 
+// TokenActions translates actions as credentials have them, such as a robot's
+// or those of a scope: who may pull may list the tags, who may push may move
+// them, "*" is everything. Unknown actions allow nothing.
+func TokenActions(names ...string) Action {
+	var actions Action
+	for _, name := range names {
+		actions |= limitAction(name)
+	}
+	return actions
+}
+
 // limitAction translates an action of the Docker token specification, which
 // knows fewer: who may pull may list the tags, who may push may move them.
 // An unknown action allows nothing.
@@ -45,17 +56,11 @@ func limitAction(name string) Action {
 	return a
 }
 
-// The types of resources in the Docker token specification.
-const (
-	typeRepository = "repository"
-	typeRegistry   = "registry"
-)
-
 // resourceType returns a type without its class, "repository" for
 // "repository(plugin)". No type at all is a repository.
 func resourceType(t string) string {
 	if t == "" {
-		return typeRepository
+		return TypeRepository
 	}
 	if i := strings.IndexByte(t, '('); i > 0 && strings.HasSuffix(t, ")") {
 		return t[:i]

@@ -303,3 +303,15 @@ func (c *compiler) finish() {
 		}
 	}
 }
+
+// GrantsAnything reports whether there is a rule that allows somebody
+// something.
+func (p *Policy) GrantsAnything() bool {
+	for _, r := range p.rules {
+		switch r.Kind {
+		case RuleAdmin, RuleGrant, RuleAnonymousRead, RuleAuthenticatedRead:
+			return true
+		}
+	}
+	return false
+}

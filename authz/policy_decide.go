@@ -18,8 +18,7 @@ func (p *Policy) Resolve(principal *authn.Principal) *Subject {
 // grants, which add up; then tags that exist are protected.
 func (p *Policy) Decide(principal *authn.Principal, q *Query) Decision {
 	var buf [32]subjectID
-	s := Subject{policy: p, principal: principal, ids: p.subjects.resolve(principal, buf[:0])}
-	return p.decide(&s, q)
+	return p.decide(principal, p.subjects.resolve(principal, buf[:0]), q)
 }
 
 // DecideFor is Decide for a principal that was resolved before. A subject
@@ -28,7 +27,7 @@ func (p *Policy) DecideFor(s *Subject, q *Query) Decision {
 	if s.policy != p {
 		return p.Decide(s.principal, q)
 	}
-	return p.decide(s, q)
+	return p.decide(s.principal, s.ids, q)
 }
 
 // Allowed returns all actions that a principal may do to a repository, for a
@@ -36,114 +35,167 @@ func (p *Policy) DecideFor(s *Subject, q *Query) Decision {
 // what only the request will tell count as far as they may allow something:
 // each use of the token is decided again.
 func (p *Policy) Allowed(principal *authn.Principal, q *Query) Action {
-	var buf [32]subjectID
-	s := Subject{policy: p, principal: principal, ids: p.subjects.resolve(principal, buf[:0])}
-	e := evaluation{policy: p, subject: &s, query: q, want: AllActions, issue: true}
-	var places [16]*place
-	if !e.locate(places[:0]) {
+	if !q.valid() {
 		return 0
 	}
-	have := e.rights(tagNone, "", AllActions)
-	if e.frozen() != nil {
-		have &^= writes
+	var ids [32]subjectID
+	var places [16]*place
+	f := facts{principal: principal, query: *q, want: AllActions, issue: true}
+	e := evaluation{ids: p.subjects.resolve(principal, ids[:0]), places: p.places(principal, q, places[:0])}
+	admin := e.admin(p, &f)
+	r := e.rights(p, &f, &admin, AllActions)
+	if frozen(p, e.places, admin.override) != nil {
+		r.have &^= writes
 	}
-	return limit(principal, resourceType(q.Type), q.Repository, have)
+	return limit(principal, resourceType(q.Type), q.Repository, r.have)
 }
 
-func (p *Policy) decide(s *Subject, q *Query) Decision {
-	e := evaluation{policy: p, subject: s, query: q, want: q.Action}
-	var places [16]*place
-	d := Decision{principal: s.principal, repository: q.Repository, tag: q.Tag, Missing: q.Action}
-	if q.Action == 0 || !e.locate(places[:0]) {
+// valid reports whether the query is about something that there can be.
+func (q *Query) valid() bool {
+	switch resourceType(q.Type) {
+	case TypeRepository:
+		return validRepository(q.Repository)
+	case TypeRegistry:
+		return q.Repository == "catalog"
+	}
+	return false
+}
+
+// places appends the places that a query is about; the catalog is none.
+func (p *Policy) places(principal *authn.Principal, q *Query, buf []*place) []*place {
+	if resourceType(q.Type) != TypeRepository {
+		return nil
+	}
+	return p.index.match(q.Repository, principal, buf)
+}
+
+func (p *Policy) decide(principal *authn.Principal, ids []subjectID, q *Query) Decision {
+	d := Decision{principal: principal, repository: q.Repository, tag: q.Tag, Missing: q.Action}
+	if q.Action == 0 || !q.valid() {
 		return d
 	}
-	open := limit(s.principal, resourceType(q.Type), q.Repository, q.Action)
+	open := limit(principal, resourceType(q.Type), q.Repository, q.Action)
 	if open != q.Action {
 		d.Missing, d.Rule = q.Action&^open, limitRule
 		return d
 	}
-	if r := e.frozen(); r != nil && q.Action&writes != 0 {
+	var buf [16]*place
+	f := facts{principal: principal, query: *q, want: q.Action}
+	e := evaluation{ids: ids, places: p.places(principal, q, buf[:0])}
+	admin := e.admin(p, &f)
+	if r := frozen(p, e.places, admin.override); r != nil && q.Action&writes != 0 {
 		d.Missing, d.Rule = q.Action&writes, r
 		return d
 	}
-	e.each(&d)
-	d.Allowed = d.Missing == 0
-	if p.shadows && e.admin == nil {
-		e.shadow(&d)
+	v := e.each(p, &f, &admin)
+	d.Allowed, d.Rule, d.Missing, d.Ask = v.missing == 0, v.rule, v.missing, v.ask
+	if v.tag != "" {
+		d.tag = v.tag
+	}
+	if p.shadows && !admin.got.Has(q.Action) {
+		d.Shadow = e.shadow(&f, d.Allowed, d.Rule != nil)
 	}
 	return d
 }
 
-// each decides for every tag that the query names, or once if it names none.
-func (e *evaluation) each(d *Decision) {
-	q := e.query
-	if q.Tag == "" && len(q.Tags) == 0 {
-		state := tagNone
-		if q.Tags == nil && q.Action&Delete != 0 {
-			state = tagUnknown
-		}
-		e.one(d, state, "")
-		return
+// frozen returns the rule that makes a repository read-only, if any.
+func frozen(p *Policy, places []*place, above override) *Rule {
+	if above&aboveReadOnly != 0 {
+		return nil
 	}
-	if q.Tag != "" {
-		if e.one(d, tagKnown, q.Tag); d.Missing != 0 {
-			return
+	if p.readOnly != nil {
+		return p.readOnly
+	}
+	for _, at := range places {
+		if at.readOnly != nil {
+			return at.readOnly
 		}
 	}
-	for _, tag := range q.Tags {
-		d.tag = tag
-		if e.one(d, tagKnown, tag); d.Missing != 0 {
-			return
-		}
-	}
+	return nil
 }
 
-// one decides for one tag and fills in what is missing, and why.
-func (e *evaluation) one(d *Decision, state tagState, tag string) {
-	want := e.want
-	if state == tagKnown && want.Has(Push) && !e.query.Absent {
+// verdict is the decision about one tag.
+type verdict struct {
+	rule    *Rule
+	missing Action
+	ask     Ask
+	tag     string
+}
+
+// each decides for every tag that the query names, or once if it names none,
+// and returns the first refusal.
+func (e *evaluation) each(p *Policy, f *facts, admin *tally) verdict {
+	q := &f.query
+	if q.Tag == "" && len(q.Tags) == 0 {
+		e.state, e.tag = tagNone, ""
+		if q.Tags == nil && q.Action&Delete != 0 {
+			e.state = tagUnknown
+		}
+		return e.one(p, f, admin)
+	}
+	e.state = tagKnown
+	var v verdict
+	if e.tag = q.Tag; q.Tag != "" {
+		v = e.one(p, f, admin)
+	}
+	for _, tag := range q.Tags {
+		if v.missing != 0 {
+			break
+		}
+		e.tag = tag
+		v = e.one(p, f, admin)
+		v.tag = tag
+	}
+	return v
+}
+
+// one decides for one tag.
+func (e *evaluation) one(p *Policy, f *facts, admin *tally) verdict {
+	want := f.want
+	if e.state == tagKnown && want.Has(Push) && !f.query.Absent {
 		want |= Overwrite // if the tag exists, to be found out
 	}
-	have := e.rights(state, tag, want)
-	d.Rule, d.Missing = e.by, want&^have
-	if d.Missing != 0 {
-		d.Rule = nil
-		if e.denied&d.Missing != 0 {
-			d.Rule = e.denier
-		}
-		switch {
-		case e.want&d.Missing == 0:
-			d.Ask = AskAbsent
-		case e.unclear:
-			d.Ask = AskTags
-		}
-		return
+	r := e.rights(p, f, admin, want)
+	v := verdict{rule: r.by, missing: want &^ r.have}
+	if v.missing == 0 {
+		return e.protect(v, f, want, admin.override)
 	}
-	e.protect(d, state, tag, want)
+	v.rule = nil
+	if r.denied&v.missing != 0 {
+		v.rule = r.denier
+	}
+	switch {
+	case f.want&v.missing == 0:
+		v.ask = AskAbsent
+	case r.unclear:
+		v.ask = AskTags
+	}
+	return v
 }
 
 // protect refuses to move or delete an immutable tag.
-func (e *evaluation) protect(d *Decision, state tagState, tag string, want Action) {
+func (e *evaluation) protect(v verdict, f *facts, want Action, above override) verdict {
 	touches := want & (Overwrite | Delete)
-	if touches == 0 || e.override&aboveImmutable != 0 {
-		return
+	if touches == 0 || above&aboveImmutable != 0 {
+		return v
 	}
 	var r *Rule
-	switch state {
+	switch e.state {
 	case tagKnown:
-		r = immutable(e.places, tag)
+		r = immutable(e.places, e.tag)
 	case tagUnknown:
 		r = anyImmutable(e.places)
 	case tagNone:
 	}
 	if r == nil {
-		return
+		return v
 	}
-	d.Rule, d.Missing = r, touches
+	v.rule, v.missing = r, touches
 	switch {
-	case state == tagUnknown:
-		d.Ask = AskTags
-	case e.want&touches == 0:
-		d.Ask = AskAbsent
+	case e.state == tagUnknown:
+		v.ask = AskTags
+	case f.want&touches == 0:
+		v.ask = AskAbsent
 	}
+	return v
 }

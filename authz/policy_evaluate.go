@@ -3,37 +3,47 @@ package authz
 import (
 	"slices"
 	"time"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 )
 
-// evaluation is the state of one decision. It lives on the stack.
+// A decision has its state in three structs, so that all of it stays on the
+// stack: what conditions look at (which may reach the heap with them), what
+// is found (which is returned), and the rest.
+
+// facts are what conditions look at.
+type facts struct {
+	principal *authn.Principal
+	query     Query
+	want      Action // what is asked for
+	issue     bool   // for a token, before the request: see [Policy.Allowed]
+}
+
+// now is the time of the query, taken when a rule first needs it.
+func (f *facts) now() time.Time {
+	if f.query.Time.IsZero() {
+		f.query.Time = time.Now()
+	}
+	return f.query.Time
+}
+
+// tally adds up what rules say.
+type tally struct {
+	pass     Action   // what is looked for
+	got      Action   // what was found
+	by       *Rule    // the first that gave part of what is asked for
+	override override // of administrators
+	unclear  bool     // it depends on tags that are not known
+	collect  bool     // every rule that applies, not only until all is found
+	rules    []*Rule
+}
+
+// evaluation is what is looked up and where.
 type evaluation struct {
-	policy  *Policy
-	subject *Subject
-	query   *Query
-	want    Action // what is asked for
-	issue   bool   // for a token, before the request: see [Policy.Allowed]
-
-	places  []*place
-	catalog bool // instead of places
-	clock   time.Time
-
-	// As an administrator: the rule, what it allows, and what it stands above.
-	admin    *Rule
-	may      Action
-	override override
-
-	// The sum under way.
-	state tagState
-	tag   string
-	pass  Action   // what is looked for
-	got   Action   // what was found
-	by    *Rule    // the first that gave part of what is asked for
-	all   *[]*Rule // collects every rule that applies, if set
-
-	// Of the deny rules.
-	denied  Action
-	denier  *Rule
-	unclear bool // it depends on tags that are not known
+	ids    []subjectID
+	places []*place
+	state  tagState
+	tag    string
 }
 
 // tagState is what is known of the tags that a query is about.
@@ -45,150 +55,123 @@ const (
 	tagUnknown                 // the upstream would have to be asked
 )
 
-// now is the time of the query, taken when a rule first needs it.
-func (e *evaluation) now() time.Time {
-	if e.clock.IsZero() {
-		if e.clock = e.query.Time; e.clock.IsZero() {
-			e.clock = time.Now()
-		}
-	}
-	return e.clock
+// admin returns what the subject may do as an administrator.
+func (e *evaluation) admin(p *Policy, f *facts) tally {
+	t := tally{pass: AllActions}
+	e.visit(&p.admins, f, &t)
+	return t
 }
 
-// locate finds the rules that the query is about, false if it is about
-// nothing that there can be.
-func (e *evaluation) locate(buf []*place) bool {
-	switch resourceType(e.query.Type) {
-	case typeRepository:
-		if !validRepository(e.query.Repository) {
-			return false
-		}
-		e.places = e.policy.index.match(e.query.Repository, e.subject.principal, buf)
-	case typeRegistry:
-		e.catalog = e.query.Repository == "catalog"
-		if !e.catalog {
-			return false
-		}
-	default:
-		return false
-	}
-	e.start(tagNone, "", AllActions)
-	e.policy.admins.visit(e)
-	e.admin, e.may = e.by, e.got
-	return true
+// rights are what grants give and deny rules leave.
+type rights struct {
+	have, denied Action
+	by, denier   *Rule
+	unclear      bool
 }
 
-// frozen returns the rule that makes the repository read-only.
-func (e *evaluation) frozen() *Rule {
-	if e.override&aboveReadOnly != 0 {
-		return nil
+func (e *evaluation) rights(p *Policy, f *facts, admin *tally, want Action) rights {
+	if admin.got.Has(want) {
+		return rights{have: want, by: admin.by}
 	}
-	if e.policy.readOnly != nil {
-		return e.policy.readOnly
+	if resourceType(f.query.Type) == TypeRegistry {
+		return e.catalog(p, want)
 	}
-	for _, p := range e.places {
-		if p.readOnly != nil {
-			return p.readOnly
-		}
+	denies, grants := tally{pass: want}, tally{pass: want}
+	for _, at := range e.places {
+		e.visit(&at.denies, f, &denies)
 	}
-	return nil
-}
-
-// rights returns the part of want that grants give and deny rules leave.
-func (e *evaluation) rights(state tagState, tag string, want Action) Action {
-	e.denied, e.denier, e.unclear = 0, nil, false
-	switch {
-	case e.may.Has(want):
-		e.by = e.admin
-		return want
-	case e.catalog:
-		return e.catalogRights(want)
-	}
-	e.start(state, tag, want)
-	for _, p := range e.places {
-		p.denies.visit(e)
-	}
-	e.denied, e.denier = e.got, e.by
-	e.start(state, tag, want)
-	for _, p := range e.places {
-		if e.got == want {
+	for _, at := range e.places {
+		if grants.got == want {
 			break
 		}
-		p.grants.visit(e)
+		e.visit(&at.grants, f, &grants)
 	}
-	return e.got&^e.denied | e.may&want
+	return rights{
+		have: grants.got&^denies.got | admin.got&want, denied: denies.got,
+		by: grants.by, denier: denies.by, unclear: denies.unclear || grants.unclear,
+	}
 }
 
-// catalogRights lets those list the catalog who may list some repository,
-// where the catalog is filtered.
-func (e *evaluation) catalogRights(want Action) Action {
-	e.by = nil
-	for _, id := range e.subject.ids {
-		if int(id) < len(e.policy.listers) && e.policy.listers[id] {
-			e.by = catalogRule
-			return want & List
+// catalog lets those list the catalog who may list some repository, where
+// the catalog is filtered.
+func (e *evaluation) catalog(p *Policy, want Action) rights {
+	for _, id := range e.ids {
+		if int(id) < len(p.listers) && p.listers[id] {
+			return rights{have: want & List, by: catalogRule}
 		}
 	}
-	return 0
+	return rights{}
 }
 
-// start begins a new sum.
-func (e *evaluation) start(state tagState, tag string, pass Action) {
-	e.state, e.tag, e.pass, e.got, e.by = state, tag, pass, 0, nil
+// visit adds the rules of everything that the subject is, until all that is
+// looked for is found.
+func (e *evaluation) visit(b *bucket, f *facts, t *tally) {
+	if b.spans == nil {
+		for i := range b.entries {
+			if is(e.ids, b.entries[i].subject) && e.consider(b.entries[i].rule, f, t) {
+				return
+			}
+		}
+		return
+	}
+	for _, id := range e.ids {
+		s := b.spans[id]
+		for i := s.from; i < s.to; i++ {
+			if e.consider(b.entries[i].rule, f, t) {
+				return
+			}
+		}
+	}
 }
 
-// consider adds a rule that concerns the subject to the sum, and reports
-// whether nothing is left to be found.
-func (e *evaluation) consider(r *Rule) (done bool) {
-	gain := r.Actions & e.pass
-	if e.all == nil && r.Kind != RuleAdmin {
-		gain &^= e.got
+// consider adds a rule that concerns the subject, and reports whether
+// nothing is left to be found.
+func (e *evaluation) consider(r *Rule, f *facts, t *tally) (done bool) {
+	// All of an administrator's rules count, for what they stand above.
+	all := t.collect || r.Kind == RuleAdmin
+	gain := r.Actions & t.pass
+	if !all {
+		gain &^= t.got
 	}
 	if gain != 0 && len(r.Tags) > 0 {
-		gain = e.tagged(r, gain)
+		gain = e.tagged(r, f, t, gain)
 	}
 	if gain != 0 && r.conditions != nil {
-		gain = e.conditional(r, gain)
+		gain = conditional(r, f, gain)
 	}
 	if gain == 0 {
 		return false
 	}
-	if e.all != nil {
-		*e.all = append(*e.all, r)
-		return false
+	t.got |= gain
+	if t.by == nil && gain&f.want != 0 {
+		t.by = r
 	}
-	e.got |= gain
-	if r.Kind == RuleAdmin && gain.Has(e.want) {
-		e.override |= r.override
+	if r.Kind == RuleAdmin && gain.Has(f.want) {
+		t.override |= r.override
 	}
-	if e.by == nil && gain&e.want != 0 {
-		e.by = r
+	if t.collect {
+		t.rules = append(t.rules, r)
 	}
-	// All of an administrator's rules count for what they stand above.
-	return e.got == e.pass && r.Kind != RuleAdmin
+	return !all && t.got == t.pass
 }
 
 // tagged returns the part of a rule's actions that it is about, given what
 // is known of the tag. Uploading blobs and untagged manifests comes before a
 // tag and belongs to any right to push.
-func (e *evaluation) tagged(r *Rule, gain Action) Action {
-	if e.state == tagKnown {
-		if matchTags(r.Tags, e.tag) {
-			return gain
-		}
+func (e *evaluation) tagged(r *Rule, f *facts, t *tally, gain Action) Action {
+	deny := r.Kind == RuleDeny
+	switch {
+	case f.issue && deny:
+		return gain &^ tagged
+	case f.issue:
+		return gain
+	case e.state == tagKnown && matchTags(r.Tags, e.tag):
+		return gain
+	case e.state == tagKnown:
 		return gain &^ tagged
 	}
-	deny := r.Kind == RuleDeny
-	if e.issue {
-		if deny {
-			return gain &^ tagged
-		}
-		return gain
-	}
 	if gain&Delete != 0 {
-		if e.state == tagUnknown {
-			e.unclear = true
-		}
+		t.unclear = t.unclear || e.state == tagUnknown
 		if !deny || e.state != tagUnknown {
 			gain &^= Delete
 		}
@@ -201,39 +184,38 @@ func (e *evaluation) tagged(r *Rule, gain Action) Action {
 
 // conditional returns the part of a rule's actions for which its conditions
 // hold.
-func (e *evaluation) conditional(r *Rule, gain Action) Action {
+func conditional(r *Rule, f *facts, gain Action) Action {
 	deny := r.Kind == RuleDeny
 	if w := r.conditions.when; w == nil || !w.perAction {
-		if r.conditions.hold(e, gain).applies(deny) {
+		if r.conditions.hold(f, gain).applies(deny) {
 			return gain
 		}
 		return 0
 	}
 	var kept Action
 	for a := Pull; a <= Manage; a <<= 1 {
-		if gain&a != 0 && r.conditions.hold(e, a).applies(deny) {
+		if gain&a != 0 && r.conditions.hold(f, a).applies(deny) {
 			kept |= a
 		}
 	}
 	return kept
 }
 
-// shadow notes the rules that would have changed the decision.
-func (e *evaluation) shadow(d *Decision) {
-	var found []*Rule
-	state := e.state
-	e.start(state, d.tag, e.want)
-	e.all = &found
-	for _, p := range e.places {
-		p.shadow.visit(e)
+// shadow returns the rules that would have changed the decision.
+func (e *evaluation) shadow(f *facts, allowed, refused bool) []*Rule {
+	t := tally{pass: f.want, collect: true}
+	for _, at := range e.places {
+		e.visit(&at.shadow, f, &t)
 	}
-	e.all = nil
-	for _, r := range found {
+	var found []*Rule
+	for _, r := range t.rules {
 		denies := r.Kind == RuleDeny
-		if changes := d.Allowed && denies || !d.Allowed && !denies && d.Rule == nil; changes && !slices.Contains(d.Shadow, r) {
-			d.Shadow = append(d.Shadow, r)
+		changes := allowed && denies || !allowed && !denies && !refused
+		if changes && !slices.Contains(found, r) {
+			found = append(found, r)
 		}
 	}
+	return found
 }
 
 // validRepository is the engine's own guard, whatever its caller checked:

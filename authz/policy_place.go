@@ -39,27 +39,6 @@ type span struct{ from, to uint32 }
 // add collects an entry; index makes them findable.
 func (b *bucket) add(s subjectID, r *Rule) { b.entries = append(b.entries, entry{s, r}) }
 
-// visit shows the evaluation the rules of everything that its subject is,
-// until it is done.
-func (b *bucket) visit(e *evaluation) {
-	if b.spans == nil {
-		for i := range b.entries {
-			if e.subject.is(b.entries[i].subject) && e.consider(b.entries[i].rule) {
-				return
-			}
-		}
-		return
-	}
-	for _, id := range e.subject.ids {
-		s := b.spans[id]
-		for i := s.from; i < s.to; i++ {
-			if e.consider(b.entries[i].rule) {
-				return
-			}
-		}
-	}
-}
-
 // index makes the entries findable by subject, keeping the order of the
 // configuration among those of one subject.
 func (b *bucket) index() {

@@ -113,16 +113,17 @@ func (s *Subject) Principal() *authn.Principal { return s.principal }
 // manyIDs is from when on ids are sorted and searched.
 const manyIDs = 16
 
-func (s *Subject) is(id subjectID) bool {
-	if len(s.ids) < manyIDs {
-		for _, have := range s.ids {
+// is reports whether a subject is among those that a principal is.
+func is(ids []subjectID, id subjectID) bool {
+	if len(ids) < manyIDs {
+		for _, have := range ids {
 			if have == id {
 				return true
 			}
 		}
 		return false
 	}
-	_, ok := slices.BinarySearch(s.ids, id)
+	_, ok := slices.BinarySearch(ids, id)
 	return ok
 }
 

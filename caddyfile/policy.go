@@ -1,6 +1,3 @@
-// Package caddyfile reads the blocks of the Caddyfile into configuration
-// structs. Each function expects the dispenser on the name of its block. It
-// resolves no placeholder and opens no file.
 package caddyfile
 
 import (
@@ -16,10 +13,11 @@ import (
 // project grants to it: its subject, such as "robot:ci", and its actions.
 type RobotFunc func(d *caddyfile.Dispenser) (subject string, actions []string, err error)
 
-// Policy reads one directive of the policy into cfg. It reports false, and
-// reads nothing, if the directive is none of the policy's.
-func Policy(d *caddyfile.Dispenser, cfg *authz.Config, robot RobotFunc) (bool, error) {
-	switch d.Val() {
+// Policy reads one directive of the policy, whose name d stands on, into cfg.
+// It reports false, and reads nothing, if the directive is none of the
+// policy's. Projects are read by [Project].
+func Policy(d *caddyfile.Dispenser, name string, cfg *authz.Config) (bool, error) {
+	switch name {
 	case "admin":
 		admin, err := Admin(d)
 		cfg.Admins = append(cfg.Admins, admin)
@@ -27,10 +25,6 @@ func Policy(d *caddyfile.Dispenser, cfg *authz.Config, robot RobotFunc) (bool, e
 	case "role":
 		role, err := Role(d)
 		cfg.Roles = append(cfg.Roles, role)
-		return true, err
-	case "project":
-		project, err := Project(d, robot)
-		cfg.Projects = append(cfg.Projects, project)
 		return true, err
 	case "deny":
 		deny, err := Rule(d)
@@ -91,10 +85,16 @@ func list(d *caddyfile.Dispenser) ([]string, error) {
 	return args, nil
 }
 
+// didYouMean is the end of a message about an unknown word: the known one
+// that was probably meant, or nothing.
+func didYouMean(word string, known []string) string {
+	if near := authz.Nearest(word, known); near != "" {
+		return fmt.Sprintf(": did you mean %q?", near)
+	}
+	return ""
+}
+
 // unrecognized is the error for a subdirective that a block does not have.
 func unrecognized(d *caddyfile.Dispenser, block string, known ...string) error {
-	if near := authz.Nearest(d.Val(), known); near != "" {
-		return d.Errf("unrecognized subdirective %q of %s: did you mean %q?", d.Val(), block, near)
-	}
-	return d.Errf("unrecognized subdirective %q of %s", d.Val(), block)
+	return d.Errf("unrecognized subdirective %q of %s%s", d.Val(), block, didYouMean(d.Val(), known))
 }

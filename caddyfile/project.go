@@ -55,6 +55,8 @@ func projectLine(d *caddyfile.Dispenser, p *authz.Project, robot RobotFunc) erro
 		}
 		subject, actions, err := robot(d)
 		if err == nil && len(actions) > 0 {
+			// A robot's actions are those of the Docker protocol.
+			actions = authz.TokenActions(actions...).Names()
 			p.Grants = append(p.Grants, authz.Grant{Actions: actions, Subjects: []string{subject}, Source: at})
 		}
 		return err

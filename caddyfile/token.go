@@ -37,10 +37,8 @@ func Token(d *caddyfile.Dispenser, c *tokenendpoint.Config) error {
 		if err := tokenLine(d, c); err != nil {
 			return err
 		}
-		// Lines are checked one by one, so that an error names the line. The
-		// service is not known yet, and any will do.
-		completed := *c
-		if err := completed.Complete("registry"); err != nil {
+		// Checked after each line, so that an error names the line.
+		if err := c.Validate(); err != nil {
 			return d.WrapErr(err)
 		}
 	}

@@ -59,7 +59,7 @@ func TestToken(t *testing.T) {
 			if err := json.Unmarshal(got, &again); err != nil {
 				t.Error(err)
 			}
-			if err := again.Complete("registry.test"); err != nil {
+			if err := again.Validate(); err != nil {
 				t.Error(err)
 			}
 		})

@@ -56,11 +56,9 @@ func publishCertificates(keys []*key) publication {
 // the file that Distribution's "auth.token.rootcertbundle" names.
 func (r *KeyRing) CertificateBundle() []byte { return r.current.Load().certificates.body }
 
-// Certificates serves the certificate bundle. It is public.
-func (r *KeyRing) Certificates() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		r.current.Load().certificates.serve(w, req)
-	})
+// NewCertificatesHandler publishes the certificate bundle of a ring.
+func NewCertificatesHandler(ring *KeyRing) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { ring.current.Load().certificates.serve(w, r) })
 }
 
 func encodePEM(kind string, der []byte) string {

@@ -68,7 +68,7 @@ func publishJWKS(keys []*key) (publication, error) {
 // those that have signed tokens which are still alive included.
 func (r *KeyRing) JWKS() []byte { return r.current.Load().jwks.body }
 
-// ServeHTTP publishes the key set.
-func (r *KeyRing) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	r.current.Load().jwks.serve(w, req)
+// NewJWKSHandler publishes the key set of a ring.
+func NewJWKSHandler(ring *KeyRing) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { ring.current.Load().jwks.serve(w, r) })
 }
