@@ -3,7 +3,6 @@ package caddyfile
 import (
 	"encoding/json"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
@@ -64,9 +63,9 @@ func oidcLine(d *caddyfile.Dispenser, c *authn.OIDCConfig) error {
 	case "client_id":
 		return scalar(d, &c.ClientID)
 	case "audience":
-		return appendArgs(d, &c.Audiences)
+		return appendList(d, &c.Audiences)
 	case "authorized_party":
-		return appendArgs(d, &c.AuthorizedParties)
+		return appendList(d, &c.AuthorizedParties)
 	case "username":
 		return scalar(d, &c.Username)
 	case "groups":
@@ -76,10 +75,10 @@ func oidcLine(d *caddyfile.Dispenser, c *authn.OIDCConfig) error {
 	case "prefix":
 		return scalar(d, &c.Prefix)
 	case "required_group":
-		return appendArgs(d, &c.RequiredGroups)
+		return appendList(d, &c.RequiredGroups)
 	case "algorithms":
 		before := len(c.Algorithms)
-		if err := appendArgs(d, &c.Algorithms); err != nil {
+		if err := appendList(d, &c.Algorithms); err != nil {
 			return err
 		}
 		for _, a := range c.Algorithms[before:] {
@@ -89,42 +88,18 @@ func oidcLine(d *caddyfile.Dispenser, c *authn.OIDCConfig) error {
 		}
 		return nil
 	case "max_age":
-		return duration(d, &c.MaxAge)
+		return duration(d, &c.MaxAge, "")
 	case "jwks_max_age":
-		return duration(d, &c.JWKSMaxAge)
+		return duration(d, &c.JWKSMaxAge, "")
 	case "jwks_grace":
-		return duration(d, &c.JWKSGrace)
+		return duration(d, &c.JWKSGrace, "")
 	case "clock_skew":
-		return duration(d, &c.ClockSkew)
+		return duration(d, &c.ClockSkew, "")
 	case "insecure_issuer":
 		return flag(d, &c.InsecureIssuer)
 	}
 	return unrecognized(d, "oidc", "client_id", "audience", "authorized_party", "username", "groups", "roles", "prefix",
 		"required_group", "algorithms", "max_age", "jwks_max_age", "jwks_grace", "clock_skew", "trust_pool", "insecure_issuer")
-}
-
-// appendArgs reads a directive whose arguments add to a list.
-func appendArgs(d *caddyfile.Dispenser, to *[]string) error {
-	args, err := list(d)
-	*to = append(*to, args...)
-	return err
-}
-
-// duration reads a directive that stands once, with days allowed ("30d").
-func duration(d *caddyfile.Dispenser, to *authn.Duration) error {
-	name, text := d.Val(), ""
-	if *to != 0 {
-		return d.Errf("%s: given twice", name)
-	}
-	if err := scalar(d, &text); err != nil {
-		return err
-	}
-	parsed, err := caddy.ParseDuration(text)
-	if err != nil || parsed <= 0 {
-		return d.Errf("%s: %q is not a duration such as 10m", name, text)
-	}
-	*to = authn.Duration(parsed)
-	return nil
 }
 
 // trustPool reads a module of the namespace tls.ca_pool.source.

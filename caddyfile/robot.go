@@ -9,45 +9,60 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 )
 
-// Robot reads a robot and the actions that it is given where it stands, which
-// are pull if none are written:
-//
-//	robot <name> [<action...>] {
-//		secret_hash <hash...>
-//		allow       <action...>
-//		expires     <date or time>
-//		from        <network...>
-//		disabled
-//	}
-func Robot(d *caddyfile.Dispenser) (authn.RobotConfig, []string, error) {
-	var c authn.RobotConfig
-	if !d.NextArg() {
-		return c, nil, d.ArgErr()
-	}
-	c.Name = d.Val()
-	if err := authn.CheckRobotName(c.Name); err != nil {
-		return c, nil, d.WrapErr(err)
-	}
-	actions, err := checkActions(d, d.RemainingArgs())
-	if err != nil {
-		return c, nil, err
-	}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if err := robotLine(d, &c, &actions); err != nil {
-			return c, nil, err
-		}
-	}
-	if len(c.SecretHashes) == 0 {
-		return c, nil, d.Errf("robot %s: secret_hash is missing: make one with \"caddy registry-auth new-secret\"", c.Name)
-	}
-	if len(actions) == 0 {
-		actions = []string{"pull"}
-	}
-	return c, actions, nil
+// RobotBlock is what a robot block says: how the robot proves itself, and what
+// it is granted.
+type RobotBlock struct {
+	authn.RobotConfig
+
+	// Actions are granted where the robot stands; pull if none are written.
+	Actions []string
+
+	// Repositories are the patterns they are granted on. Inside a project
+	// there are none: the project says it.
+	Repositories []string
 }
 
-func robotLine(d *caddyfile.Dispenser, c *authn.RobotConfig, actions *[]string) error {
+// Robot reads a robot:
+//
+//	robot <name> [<action...>] {
+//		secret_hash  <hash...>
+//		allow        <action...>
+//		repositories <pattern...>
+//		expires      <date or time>
+//		from         <network...>
+//		disabled
+//	}
+func Robot(d *caddyfile.Dispenser) (*RobotBlock, error) {
+	if !d.NextArg() {
+		return nil, d.ArgErr()
+	}
+	r := &RobotBlock{RobotConfig: authn.RobotConfig{Name: d.Val()}}
+	if err := authn.CheckRobotName(r.Name); err != nil {
+		return nil, d.WrapErr(err)
+	}
+	var err error
+	if r.Actions, err = checkActions(d, d.RemainingArgs()); err != nil {
+		return nil, err
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if err := r.line(d); err != nil {
+			return nil, err
+		}
+	}
+	if len(r.SecretHashes) == 0 {
+		return nil, d.Errf("robot %s: secret_hash is missing: make one with \"caddy registry-auth new-secret\"", r.Name)
+	}
+	if len(r.Actions) == 0 {
+		r.Actions = []string{"pull"}
+	}
+	return r, nil
+}
+
+func (r *RobotBlock) line(d *caddyfile.Dispenser) error {
+	c := &r.RobotConfig
 	switch d.Val() {
+	case "repositories":
+		return appendList(d, &r.Repositories)
 	case "secret_hash":
 		hashes, err := list(d)
 		if err != nil {
@@ -66,7 +81,7 @@ func robotLine(d *caddyfile.Dispenser, c *authn.RobotConfig, actions *[]string) 
 			return err
 		}
 		names, err = checkActions(d, names)
-		*actions = append(*actions, names...)
+		r.Actions = append(r.Actions, names...)
 		return err
 	case "expires":
 		if err := scalar(d, &c.Expires); err != nil {
@@ -91,7 +106,7 @@ func robotLine(d *caddyfile.Dispenser, c *authn.RobotConfig, actions *[]string) 
 	case "disabled":
 		return flag(d, &c.Disabled)
 	}
-	return unrecognized(d, "robot", "secret_hash", "allow", "expires", "from", "disabled")
+	return unrecognized(d, "robot", "secret_hash", "allow", "repositories", "expires", "from", "disabled")
 }
 
 // checkSecretHash refuses what cannot be a hash, while file and line are

@@ -42,12 +42,12 @@ func TestRobot(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			c, actions, err := Robot(on(test.text))
+			r, err := Robot(on(test.text))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !reflect.DeepEqual(c, test.want) || !reflect.DeepEqual(actions, test.actions) {
-				t.Errorf("got  %+v %v\nwant %+v %v", c, actions, test.want, test.actions)
+			if !reflect.DeepEqual(r.RobotConfig, test.want) || !reflect.DeepEqual(r.Actions, test.actions) {
+				t.Errorf("got  %+v %v\nwant %+v %v", r.RobotConfig, r.Actions, test.want, test.actions)
 			}
 		})
 	}
@@ -78,7 +78,7 @@ func TestRobotErrors(t *testing.T) {
 		{"unknown", head + "colour blue\n}", "unrecognized subdirective"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, _, err := Robot(on(test.text))
+			_, err := Robot(on(test.text))
 			if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), "Testfile:") {
 				t.Fatalf("error %v, want %q", err, test.want)
 			}
