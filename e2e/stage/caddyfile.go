@@ -64,6 +64,7 @@ http://:PORT {
 		oidc ISSUER_A CLIENT {
 			username preferred_username
 			groups groups
+			jwks_max_age 2s
 		}
 		oidc ISSUER_B CLIENT {
 			username preferred_username

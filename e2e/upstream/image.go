@@ -27,7 +27,7 @@ func (i *Image) Digest() string { return Digest(i.Manifest) }
 
 // NewImage returns an image with one layer that holds one file.
 func NewImage(name string, content []byte) (*Image, error) {
-	plain, err := archive(name, content)
+	plain, err := Archive(name, content)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,8 @@ func descriptor(mediaType string, content []byte) map[string]any {
 	return map[string]any{"mediaType": mediaType, "size": len(content), "digest": Digest(content)}
 }
 
-func archive(name string, content []byte) ([]byte, error) {
+// Archive returns a tar archive that holds one file.
+func Archive(name string, content []byte) ([]byte, error) {
 	var b bytes.Buffer
 	tw := tar.NewWriter(&b)
 	if err := tw.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(content)), Format: tar.FormatPAX}); err != nil {
