@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 
@@ -46,6 +47,8 @@ type Options struct {
 	// UpstreamAuth is the argument of upstream_auth; empty: basic, with a
 	// name and password that open registries ignore.
 	UpstreamAuth string
+	// Broken makes the second provider faulty from the start.
+	Broken func(http.ResponseWriter, *http.Request) bool
 }
 
 // Stage is the scene, set up.
@@ -104,6 +107,7 @@ func (s *Stage) startProviders(context.Context) (err error) {
 	if s.SecondIdP, err = idp.StartHostile(); err != nil {
 		return err
 	}
+	s.SecondIdP.Break(s.options.Broken)
 	s.stops = append(s.stops, s.SecondIdP.Close)
 	return nil
 }

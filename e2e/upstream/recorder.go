@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -31,6 +32,7 @@ type Recorder struct {
 
 	server *http.Server
 	proxy  *httputil.ReverseProxy
+	target atomic.Pointer[url.URL]
 	fake   atomic.Pointer[http.HandlerFunc]
 	wire   wire
 
@@ -40,30 +42,40 @@ type Recorder struct {
 
 // Record starts a recorder in front of the registry at target.
 func Record(target string) (*Recorder, error) {
-	base, err := url.Parse(target)
-	if err != nil {
-		return nil, fmt.Errorf("record %s: %w", target, err)
-	}
 	var lc net.ListenConfig
 	l, err := lc.Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("record %s: %w", target, err)
 	}
-	r := &Recorder{
-		URL: "http://" + l.Addr().String(),
-		proxy: &httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) {
-			p.SetURL(base)
-			p.Out.Host = p.In.Host
-			for _, h := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
-				if v, ok := p.In.Header[h]; ok {
-					p.Out.Header[h] = v
-				}
-			}
-		}},
+	r := &Recorder{URL: "http://" + l.Addr().String()}
+	if err := r.Retarget(target); err != nil {
+		return nil, errors.Join(err, l.Close())
 	}
+	r.proxy = &httputil.ReverseProxy{Rewrite: r.rewrite}
 	r.server = &http.Server{Handler: http.HandlerFunc(r.serve)} //nolint:gosec // a test server: the only client is the gateway
 	go func() { _ = r.server.Serve(&wireListener{Listener: l, wire: &r.wire}) }()
 	return r, nil
+}
+
+// Retarget puts the recorder in front of another registry.
+func (r *Recorder) Retarget(target string) error {
+	base, err := url.Parse(target)
+	if err != nil {
+		return fmt.Errorf("record %s: %w", target, err)
+	}
+	r.target.Store(base)
+	return nil
+}
+
+// rewrite changes nothing but where the request goes.
+func (r *Recorder) rewrite(p *httputil.ProxyRequest) {
+	p.SetURL(r.target.Load())
+	p.Out.Host = p.In.Host
+	for _, h := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
+		if v, ok := p.In.Header[h]; ok {
+			p.Out.Header[h] = v
+		}
+	}
 }
 
 // Close stops the recorder.
