@@ -135,7 +135,7 @@ func pushAndPullWithToken(t *testing.T, s *stage.Stage, registry string) {
 			t.Errorf("the registry takes %s", what)
 		}
 	}
-	res, err := http.Get(registry + "/v2/") //nolint:noctx // bounded by the test
+	res, err := http.Get(registry + "/v2/")
 	if err != nil {
 		t.Fatal(err)
 	}

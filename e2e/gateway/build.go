@@ -40,10 +40,10 @@ func Build(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("build the gateway: %w", err)
 	}
 	defer lock.Close()                                                     // which releases it
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil { //nolint:gosec // a descriptor fits an int
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		return "", fmt.Errorf("build the gateway: %w", err)
 	}
-	cmd := exec.CommandContext(ctx, "go", append(args, "-o", program, "./cmd/caddy")...) //nolint:gosec // no outside input
+	cmd := exec.CommandContext(ctx, "go", append(args, "-o", program, "./cmd/caddy")...)
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the gateway: %w\n%s", err, strings.TrimSpace(string(out)))

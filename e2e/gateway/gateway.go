@@ -62,7 +62,7 @@ func (g *Gateway) start(ctx context.Context, c Config) error {
 	if err := g.write(c); err != nil {
 		return err
 	}
-	cmd := exec.Command(g.program, "run", "--config", g.Caddyfile(), "--adapter", "caddyfile") //nolint:gosec // built above
+	cmd := exec.Command(g.program, "run", "--config", g.Caddyfile(), "--adapter", "caddyfile")
 	cmd.Env = g.env
 	cmd.Dir = g.dir
 	cmd.Stderr = g.Log
@@ -102,7 +102,7 @@ func (g *Gateway) Reload(ctx context.Context, c Config) error {
 	if err := g.write(c); err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, g.program, "reload", "--config", g.Caddyfile(), "--adapter", "caddyfile") //nolint:gosec // built above
+	cmd := exec.CommandContext(ctx, g.program, "reload", "--config", g.Caddyfile(), "--adapter", "caddyfile")
 	cmd.Env = g.env
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("reload the gateway: %w\n%s", err, out)

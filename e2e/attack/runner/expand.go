@@ -42,11 +42,11 @@ func (e *expander) expand(text string) (string, error) {
 func closing(text string) int {
 	depth := 0
 	for i := 0; i < len(text)-1; {
-		switch {
-		case text[i:i+2] == "{{":
+		switch text[i : i+2] {
+		case "{{":
 			depth++
 			i += 2
-		case text[i:i+2] == "}}":
+		case "}}":
 			depth--
 			i += 2
 			if depth == 0 {

@@ -169,7 +169,7 @@ func (f *forge) curveOrderSignature() (string, error) {
 	if !ok {
 		return "", unsupported("ECDSA forgery of a token that is signed with %s", f.alg)
 	}
-	n := key.Curve.Params().N.Bytes()
+	n := key.Params().N.Bytes()
 	return f.signAs("ES256", jose.Fixed(append(append([]byte{}, n...), n...)))
 }
 

@@ -29,18 +29,18 @@ type outcome struct {
 
 // reached checks what arrived at the registry.
 func (o *outcome) reached(argument string) (string, error) {
-	switch {
-	case argument == "any":
+	switch argument {
+	case "any":
 		return found(len(o.upstream) > 0, "%s", o.requests())
-	case argument == "anonymous":
+	case "anonymous":
 		return o.any("without the gateway's credential", func(q upstream.Request) bool {
 			return q.Header.Get("Authorization") != stage.Basic(stage.UpstreamUser, stage.UpstreamPassword)
 		})
-	case argument == "state-changed":
+	case "state-changed":
 		return o.any("which may change something", func(q upstream.Request) bool {
 			return q.Method != http.MethodGet && q.Method != http.MethodHead
 		})
-	case argument == "requests>1":
+	case "requests>1":
 		return found(len(o.upstream) > 1, "%s", o.requests())
 	}
 	if method, ok := strings.CutPrefix(argument, "method="); ok {

@@ -1,4 +1,4 @@
-package runner_test
+package main
 
 import (
 	"os"
@@ -30,7 +30,7 @@ func TestAttackRows(t *testing.T) {
 	t.Cleanup(func() { r.Close() })
 
 	var rows []runner.Row
-	files := append([]string{"../../testdata/attacks.jsonl", "../../testdata/attacks-own.jsonl"}, filepath.SplitList(os.Getenv("ATTACK_CASES"))...)
+	files := append([]string{"../testdata/attacks.jsonl", "../testdata/attacks-own.jsonl"}, filepath.SplitList(os.Getenv("ATTACK_CASES"))...)
 	for _, file := range files {
 		more, err := runner.Load(file)
 		if err != nil {
