@@ -39,7 +39,7 @@ func Build(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("build the gateway: %w", err)
 	}
-	defer lock.Close()                                                     // which releases it
+	defer lock.Close() // which releases it
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		return "", fmt.Errorf("build the gateway: %w", err)
 	}
