@@ -60,7 +60,8 @@ type realmParser struct {
 	config   *Config
 	seen     map[string]bool // scalars that were given
 	robots   []authn.RobotConfig
-	robotsAt int // position of the robots among the authenticators
+	loose    []authz.Project // grants of robots outside of projects
+	robotsAt int             // position of the robots among the authenticators
 }
 
 func (p *realmParser) option(name string) error {
@@ -121,6 +122,7 @@ func (p *realmParser) authenticator(name string) error {
 // finish puts the robots in their place and checks the policy as a whole, so
 // that `caddy adapt` already tells what is wrong, and where.
 func (p *realmParser) finish() (*Config, error) {
+	p.placeLoose()
 	if _, err := authz.Compile(p.config.Policy); err != nil {
 		return nil, fmt.Errorf("registry_auth: %w", err)
 	}

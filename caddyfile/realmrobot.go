@@ -1,6 +1,8 @@
 package caddyfile
 
 import (
+	"slices"
+
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
@@ -28,13 +30,28 @@ func (p *realmParser) robot() error {
 	if err != nil || len(robot.Repositories) == 0 {
 		return err
 	}
-	p.config.Policy.Projects = append(p.config.Policy.Projects, authz.Project{
+	p.loose = append(p.loose, authz.Project{
 		Name:     "robot " + robot.Name,
 		Patterns: robot.Repositories,
 		Grants:   []authz.Grant{{Actions: robot.Actions, Subjects: []string{"robot:" + robot.Name}, Source: at}},
 		Source:   at,
 	})
 	return nil
+}
+
+// placeLoose gives the robots outside of projects their grants: in the
+// project of the same patterns if there is one, else in one of their own.
+func (p *realmParser) placeLoose() {
+	projects := p.config.Policy.Projects
+	for _, loose := range p.loose {
+		same := func(other authz.Project) bool { return slices.Equal(other.Patterns, loose.Patterns) }
+		if i := slices.IndexFunc(projects, same); i >= 0 {
+			projects[i].Grants = append(projects[i].Grants, loose.Grants...)
+			continue
+		}
+		projects = append(projects, loose)
+	}
+	p.config.Policy.Projects = projects
 }
 
 func (p *realmParser) declare(d *caddyfile.Dispenser) (*RobotBlock, error) {
