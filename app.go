@@ -1,18 +1,15 @@
 package registryauth
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/certmagic"
-	"go.uber.org/zap"
 )
 
 // App holds what the sites of one configuration share: the realms, and the
@@ -23,11 +20,7 @@ type App struct {
 	StorageRaw json.RawMessage `json:"storage,omitempty" caddy:"namespace=caddy.storage inline_key=module"`
 
 	storage certmagic.Storage
-	logger  *zap.Logger
-
-	mu     sync.Mutex
-	realms map[string]*realm
-	wanted []string // realms that other modules refer to
+	realms  *directory
 }
 
 // CaddyModule returns the Caddy module information.
@@ -38,8 +31,7 @@ func (App) CaddyModule() caddy.ModuleInfo {
 // Provision finds the storage. It makes no key and touches no network: it
 // also runs for `caddy validate`.
 func (a *App) Provision(ctx caddy.Context) error {
-	a.logger = ctx.Logger()
-	a.realms = make(map[string]*realm)
+	a.realms = newDirectory()
 	a.storage = ctx.Storage()
 	if a.StorageRaw != nil {
 		module, err := ctx.LoadModule(a, "StorageRaw")
@@ -56,15 +48,8 @@ func (a *App) Provision(ctx caddy.Context) error {
 // Start opens the signing keys of every realm, making them on the first run.
 // Requests that come before that are answered with 503 and Retry-After.
 func (a *App) Start() error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	var errs []error
-	for _, name := range a.wanted {
-		if _, err := a.find(name); err != nil {
-			errs = append(errs, err)
-		}
-	}
-	for _, r := range a.realms {
+	errs := []error{a.realms.check()}
+	for _, r := range a.realms.all() {
 		if err := r.start(a.storage); err != nil {
 			errs = append(errs, fmt.Errorf("realm %q: %w", r.name, err))
 		}
@@ -74,62 +59,10 @@ func (a *App) Start() error {
 
 // Stop ends the background work of the realms.
 func (a *App) Stop() error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, r := range a.realms {
+	for _, r := range a.realms.all() {
 		r.stop()
 	}
 	return nil
-}
-
-// register adds a realm. The same site may be routed in several places, and
-// then the same realm is declared again; two different ones need two names.
-func (a *App) register(r *realm) (*realm, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	known, ok := a.realms[r.name]
-	if !ok {
-		a.realms[r.name] = r
-		return r, nil
-	}
-	if !bytes.Equal(known.fingerprint, r.fingerprint) {
-		return nil, fmt.Errorf("realm %q is declared twice with different settings: give each registry_auth a name of its own with `realm <name>`", r.name)
-	}
-	return known, nil
-}
-
-// want notes that a module refers to a realm, which may be declared later;
-// Start fails if it never is.
-func (a *App) want(name string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.wanted = append(a.wanted, name)
-}
-
-// realm returns the realm of that name; an empty name means the only one.
-func (a *App) realm(name string) (*realm, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.find(name)
-}
-
-func (a *App) find(name string) (*realm, error) {
-	if r, ok := a.realms[name]; ok {
-		return r, nil
-	}
-	if name == "" && len(a.realms) == 1 {
-		for _, r := range a.realms {
-			return r, nil
-		}
-	}
-	names := make([]string, 0, len(a.realms))
-	for n := range a.realms {
-		names = append(names, n)
-	}
-	if name == "" {
-		return nil, fmt.Errorf("name one of the realms %q", names)
-	}
-	return nil, fmt.Errorf("no registry_auth declares realm %q, there is %q", name, names)
 }
 
 // parseGlobalOption reads the global option:

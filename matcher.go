@@ -3,11 +3,11 @@ package registryauth
 import (
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
-	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 )
 
@@ -23,8 +23,6 @@ type Matcher struct {
 	// Repository patterns: `*` is one segment, `**` any number of them.
 	// Default: any repository, and requests that name none.
 	Repositories []string `json:"repositories,omitempty"`
-
-	patterns []*authz.Pattern
 }
 
 // CaddyModule returns the Caddy module information.
@@ -72,7 +70,7 @@ func (m *Matcher) option(d *caddyfile.Dispenser) error {
 		}
 	case "repository":
 		for _, arg := range args {
-			if _, err := authz.ParsePattern(arg); err != nil {
+			if err := authz.CheckPattern(arg); err != nil {
 				return d.WrapErr(err)
 			}
 		}
@@ -83,14 +81,12 @@ func (m *Matcher) option(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// Provision parses the patterns.
-func (m *Matcher) Provision(caddy.Context) error {
-	for _, raw := range m.Repositories {
-		pattern, err := authz.ParsePattern(raw)
-		if err != nil {
-			return fmt.Errorf("repository pattern: %w", err)
+// Validate checks the patterns.
+func (m *Matcher) Validate() error {
+	for _, pattern := range m.Repositories {
+		if err := authz.CheckPattern(pattern); err != nil {
+			return fmt.Errorf("repository: %w", err)
 		}
-		m.patterns = append(m.patterns, pattern)
 	}
 	return nil
 }
@@ -113,13 +109,6 @@ func (m *Matcher) MatchWithError(r *http.Request) (bool, error) {
 	if m.Actions != 0 && request.Action()&m.Actions == 0 {
 		return false, nil
 	}
-	if len(m.patterns) == 0 {
-		return true, nil
-	}
-	for _, pattern := range m.patterns {
-		if pattern.Match(authn.Anonymous, request.Repository) {
-			return true, nil
-		}
-	}
-	return false, nil
+	matches := func(pattern string) bool { return authz.MatchPattern(pattern, request.Repository) }
+	return len(m.Repositories) == 0 || slices.ContainsFunc(m.Repositories, matches), nil
 }

@@ -38,7 +38,7 @@ func (p *Provider) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("loading the registry_auth app: %w", err)
 	}
 	p.app = app.(*App)
-	p.app.want(p.Realm)
+	p.app.realms.want(p.Realm)
 	return nil
 }
 
@@ -47,7 +47,7 @@ var errRealmNotReady = errors.New("the realm is not ready")
 // Authenticate checks the request's credential with the realm. Without one,
 // or with one that does not hold, it asks for HTTP Basic.
 func (p *Provider) Authenticate(w http.ResponseWriter, r *http.Request) (caddyauth.User, bool, error) {
-	realm, err := p.app.realm(p.Realm)
+	realm, err := p.app.realms.realm(p.Realm)
 	if err != nil {
 		return caddyauth.User{}, false, err
 	}

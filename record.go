@@ -196,3 +196,20 @@ func requestID(r *http.Request) string {
 	}
 	return ""
 }
+
+// tokenOutcome sorts what the token endpoint did.
+func tokenOutcome(t tokenendpoint.Record) outcome {
+	switch {
+	case t.Status == http.StatusOK:
+		return outcomeAllowed
+	case t.Status == http.StatusTooManyRequests:
+		return outcomeThrottled
+	case t.Status == http.StatusServiceUnavailable:
+		return outcomeUnavailable
+	case t.Status == http.StatusUnauthorized && t.Principal == nil:
+		return outcomeInvalid
+	case t.Status == http.StatusUnauthorized:
+		return outcomeUnauthenticated
+	}
+	return outcomeMalformed
+}

@@ -52,13 +52,13 @@ func (t *TokenHandler) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("loading the registry_auth app: %w", err)
 	}
 	t.app = app.(*App)
-	t.app.want(t.Realm)
+	t.app.realms.want(t.Realm)
 	return nil
 }
 
 // ServeHTTP answers at the realm's own paths.
 func (t *TokenHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	realm, err := t.app.realm(t.Realm)
+	realm, err := t.app.realms.realm(t.Realm)
 	if err != nil {
 		return caddyhttp.Error(http.StatusInternalServerError, err)
 	}

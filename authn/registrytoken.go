@@ -134,26 +134,26 @@ func (t *RegistryToken) Authenticate(ctx context.Context, c *Credential) (*Princ
 // verify checks a token that is not in the cache. The signature comes before
 // everything that is in the token but the issuer and the name of the key.
 func (t *RegistryToken) verify(ctx context.Context, token string, now time.Time) (*Principal, error) {
-	jws, err := splitJWS(token)
-	if err != nil || !t.issued(jws.payload) {
+	jws, ok := splitRegistryJWS(token)
+	if !ok || !t.issued(jws.payload) {
 		return nil, ErrNotMine
 	}
-	header, err := parseJOSEHeader(jws.header)
+	algorithm, id, err := jws.keyNamed()
 	if err != nil {
 		return nil, invalidToken(err)
 	}
 	generation := t.cache.Generation() // before the key, which may be withdrawn meanwhile
-	key, ok := t.cfg.Keys.VerificationKey(ctx, header.KeyID)
+	key, ok := t.cfg.Keys.VerificationKey(ctx, id)
 	if !ok {
-		return nil, invalidToken(errUnknownKey)
+		return nil, invalidToken(errTokenKey)
 	}
-	if header.Algorithm != key.Method.Alg() {
-		return nil, invalidToken(errAlgorithm)
+	if algorithm != key.Method.Alg() {
+		return nil, invalidToken(errTokenAlgorithm)
 	}
-	if key.Method.Verify(jws.signed, jws.signature, key.Public) != nil {
-		return nil, invalidToken(errSignature)
+	if err := jws.verify(&key); err != nil {
+		return nil, invalidToken(err)
 	}
-	claims, err := parseRegistryClaims(jws.payload)
+	claims, err := jws.registryClaims()
 	if err != nil {
 		return nil, invalidToken(err)
 	}
@@ -174,11 +174,11 @@ func (t *RegistryToken) check(c *RegistryClaims, now time.Time) error {
 	early, late := now.Add(t.cfg.Leeway).Unix(), now.Add(-t.cfg.Leeway).Unix()
 	switch {
 	case c.Issuer != t.cfg.Issuer:
-		return invalidToken(errIssuer)
+		return invalidToken(errTokenIssuer)
 	case !t.audiences[c.Audience]:
-		return invalidToken(errAudience)
+		return invalidToken(errTokenAudience)
 	case c.NotBefore > early || c.IssuedAt > early:
-		return invalidToken(errNotYet)
+		return invalidToken(errTokenNotYet)
 	case c.ExpiresAt <= late:
 		return fmt.Errorf("%w: registry token expired at %s", ErrExpired,
 			time.Unix(c.ExpiresAt, 0).UTC().Format(time.RFC3339))

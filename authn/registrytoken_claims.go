@@ -55,6 +55,10 @@ func NewRegistryPrincipal(p *Principal) *RegistryPrincipal {
 // principal returns who the token speaks of, with its access as the limit.
 func (c *RegistryClaims) principal() *Principal {
 	p := c.Principal
+	if p.Kind == KindAnonymous {
+		// Nobody else vouches for it.
+		p.Authenticator = CredentialRegistryToken
+	}
 	return &Principal{
 		Kind: p.Kind, Name: p.Name, Issuer: p.Issuer, Subject: p.Subject,
 		Groups: p.Groups, Roles: p.Roles, Claims: p.Claims,

@@ -2,66 +2,60 @@ package authn
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
-	"unicode/utf8"
 )
 
 // Why a registry token is refused.
 var (
-	errNotJWS     = errors.New("not a compact JWS")
-	errHeader     = errors.New("header is not one of ours")
-	errUnknownKey = errors.New("signed with an unknown key")
-	errAlgorithm  = errors.New("algorithm is not that of the key")
-	errSignature  = errors.New("signature does not verify")
-	errClaims     = errors.New("claims are malformed")
-	errIssuer     = errors.New("of another issuer")
-	errAudience   = errors.New("for another service")
-	errNotYet     = errors.New("not valid yet, or issued in the future")
+	errTokenHeader    = errors.New("header is not one of ours")
+	errTokenKey       = errors.New("signed with a key that is unknown or retired")
+	errTokenAlgorithm = errors.New("algorithm is not that of the key")
+	errTokenSignature = errors.New("signature does not verify")
+	errTokenClaims    = errors.New("claims are malformed")
+	errTokenIssuer    = errors.New("of another issuer")
+	errTokenAudience  = errors.New("for another service")
+	errTokenNotYet    = errors.New("not valid yet, or issued in the future")
 )
 
-// maxJSONDepth bounds the nesting of a token's claims.
-const maxJSONDepth = 16
-
-// jws is a token in the compact serialisation (RFC 7515 §7.1), decoded.
-type jws struct {
+// registryJWS is a token in the compact serialization (RFC 7515 §7.1), taken
+// apart.
+type registryJWS struct {
 	signed    string // what the signature is over
-	header    []byte
-	payload   []byte
-	signature []byte
+	header    string
+	claims    string
+	payload   []byte // claims, decoded
+	signature string
 }
 
-// splitJWS takes a token apart. Decoding is strict, so that no two tokens
-// differ and verify alike: the decoder itself would skip line breaks.
-func splitJWS(token string) (jws, error) {
-	var out jws
-	first := strings.IndexByte(token, '.')
-	last := strings.LastIndexByte(token, '.')
-	if first <= 0 || last <= first+1 || last == len(token)-1 ||
-		strings.ContainsAny(token, "\r\n") || strings.IndexByte(token[first+1:last], '.') >= 0 {
-		return out, errNotJWS
+// splitRegistryJWS takes a token apart.
+func splitRegistryJWS(token string) (jws registryJWS, ok bool) {
+	if strings.Count(token, ".") != 2 {
+		return jws, false
 	}
-	out.signed = token[:last]
-	for _, part := range []struct {
-		to   *[]byte
-		text string
-	}{{&out.header, token[:first]}, {&out.payload, token[first+1 : last]}, {&out.signature, token[last+1:]}} {
-		decoded, err := base64.RawURLEncoding.Strict().DecodeString(part.text)
-		if err != nil {
-			return out, errNotJWS
-		}
-		*part.to = decoded
+	end := strings.LastIndexByte(token, '.')
+	jws.signed, jws.signature = token[:end], token[end+1:]
+	jws.header, jws.claims, _ = strings.Cut(jws.signed, ".")
+	var err error
+	jws.payload, err = decodeSegment(jws.claims)
+	return jws, err == nil
+}
+
+// verify checks the signature. Decoding is strict: no two tokens differ and
+// verify alike.
+func (jws *registryJWS) verify(key *VerificationKey) error {
+	signature, err := decodeSegment(jws.signature)
+	if err != nil || key.Method.Verify(jws.signed, signature, key.Public) != nil {
+		return errTokenSignature
 	}
-	return out, nil
+	return nil
 }
 
 // issued reports whether the payload names us as its issuer. Tokens of others
-// come by with every request: those that don't contain the name at all, as
-// everybody writes it, aren't parsed.
+// come by with every request: those that do not contain our name as everybody
+// writes it are not parsed.
 func (t *RegistryToken) issued(payload []byte) bool {
 	if !bytes.Contains(payload, t.issuerJSON) {
 		return false
@@ -72,109 +66,50 @@ func (t *RegistryToken) issued(payload []byte) bool {
 	return json.Unmarshal(payload, &peek) == nil && peek.Issuer == t.cfg.Issuer
 }
 
-type joseHeader struct {
-	Algorithm string `json:"alg"`
-	KeyID     string `json:"kid"`
-	Type      string `json:"typ"`
-
-	// Certificate is for registries that verify themselves. The key is
-	// never taken from the token.
-	Certificate []string `json:"x5c"`
+// keyNamed reads the header and returns the algorithm and the key id. It takes
+// the members that we write and no others, which refuses "crit", "b64", "jku",
+// "jwk", "x5u", "zip" and "enc". The certificate in "x5c" is for registries
+// that verify themselves; the key is never taken from the token.
+func (jws *registryJWS) keyNamed() (algorithm, id string, err error) {
+	header, err := decodeObject(jws.header)
+	if err != nil {
+		return "", "", errTokenHeader
+	}
+	for name := range header {
+		switch name {
+		case "alg", "kid", "typ", "x5c":
+		default:
+			return "", "", errTokenHeader
+		}
+	}
+	algorithm, _ = header["alg"].(string)
+	id, _ = header["kid"].(string)
+	if algorithm == "" || id == "" || header["typ"] != "JWT" {
+		return "", "", errTokenHeader
+	}
+	return algorithm, id, nil
 }
 
-// parseJOSEHeader takes the members that we write and no others: "crit",
-// "b64", "jku", "jwk", "x5u", "zip" and "enc" are all refused by that.
-func parseJOSEHeader(data []byte) (joseHeader, error) {
-	var h joseHeader
-	if err := uniqueNames(data); err != nil {
-		return h, errHeader
+// registryClaims reads claims whose signature has been verified.
+func (jws *registryJWS) registryClaims() (*RegistryClaims, error) {
+	members, err := decodeObject(jws.claims) // refuses names that come twice
+	if err != nil {
+		return nil, errTokenClaims
 	}
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if decoder.Decode(&h) != nil || h.Type != "JWT" || h.KeyID == "" {
-		return h, errHeader
-	}
-	return h, nil
-}
-
-// parseRegistryClaims reads claims whose signature has been verified.
-func parseRegistryClaims(payload []byte) (*RegistryClaims, error) {
-	if err := uniqueNames(payload); err != nil {
-		return nil, errClaims
+	for name := range members {
+		if name != strings.ToLower(name) {
+			return nil, errTokenClaims // the decoder below does not mind the case
+		}
 	}
 	c := new(RegistryClaims)
-	if err := json.Unmarshal(payload, c); err != nil {
-		return nil, errClaims
+	if err := json.Unmarshal(jws.payload, c); err != nil {
+		return nil, errTokenClaims
 	}
 	if err := c.validate(); err != nil {
-		return nil, fmt.Errorf("%w: %w", errClaims, err)
+		return nil, fmt.Errorf("%w: %w", errTokenClaims, err)
 	}
 	return c, nil
 }
-
-// uniqueNames checks that data is one JSON object in UTF-8 in which no object
-// has a name twice: two readers could take different ones (RFC 7519 §4). At the
-// top, names that differ in case only count as the same, because the decoder
-// takes them for the same.
-func uniqueNames(data []byte) error {
-	if !utf8.Valid(data) || !bytes.HasPrefix(data, []byte("{")) {
-		return errClaims
-	}
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.UseNumber()
-	var open []*jsonScope
-	for first := true; ; first = false {
-		token, err := decoder.Token()
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil || !first && len(open) == 0 {
-			return errClaims // not JSON, or something after the object
-		}
-		var top *jsonScope
-		if len(open) > 0 {
-			top = open[len(open)-1]
-		}
-		if name, ok := token.(string); ok && top.wantsName() {
-			if len(open) == 1 {
-				name = strings.ToLower(name)
-			}
-			if top.names[name] {
-				return errClaims
-			}
-			top.names[name], top.value = true, true
-			continue
-		}
-		switch delim, _ := token.(json.Delim); delim {
-		case '{', '[':
-			if len(open) == maxJSONDepth {
-				return errClaims
-			}
-			scope := &jsonScope{}
-			if delim == '{' {
-				scope.names = make(map[string]bool)
-			}
-			open = append(open, scope)
-		case '}', ']':
-			open = open[:len(open)-1]
-			if len(open) > 0 {
-				open[len(open)-1].value = false
-			}
-		default:
-			if top != nil {
-				top.value = false
-			}
-		}
-	}
-}
-
-// jsonScope is an object or an array that is being read.
-type jsonScope struct {
-	names map[string]bool // of an object; nil in an array
-	value bool            // a name was read, its value is next
-}
-
-func (s *jsonScope) wantsName() bool { return s != nil && s.names != nil && !s.value }
 
 // quoteJSON returns s as a JSON string, as most encoders write it.
 func quoteJSON(s string) []byte {

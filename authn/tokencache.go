@@ -44,8 +44,9 @@ func (c *TokenCache) PutGeneration(generation uint64, token string, p *Principal
 // Drop forgets everything, for example because a signing key was withdrawn.
 func (c *TokenCache) Drop() { c.entries.drop() }
 
-// digest is the SHA-256 of a string. The bytes are read in place: a copy of
+// digest is the SHA-256 of a string.
+func digest(s string) cacheKey { return sha256.Sum256(bytesOf(s)) }
+
+// bytesOf returns the bytes of a string in place, to be read only: a copy of
 // the token for every request would be the only allocation of a hit.
-func digest(s string) cacheKey {
-	return sha256.Sum256(unsafe.Slice(unsafe.StringData(s), len(s)))
-}
+func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }

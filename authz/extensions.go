@@ -14,16 +14,16 @@ type Extension struct {
 	// the repository that the endpoint is about. A last segment "*" takes
 	// everything below. Examples: "_oci/ext/discover", "_zot/ext/*",
 	// "{name}/_ext/*".
-	Path string
+	Path string `json:"path,omitempty"`
 
 	// Action is what a principal needs. On a repository: pull, push, delete
 	// or list. On the registry as a whole: list, which is the right to read
 	// the catalog, or manage.
-	Action Action
+	Action Action `json:"action,omitempty"`
 
 	// Methods are the HTTP methods to let through. Default: GET and HEAD for
 	// pull and list, all that the registry API knows for other actions.
-	Methods []string
+	Methods []string `json:"methods,omitempty"`
 }
 
 // Extensions are the endpoints outside of the distribution-spec that

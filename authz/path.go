@@ -17,18 +17,25 @@ func cleartext(u *url.URL) (path string, escaped bool, err error) {
 		// What the grammar accepts of this needs no escaping at all.
 		return u.Path, false, nil
 	}
-	raw := u.EscapedPath()
-	for tail := raw; ; escaped = true {
-		i := strings.IndexByte(tail, '%')
-		if i < 0 {
-			return u.Path, escaped, nil
-		}
-		tail = tail[i:]
-		if len(tail) < 3 || !strings.EqualFold(tail[:3], "%3A") || strings.IndexByte(tail, '/') >= 0 {
-			return "", false, errPathEncoded
-		}
-		tail = tail[3:]
+	if isEscapedColon(u.RawPath, u.Path) {
+		return u.Path, true, nil
 	}
+	// A RawPath that does not belong to Path is not what will be written.
+	if u.EscapedPath() == u.Path {
+		return u.Path, false, nil
+	}
+	return "", false, errPathEncoded
+}
+
+// isEscapedColon reports whether raw is path with nothing but one colon
+// escaped, and that in the last segment.
+func isEscapedColon(raw, path string) bool {
+	before, after, ok := strings.Cut(raw, "%3A")
+	if !ok {
+		before, after, ok = strings.Cut(raw, "%3a")
+	}
+	return ok && len(path) == len(before)+1+len(after) && strings.IndexByte(after, '/') < 0 &&
+		path[:len(before)] == before && path[len(before)] == ':' && path[len(before)+1:] == after
 }
 
 // diagnose finds the most basic fault of a path that was not accepted, and

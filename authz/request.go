@@ -98,7 +98,7 @@ func (r *Request) readPath(ext *Extensions) *RequestError {
 		if r.Path != "/v2" {
 			return errUnknownRoute
 		}
-		r.Path = "/v2/"
+		r.Path, rest = "/v2/", ""
 	}
 	var last string
 	r.Route, r.Repository, last = locate(rest)

@@ -114,7 +114,12 @@ func merge(list []Access, a Access) []Access {
 // a token response have them. Those without an action that has a word are
 // left out.
 func FormatScopes(list []Access) string {
+	size := 0
+	for _, a := range list {
+		size += len(a.Type) + len(a.Name) + len(" ::pull,push,delete")
+	}
 	var b strings.Builder
+	b.Grow(size)
 	for _, a := range list {
 		actions := a.ScopeActions()
 		if len(actions) == 0 {

@@ -1,9 +1,11 @@
 package authz
 
 import (
+	"net/url"
 	"path"
 	"regexp"
 	"strings"
+	"testing"
 )
 
 // Models of how two registries find out what a path is about, to compare
@@ -100,4 +102,32 @@ func compileRoutes(patterns map[Route]string, optional string) (list []upstreamR
 		}
 	}
 	return list
+}
+
+// Every path of up to five words that mean something somewhere, against both
+// models: who reads which of them as what.
+func TestRequestCombinations(t *testing.T) {
+	words := []string{"a", "manifests", "blobs", "uploads", "tags", "list", "referrers", someDigest, "_catalog", ""}
+	ext := testExtensions(t)
+	accepted := 0
+	var extend func(path string, depth int)
+	extend = func(path string, depth int) {
+		for _, word := range words {
+			next := path + "/" + word
+			for _, method := range []string{"GET", "POST"} {
+				if r, err := ParseRequest(method, &url.URL{Path: next}, nil, ext); err == nil {
+					accepted++
+					checkUpstream(t, r, distributionRoutes)
+					checkUpstream(t, r, zotRoutes)
+				}
+			}
+			if depth > 1 {
+				extend(next, depth-1)
+			}
+		}
+	}
+	extend("/v2", 5)
+	if accepted < 1000 {
+		t.Errorf("only %d paths were accepted", accepted)
+	}
 }

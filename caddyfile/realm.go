@@ -2,6 +2,7 @@ package caddyfile
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -27,8 +28,10 @@ const AuthenticatorNamespace = "registry_auth.authenticators"
 //		admin           <subject>...
 //		role            <name> <action>...
 //		project         <pattern>... { … }
-//		anonymous_read | authenticated_read <pattern>...
-//		deny            <action>... <subject>... { … }
+//		deny            <action>... <subject>... [{ … }]
+//		anonymous_read  <pattern>...
+//		authenticated_read <pattern>...
+//		catalog         admin|filtered
 //		read_only
 //		token           { … }
 //		extension       <path> <action>
@@ -57,7 +60,8 @@ type realmParser struct {
 	config   *Config
 	seen     map[string]bool // scalars that were given
 	robots   []authn.RobotConfig
-	robotsAt int // position of the robots among the authenticators
+	loose    []authz.Project // grants of robots outside of projects
+	robotsAt int             // position of the robots among the authenticators
 }
 
 func (p *realmParser) option(name string) error {
@@ -88,11 +92,8 @@ func (p *realmParser) option(name string) error {
 		return p.robot()
 	case "project":
 		project, err := Project(d, p.projectRobot)
-		if err != nil {
-			return err
-		}
 		c.Policy.Projects = append(c.Policy.Projects, project)
-		return nil
+		return err
 	default:
 		if known, err := Policy(d, name, &c.Policy); known || err != nil {
 			return err
@@ -105,7 +106,7 @@ func (p *realmParser) option(name string) error {
 func (p *realmParser) authenticator(name string) error {
 	id := AuthenticatorNamespace + "." + name
 	if !slices.Contains(authenticatorNames(), name) {
-		return p.d.Errf("unrecognized subdirective %q%s", name, didYouMean(name, append(authenticatorNames(), realmOptions...)))
+		return unrecognized(p.d, "registry_auth", append(authenticatorNames(), realmOptions...)...)
 	}
 	module, err := caddyfile.UnmarshalModule(p.d, id)
 	if err != nil {
@@ -118,7 +119,13 @@ func (p *realmParser) authenticator(name string) error {
 	return nil
 }
 
+// finish puts the robots in their place and checks the policy as a whole, so
+// that `caddy adapt` already tells what is wrong, and where.
 func (p *realmParser) finish() (*Config, error) {
+	p.placeLoose()
+	if _, err := authz.Compile(p.config.Policy); err != nil {
+		return nil, fmt.Errorf("registry_auth: %w", err)
+	}
 	if len(p.robots) > 0 {
 		raw, err := json.Marshal(map[string]any{"type": "robots", "robots": p.robots})
 		if err != nil {
