@@ -1,9 +1,7 @@
 package authz
 
 import (
-	"errors"
 	"fmt"
-	"strings"
 	"sync"
 
 	"cel.dev/cel-go/cel"
@@ -77,8 +75,8 @@ func compileExpression(text string) (*expression, error) {
 		return nil, err
 	}
 	checked, issues := env.Compile(text)
-	if err := issues.Err(); err != nil {
-		return nil, errors.New(strings.ReplaceAll(err.Error(), "ERROR: <input>:", ""))
+	if issues.Err() != nil {
+		return nil, issue(issues)
 	}
 	if !checked.OutputType().IsExactType(cel.BoolType) && !checked.OutputType().IsExactType(cel.DynType) {
 		return nil, fmt.Errorf("is %s, want true or false", checked.OutputType())
@@ -90,6 +88,14 @@ func compileExpression(text string) (*expression, error) {
 	x := &expression{text: text, program: program}
 	x.look(checked.NativeRep())
 	return x, nil
+}
+
+// issue is what the first mistake in an expression is, in one line.
+func issue(issues *cel.Issues) error {
+	for _, e := range issues.Errors() {
+		return fmt.Errorf("column %d: %s", e.Location.Column()+1, e.Message)
+	}
+	return issues.Err()
 }
 
 // look notes what the expression refers to.
