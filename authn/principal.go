@@ -52,6 +52,15 @@ type Principal struct {
 	Credential   string
 	CredentialID string
 
+	// Origin and OriginID are Credential and CredentialID of what a registry
+	// token was exchanged for, so that withdrawing a secret also ends the
+	// tokens that it was used to get. Empty for every other credential.
+	Origin   string
+	OriginID string
+
+	// Issued is when the credential was issued. Zero: not known.
+	Issued time.Time
+
 	// Expires is when the credential stops to be valid. Zero: never.
 	Expires time.Time
 

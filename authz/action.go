@@ -56,3 +56,19 @@ func (a Action) Names() []string {
 
 // String joins the names with commas, as a scope does: "pull,push".
 func (a Action) String() string { return strings.Join(a.Names(), ",") }
+
+// MarshalText writes the names, so that configuration reads "pull,push".
+func (a Action) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
+// UnmarshalText reads what MarshalText writes, and "*".
+func (a *Action) UnmarshalText(text []byte) error {
+	*a = 0
+	for name := range strings.SplitSeq(string(text), ",") {
+		action, err := ParseAction(strings.TrimSpace(name))
+		if err != nil {
+			return err
+		}
+		*a |= action
+	}
+	return nil
+}

@@ -1,0 +1,65 @@
+package registryauth
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
+)
+
+// Robots is the authenticator for the robots that are declared in the
+// configuration. In a Caddyfile, `robot` blocks declare them.
+type Robots struct {
+	// The robots.
+	Robots []authn.RobotConfig `json:"robots,omitempty"`
+
+	robots *authn.Robots
+}
+
+// CaddyModule returns the Caddy module information.
+func (Robots) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: caddyfile.AuthenticatorNamespace + "." + authn.RobotsName, New: func() caddy.Module { return new(Robots) }}
+}
+
+// verified remembers passwords that a slow hash was computed for. It is the
+// process's: a reload does not make every robot's next request slow.
+var verified = authn.NewVerifiedCache()
+
+// Provision resolves the placeholders of the secrets' stored forms.
+func (r *Robots) Provision(caddy.Context) error {
+	repl := caddy.NewReplacer()
+	list := slices.Clone(r.Robots)
+	for i, robot := range list {
+		hashes := slices.Clone(robot.SecretHashes)
+		for j, hash := range hashes {
+			resolved, err := resolve(repl, "secret_hash", hash)
+			if err != nil {
+				return fmt.Errorf("robot %s: %w", robot.Name, err)
+			}
+			hashes[j] = resolved
+		}
+		list[i].SecretHashes = hashes
+	}
+	var err error
+	r.robots, err = authn.NewRobots(list, hashing, verified, nil)
+	return err
+}
+
+// Authenticate checks a robot's secret.
+func (r *Robots) Authenticate(ctx context.Context, c *authn.Credential) (*authn.Principal, error) {
+	return r.robots.Authenticate(ctx, c)
+}
+
+// Recheck reports whether a robot that holds a registry token is still good.
+func (r *Robots) Recheck(p *authn.Principal, c *authn.Credential) error {
+	return r.robots.Recheck(p, c)
+}
+
+// Equalize spends the time of a slow hash on a user name that no robot has.
+func (r *Robots) Equalize(ctx context.Context, c *authn.Credential) error {
+	return r.robots.Equalize(ctx, c)
+}

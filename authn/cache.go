@@ -1,0 +1,98 @@
+package authn
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"sync/atomic"
+	"time"
+)
+
+// ways is how many entries share one set of a [cache].
+const ways = 8
+
+// cacheKey is a digest of what is looked up. Being a digest it spreads evenly
+// over the sets, and comparing it early-exit tells an attacker nothing.
+type cacheKey [32]byte
+
+// cache is a bounded table from digests to values that takes no lock: a slot
+// is an atomic pointer to an entry which is never changed once it is stored.
+// A key has ways slots to live in; when they are taken the least recently used
+// entry gives way. Two writers that meet in one slot lose one entry, which
+// costs its owner one more check and nothing else.
+type cache[V any] struct {
+	slots      []atomic.Pointer[cacheEntry[V]]
+	mask       uint64 // number of sets - 1
+	generation atomic.Uint64
+}
+
+type cacheEntry[V any] struct {
+	key        cacheKey
+	value      V
+	until      int64 // Unix nanoseconds; not good from then on
+	generation uint64
+	used       atomic.Int64 // Unix seconds of the last hit, for eviction only
+}
+
+// newCache makes a cache of max entries, rounded up to a power of two.
+func newCache[V any](limit int) *cache[V] {
+	sets := 1 << bits.Len(uint(max(limit, 1)-1)/ways)
+	return &cache[V]{slots: make([]atomic.Pointer[cacheEntry[V]], sets*ways), mask: uint64(sets - 1)}
+}
+
+// set returns the slots in which key may live.
+func (c *cache[V]) set(key *cacheKey) []atomic.Pointer[cacheEntry[V]] {
+	first := (binary.LittleEndian.Uint64(key[:]) & c.mask) * ways
+	return c.slots[first : first+ways]
+}
+
+func (c *cache[V]) get(key *cacheKey, now time.Time) (value V, ok bool) {
+	set := c.set(key)
+	for i := range set {
+		e := set[i].Load()
+		if e == nil || e.key != *key {
+			continue
+		}
+		if e.until <= now.UnixNano() || e.generation != c.generation.Load() {
+			return value, false
+		}
+		// Written once a second at most, so that readers on other cores
+		// keep the line in their caches.
+		if s := now.Unix(); e.used.Load() != s {
+			e.used.Store(s)
+		}
+		return e.value, true
+	}
+	return value, false
+}
+
+// put stores value until the given time, unless the cache was emptied since
+// the generation was read.
+func (c *cache[V]) put(generation uint64, key *cacheKey, value V, now, until time.Time) {
+	e := &cacheEntry[V]{key: *key, value: value, until: until.UnixNano(), generation: generation}
+	e.used.Store(now.Unix())
+
+	set, current := c.set(key), c.generation.Load()
+	if generation != current {
+		return
+	}
+	victim, oldest := 0, int64(0)
+	for i := range set {
+		old := set[i].Load()
+		switch {
+		case old == nil || old.generation != current || old.until <= now.UnixNano():
+			if oldest >= 0 {
+				victim, oldest = i, -1 // free; go on looking for the key itself
+			}
+		case old.key == *key:
+			set[i].Store(e)
+			return
+		case oldest >= 0 && (i == 0 || old.used.Load() < oldest):
+			victim, oldest = i, old.used.Load()
+		}
+	}
+	set[victim].Store(e)
+}
+
+// drop empties the cache, also of what checks that are under way now are
+// going to put.
+func (c *cache[V]) drop() { c.generation.Add(1) }

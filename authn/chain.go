@@ -1,0 +1,124 @@
+package authn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Named is an authenticator and the name that a realm gives it.
+type Named struct {
+	Name          string
+	Authenticator Authenticator
+}
+
+// Equalizer is implemented by authenticators with slow password hashes. A
+// [Chain] calls it when nobody owns a password, so that an unknown account
+// takes the time of a wrong password and cannot be told from it.
+type Equalizer interface {
+	// Equalize spends that time. It returns [ErrBusy] where the check of a
+	// wrong password would have, and nil otherwise.
+	Equalize(ctx context.Context, c *Credential) error
+}
+
+// Chain asks authenticators in order. It is immutable and safe for concurrent
+// use; a credential that is right passes without a lock being taken here.
+type Chain struct {
+	list     []Named
+	byName   map[string]Authenticator
+	throttle *Throttle
+}
+
+// NewChain makes a chain that asks list in its order and answers repeated
+// failures through throttle, which may be shared between chains or nil.
+func NewChain(list []Named, throttle *Throttle) *Chain {
+	c := &Chain{list: slices.Clone(list), byName: make(map[string]Authenticator, len(list)), throttle: throttle}
+	for _, n := range list {
+		c.byName[n.Name] = n.Authenticator
+	}
+	return c
+}
+
+// Authenticate returns who shows the credential: [Anonymous] if there is none,
+// else what the first authenticator says that owns it. A credential that is
+// wrong ends the chain; one that nobody owns is [ErrInvalid]. Errors name the
+// authenticator, never the secret.
+func (ch *Chain) Authenticate(ctx context.Context, c *Credential) (*Principal, error) {
+	if c.Scheme == SchemeNone {
+		return Anonymous, nil
+	}
+	p, err := ch.ask(ctx, c)
+	if err != nil && ch.throttle != nil {
+		err = ch.throttle.Failed(c, err)
+	}
+	return p, err
+}
+
+func (ch *Chain) ask(ctx context.Context, c *Credential) (*Principal, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	for _, n := range ch.list {
+		p, err := n.Authenticator.Authenticate(ctx, c)
+		switch {
+		case err == nil && p == nil:
+			return nil, fmt.Errorf("%s: %w: no principal", n.Name, ErrInvalid)
+		case err == nil && p.Authenticator == "":
+			named := *p // what an authenticator returned is shared
+			named.Authenticator = n.Name
+			return &named, nil
+		case err == nil:
+			return p, nil
+		case !errors.Is(err, ErrNotMine):
+			return nil, fmt.Errorf("%s: %w", n.Name, err)
+		}
+	}
+	for _, n := range ch.list {
+		if e, ok := n.Authenticator.(Equalizer); ok {
+			if err := e.Equalize(ctx, c); err != nil {
+				return nil, fmt.Errorf("%s: %w", n.Name, err)
+			}
+			break
+		}
+	}
+	return nil, fmt.Errorf("%w: no authenticator knows a credential of this kind", ErrInvalid)
+}
+
+// check refuses, before anybody is asked, what cannot be right: some
+// directories take an empty password for an anonymous login and call it good.
+func (c *Credential) check() error {
+	switch {
+	case c.Secret == "":
+		return fmt.Errorf("%w: empty secret", ErrInvalid)
+	case len(c.Secret) > MaxCredential:
+		return fmt.Errorf("%w: secret longer than %d bytes", ErrInvalid, MaxCredential)
+	case len(c.Username) > maxUsername:
+		return fmt.Errorf("%w: user name longer than %d bytes", ErrInvalid, maxUsername)
+	case !utf8.ValidString(c.Username) || strings.ContainsFunc(c.Username, unicode.IsControl):
+		return fmt.Errorf("%w: user name with control characters", ErrInvalid)
+	}
+	return nil
+}
+
+// Recheck reports whether a principal, for whom a registry token was issued
+// earlier, is still good for the client that shows it. It fails with
+// [ErrDisabled] when the authenticator that vouched for it is gone.
+func (ch *Chain) Recheck(p *Principal, c *Credential) error {
+	if p.IsAnonymous() {
+		return nil
+	}
+	a, ok := ch.byName[p.Authenticator]
+	if !ok {
+		return fmt.Errorf("%w: authenticator %q is not configured any more", ErrDisabled, p.Authenticator)
+	}
+	if r, ok := a.(Rechecker); ok {
+		if err := r.Recheck(p, c); err != nil {
+			return fmt.Errorf("%s: %w", p.Authenticator, err)
+		}
+	}
+	return nil
+}

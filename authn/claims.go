@@ -1,0 +1,234 @@
+package authn
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// maxSubject is how long a subject may be, in bytes (OpenID Connect Core §2).
+const maxSubject = 255
+
+// claimRules are the compiled rules that the claims of an ID token must keep.
+type claimRules struct {
+	issuer    string
+	audiences []string
+	parties   []string
+	username  string
+	groups    string
+	roles     string
+	prefix    string
+	required  []string
+	maxAge    time.Duration
+	skew      time.Duration
+}
+
+func newClaimRules(c OIDCConfig) claimRules {
+	r := claimRules{
+		issuer: c.Issuer, audiences: slices.Clone(c.Audiences),
+		username: c.Username, groups: c.Groups, roles: c.Roles, prefix: c.Prefix, required: c.RequiredGroups,
+		maxAge: time.Duration(c.MaxAge), skew: c.ClockSkew.orDefault(defaultClockSkew),
+	}
+	if c.ClientID != "" {
+		r.audiences = append(r.audiences, c.ClientID)
+	}
+	r.parties = slices.Concat(r.audiences, c.AuthorizedParties)
+	if r.username == "" {
+		r.username = defaultUsername
+	}
+	if r.groups == "" {
+		r.groups = defaultGroups
+	}
+	return r
+}
+
+// principal checks the claims of a token whose issuer is known to be ours
+// (OpenID Connect Core §3.1.3.7) and returns who they describe.
+func (r *claimRules) principal(claims map[string]any, now time.Time) (*Principal, error) {
+	if _, logout := claims["events"]; logout {
+		return nil, fmt.Errorf("%w: a logout token is no ID token", ErrInvalid)
+	}
+	if err := r.checkAudience(claims); err != nil {
+		return nil, err
+	}
+	expires, err := r.checkTimes(claims, now)
+	if err != nil {
+		return nil, err
+	}
+	subject, _ := claims["sub"].(string)
+	if subject == "" || len(subject) > maxSubject {
+		return nil, fmt.Errorf("%w: sub is missing or longer than %d bytes", ErrInvalid, maxSubject)
+	}
+	name, err := r.name(claims)
+	if err != nil {
+		return nil, err
+	}
+	p := &Principal{
+		Kind: KindUser, Name: name, Issuer: r.issuer, Subject: subject, Claims: claims,
+		Credential: "id_token", Expires: expires,
+	}
+	p.CredentialID, _ = claims["jti"].(string)
+	groups, err := r.list(claims, r.groups)
+	if err != nil {
+		return nil, err
+	}
+	if len(r.required) > 0 && !slices.ContainsFunc(r.required, func(g string) bool { return slices.Contains(groups, g) }) {
+		return nil, fmt.Errorf("%w: user %s is in none of the required groups", ErrDisabled, name)
+	}
+	roles, err := r.list(claims, r.roles)
+	if err != nil {
+		return nil, err
+	}
+	p.Groups, p.Roles = r.prefixed(groups), r.prefixed(roles)
+	return p, nil
+}
+
+// checkAudience sees that the token was issued for us, and for a client that
+// may hold such tokens.
+func (r *claimRules) checkAudience(claims map[string]any) error {
+	var audiences []string
+	switch aud := claims["aud"].(type) {
+	case string:
+		audiences = []string{aud}
+	case []any:
+		for _, a := range aud {
+			s, ok := a.(string)
+			if !ok {
+				return fmt.Errorf("%w: aud is not a list of strings", ErrInvalid)
+			}
+			audiences = append(audiences, s)
+		}
+	}
+	if !slices.ContainsFunc(audiences, func(a string) bool { return slices.Contains(r.audiences, a) }) {
+		return fmt.Errorf("%w: the token was issued for another audience", ErrInvalid)
+	}
+	azp, present := claims["azp"]
+	if !present && len(audiences) > 1 {
+		return fmt.Errorf("%w: several audiences and no azp", ErrInvalid)
+	}
+	if party, ok := azp.(string); present && (!ok || !slices.Contains(r.parties, party)) {
+		return fmt.Errorf("%w: the token was issued to another client (azp)", ErrInvalid)
+	}
+	return nil
+}
+
+// checkTimes returns when the token expires.
+func (r *claimRules) checkTimes(claims map[string]any, now time.Time) (time.Time, error) {
+	expires, err := numericDate(claims, "exp")
+	if err != nil {
+		return time.Time{}, err
+	}
+	issued, err := numericDate(claims, "iat")
+	if err != nil {
+		return time.Time{}, err
+	}
+	switch {
+	case issued.After(now.Add(r.skew)):
+		return time.Time{}, fmt.Errorf("%w: issued in the future (iat)", ErrInvalid)
+	case !now.Before(expires.Add(r.skew)):
+		return time.Time{}, fmt.Errorf("%w: at %s", ErrExpired, expires.UTC().Format(time.RFC3339))
+	case r.maxAge > 0 && now.Sub(issued) > r.maxAge+r.skew:
+		return time.Time{}, fmt.Errorf("%w: issued more than %s ago", ErrExpired, r.maxAge)
+	}
+	if _, present := claims["nbf"]; present {
+		from, err := numericDate(claims, "nbf")
+		if err != nil {
+			return time.Time{}, err
+		}
+		if from.After(now.Add(r.skew)) {
+			return time.Time{}, fmt.Errorf("%w: not valid yet (nbf)", ErrInvalid)
+		}
+	}
+	return expires, nil
+}
+
+// numericDate reads a NumericDate of RFC 7519 §2.
+func numericDate(claims map[string]any, name string) (time.Time, error) {
+	seconds, ok := claims[name].(float64)
+	if !ok || math.IsNaN(seconds) || seconds < 0 || seconds > 253402300799 { // year 9999
+		return time.Time{}, fmt.Errorf("%w: %s is missing or not a time", ErrInvalid, name)
+	}
+	whole, fraction := math.Modf(seconds)
+	return time.Unix(int64(whole), int64(fraction*1e9)), nil
+}
+
+// name returns the user name, with the prefix.
+func (r *claimRules) name(claims map[string]any) (string, error) {
+	v, _ := LookupClaim(claims, r.username)
+	name, _ := v.(string)
+	if name == "" {
+		return "", fmt.Errorf("%w: user name claim %q is missing or not a string", ErrInvalid, r.username)
+	}
+	if r.username == "email" {
+		if verified, present := claims["email_verified"]; present && verified != true && verified != "true" {
+			return "", fmt.Errorf("%w: the provider has not verified the email address", ErrInvalid)
+		}
+	}
+	name = r.prefix + name
+	if err := checkUserName(name); err != nil {
+		return "", fmt.Errorf("%w: user name claim %q: %w", ErrInvalid, r.username, err)
+	}
+	return name, nil
+}
+
+// checkUserName refuses names that would not survive a header, a log line, a
+// Basic credential or a list, and those that look like a robot's.
+func checkUserName(name string) error {
+	switch {
+	case len(name) > maxUsername:
+		return fmt.Errorf("longer than %d bytes", maxUsername)
+	case strings.ContainsAny(name, `:"\,`) || strings.ContainsFunc(name, func(r rune) bool {
+		return r == unicode.ReplacementChar || unicode.IsSpace(r) || !unicode.IsPrint(r)
+	}):
+		return errors.New(`has white space, control characters, or one of : " \ ,`)
+	case strings.HasPrefix(strings.ToLower(name), robotPrefix):
+		return errors.New("belongs to robots")
+	}
+	return nil
+}
+
+// list returns the strings of the claim at path, without those that cannot be
+// names. A claim that is kept elsewhere (OpenID Connect Core §5.6.2) is an
+// error: without it the user would have other rights than he is due, and we
+// fetch nothing from where a token says.
+func (r *claimRules) list(claims map[string]any, path string) ([]string, error) {
+	if path == "" {
+		return nil, nil
+	}
+	if elsewhere, _ := claims["_claim_names"].(map[string]any); elsewhere != nil {
+		top, _, _ := strings.Cut(path, ".")
+		for _, name := range []string{path, top} {
+			if _, ok := elsewhere[name]; ok {
+				return nil, fmt.Errorf("%w: the provider leaves %q out of the token because there are too many: configure it to send only those that the registry needs", ErrInvalid, path)
+			}
+		}
+	}
+	v, _ := LookupClaim(claims, path)
+	return slices.DeleteFunc(slices.Clone(ClaimStrings(v)), func(s string) bool {
+		return len(s) > maxUsername || strings.ContainsFunc(s, unicode.IsControl)
+	}), nil
+}
+
+func (r *claimRules) prefixed(names []string) []string {
+	if r.prefix != "" {
+		for i, name := range names {
+			names[i] = r.prefix + name
+		}
+	}
+	return names
+}
+
+// until returns when a token that was found good has to be refused.
+func (r *claimRules) until(p *Principal, claims map[string]any) time.Time {
+	until := p.Expires.Add(r.skew)
+	if issued, err := numericDate(claims, "iat"); r.maxAge > 0 && err == nil {
+		if oldest := issued.Add(r.maxAge + r.skew); oldest.Before(until) {
+			return oldest
+		}
+	}
+	return until
+}

@@ -1,0 +1,118 @@
+package authn
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	// MaxCredential is how long an Authorization header, and with it any
+	// token, may be, in bytes.
+	MaxCredential = 16 << 10
+	// maxUsername is how long a user name may be, in bytes.
+	maxUsername = 255
+)
+
+// FromHeader reads the credential of a request (RFC 9110 §11.6.2, RFC 7617,
+// RFC 6750 §2.1). No Authorization header, or Basic with neither user nor
+// password, gives a credential of [SchemeNone]. A header that is given twice,
+// is too long or is not well formed gives [ErrMalformed]; a scheme other than
+// Basic and Bearer gives [ErrInvalid], for it is a credential that we do not
+// accept and not the absence of one.
+func FromHeader(h http.Header, remote netip.Addr) (*Credential, error) {
+	c := &Credential{Remote: remote.Unmap()}
+	values := h["Authorization"]
+	switch {
+	case len(values) == 0:
+		return c, nil
+	case len(values) > 1:
+		return nil, fmt.Errorf("%w: given %d times", ErrMalformed, len(values))
+	case len(values[0]) > MaxCredential:
+		return nil, fmt.Errorf("%w: longer than %d bytes", ErrMalformed, MaxCredential)
+	}
+	scheme, rest, _ := strings.Cut(values[0], " ")
+	switch {
+	case strings.EqualFold(scheme, string(SchemeBearer)):
+		c.Scheme, c.Secret = SchemeBearer, rest
+		if !isToken68(rest) {
+			return nil, fmt.Errorf("%w: bearer token has characters that no token has", ErrMalformed)
+		}
+		return c, nil
+	case strings.EqualFold(scheme, string(SchemeBasic)):
+		if err := c.setBasic(rest); err != nil {
+			return nil, err
+		}
+		return c, nil
+	case !isPlainText(scheme) || !isPlainText(rest):
+		return nil, fmt.Errorf("%w: control characters", ErrMalformed)
+	}
+	return nil, fmt.Errorf("%w: authorization scheme is neither Basic nor Bearer", ErrInvalid)
+}
+
+// setBasic fills c from the user-pass of RFC 7617 §2.
+func (c *Credential) setBasic(encoded string) error {
+	// The decoder skips line breaks, so they are refused before.
+	if !isToken68(encoded) {
+		return fmt.Errorf("%w: basic credentials are not base64", ErrMalformed)
+	}
+	decoded, err := base64.StdEncoding.Strict().DecodeString(encoded)
+	if err != nil {
+		return fmt.Errorf("%w: basic credentials are not base64", ErrMalformed)
+	}
+	user, password, found := strings.Cut(string(decoded), ":")
+	switch {
+	case !found:
+		return fmt.Errorf("%w: basic credentials without a colon", ErrMalformed)
+	case len(user) > maxUsername:
+		return fmt.Errorf("%w: user name longer than %d bytes", ErrMalformed, maxUsername)
+	case !utf8.ValidString(user) || strings.ContainsFunc(user, unicode.IsControl) || !isPlainText(password):
+		return fmt.Errorf("%w: basic credentials with control characters", ErrMalformed)
+	case user == "" && password == "":
+		return nil // "Og==": how some clients say that they have none
+	}
+	c.Scheme, c.Username, c.Secret = SchemeBasic, user, password
+	return nil
+}
+
+// isToken68 reports whether s is a token68 of RFC 9110 §11.2, the form of
+// bearer tokens and of base64.
+func isToken68(s string) bool {
+	body := strings.TrimRight(s, "=")
+	for i := range len(body) {
+		switch b := body[i]; {
+		case 'a' <= b && b <= 'z', 'A' <= b && b <= 'Z', '0' <= b && b <= '9':
+		case strings.IndexByte("-._~+/", b) >= 0:
+		default:
+			return false
+		}
+	}
+	return body != ""
+}
+
+// isPlainText reports whether s has no ASCII control characters. Passwords may
+// be in any encoding, so nothing is said about the other bytes.
+func isPlainText(s string) bool {
+	for i := range len(s) {
+		if s[i] < 0x20 || s[i] == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// String says what kind of credential it is, and never the secret, so that a
+// credential which finds its way into a log line or an error does no harm.
+func (c Credential) String() string {
+	if c.Scheme == SchemeNone {
+		return "no credential"
+	}
+	return string(c.Scheme) + " credential"
+}
+
+// GoString is String, for %#v.
+func (c Credential) GoString() string { return c.String() }

@@ -1,0 +1,139 @@
+package authn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+)
+
+const (
+	// providerTimeout bounds one request to a provider.
+	providerTimeout = 5 * time.Second
+	// providerBody is the most that is read of one answer, in bytes.
+	providerBody = 1 << 20
+	// discoveryAge is how long a discovery document is believed.
+	discoveryAge = time.Hour
+)
+
+// providerClient makes the HTTP client for talking to a provider: bounded in
+// time and size, and following no redirects, which would let the provider, or
+// who answers in its place, make us ask hosts that only we can reach.
+func providerClient(transport http.RoundTripper) *http.Client {
+	if transport == nil {
+		transport = http.DefaultTransport
+	}
+	return &http.Client{
+		Transport: cappedTransport{transport},
+		Timeout:   providerTimeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error {
+			return errors.New("redirects are not followed")
+		},
+	}
+}
+
+// cappedTransport cuts off answers that are too long.
+type cappedTransport struct{ http.RoundTripper }
+
+func (t cappedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := t.RoundTripper.RoundTrip(r)
+	if err == nil {
+		resp.Body = http.MaxBytesReader(nil, resp.Body, providerBody)
+	}
+	return resp, err
+}
+
+// discovery finds and fetches the key set of an issuer (OpenID Connect
+// Discovery 1.0). The document is read for the address of the key set only:
+// which algorithms are accepted is ours to say.
+type discovery struct {
+	issuer   string
+	insecure bool
+	client   *http.Client
+	now      func() time.Time
+
+	mu      sync.Mutex // one fetch at a time anyway; guards the fields below
+	jwksURI string
+	read    time.Time
+}
+
+func (d *discovery) fetch(ctx context.Context) (*providerKeys, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.jwksURI == "" || d.now().Sub(d.read) > discoveryAge {
+		uri, err := d.discover(ctx)
+		if err != nil {
+			return nil, err
+		}
+		d.jwksURI, d.read = uri, d.now()
+	}
+	keys, err := d.fetchKeys(ctx)
+	if err != nil {
+		d.jwksURI = "" // it may have moved
+	}
+	return keys, err
+}
+
+func (d *discovery) discover(ctx context.Context) (string, error) {
+	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, d.client), d.issuer)
+	if err != nil {
+		return "", fmt.Errorf("discovery: %w", shortened(err))
+	}
+	var document struct {
+		JWKSURI string `json:"jwks_uri"`
+	}
+	if err := provider.Claims(&document); err != nil {
+		return "", fmt.Errorf("discovery: %w", shortened(err))
+	}
+	u, err := url.Parse(document.JWKSURI)
+	if err != nil || u.Host == "" || u.User != nil {
+		return "", errors.New("discovery: jwks_uri is not an absolute URL")
+	}
+	// An http issuer was accepted knowingly; its keys may come by http too.
+	if u.Scheme != "https" && (u.Scheme != "http" || !strings.HasPrefix(d.issuer, "http://")) {
+		return "", fmt.Errorf("discovery: jwks_uri has scheme %.20q, want https", u.Scheme)
+	}
+	if u.Scheme == "http" && !d.insecure && !isLoopback(u.Hostname()) {
+		return "", errors.New("discovery: jwks_uri is http on another machine")
+	}
+	return document.JWKSURI, nil
+}
+
+func (d *discovery) fetchKeys(ctx context.Context) (*providerKeys, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, d.jwksURI, nil)
+	if err != nil {
+		return nil, fmt.Errorf("key set: %w", shortened(err))
+	}
+	r.Header.Set("Accept", "application/jwk-set+json, application/json")
+	// The age that counts is that of the provider's set, not of a proxy's copy.
+	r.Header.Set("Cache-Control", "no-cache")
+	asked := d.now()
+	resp, err := d.client.Do(r)
+	if err != nil {
+		return nil, fmt.Errorf("key set: %w", shortened(err))
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("key set: provider answers %d", resp.StatusCode)
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, fmt.Errorf("key set: %w", shortened(err))
+	}
+	return parseJWKS(body, asked)
+}
+
+// shortened bounds the text of an error that may quote what a provider sent.
+func shortened(err error) error {
+	if text := err.Error(); len(text) > 300 {
+		return errors.New(strings.ToValidUTF8(text[:300], "") + "…")
+	}
+	return err
+}

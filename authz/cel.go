@@ -1,0 +1,172 @@
+package authz
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/ast"
+)
+
+const (
+	// maxExpression bounds the length of an expression, in characters.
+	maxExpression = 4096
+	// maxCost bounds one evaluation, in CEL's units: about a millisecond.
+	maxCost = 50_000
+)
+
+// celEnv declares what an expression can see. The fields are declared one by
+// one, so that a misspelled one is an error when the configuration loads.
+var celEnv = sync.OnceValues(func() (*cel.Env, error) {
+	options := []cel.EnvOption{
+		cel.ParserExpressionSizeLimit(maxExpression),
+		cel.Variable("claims", cel.MapType(cel.StringType, cel.DynType)),
+		cel.Variable("principal.groups", cel.ListType(cel.StringType)),
+		cel.Variable("principal.roles", cel.ListType(cel.StringType)),
+		cel.Variable("request.time", cel.TimestampType),
+	}
+	for _, name := range []string{
+		"principal.kind", "principal.name", "principal.issuer", "principal.subject",
+		"principal.authenticator", "principal.credential",
+		"request.action", "request.type", "request.repository", "request.reference", "request.tag",
+		"request.digest", "request.ip", "request.user_agent", "request.method",
+	} {
+		options = append(options, cel.Variable(name, cel.StringType))
+	}
+	return cel.NewEnv(options...)
+})
+
+// expression is a compiled CEL expression.
+type expression struct {
+	text    string
+	program cel.Program
+
+	// perAction: the outcome may differ from action to action.
+	perAction bool
+	// perRequest: it looks at what is not known when a token is issued.
+	perRequest bool
+
+	mentions mentions
+}
+
+// mentions are the parts of a principal that expressions look at.
+type mentions struct {
+	groups, roles, allClaims bool
+	claims                   []string // by first level
+	paths                    []string // of placeholders
+}
+
+// expression compiles an expression, each distinct one once.
+func (c *compiler) expression(text string) (*expression, error) {
+	if x, ok := c.expressions[text]; ok {
+		return x, nil
+	}
+	x, err := compileExpression(text)
+	if err != nil {
+		return nil, fmt.Errorf("when `%s`: %w", text, err)
+	}
+	c.expressions[text] = x
+	return x, nil
+}
+
+func compileExpression(text string) (*expression, error) {
+	env, err := celEnv()
+	if err != nil {
+		return nil, err
+	}
+	checked, issues := env.Compile(text)
+	if err := issues.Err(); err != nil {
+		return nil, errors.New(strings.ReplaceAll(err.Error(), "ERROR: <input>:", ""))
+	}
+	if !checked.OutputType().IsExactType(cel.BoolType) && !checked.OutputType().IsExactType(cel.DynType) {
+		return nil, fmt.Errorf("is %s, want true or false", checked.OutputType())
+	}
+	program, err := env.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(maxCost))
+	if err != nil {
+		return nil, err
+	}
+	x := &expression{text: text, program: program}
+	x.look(checked.NativeRep())
+	return x, nil
+}
+
+// look notes what the expression refers to.
+func (x *expression) look(checked *ast.AST) {
+	claims := 0 // references to claims, less those to one of them
+	for _, ref := range checked.ReferenceMap() {
+		switch ref.Name {
+		case "request.action":
+			x.perAction = true
+		case "request.reference", "request.tag", "request.digest", "request.method":
+			x.perRequest = true
+		case "principal.groups":
+			x.mentions.groups = true
+		case "principal.roles":
+			x.mentions.roles = true
+		case "claims":
+			claims++
+		}
+	}
+	ast.PostOrderVisit(checked.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		if name, ok := claimName(e); ok {
+			x.mentions.claims = append(x.mentions.claims, name)
+			claims--
+		}
+	}))
+	x.mentions.allClaims = claims > 0
+}
+
+// claimName recognises claims.name and claims["name"].
+func claimName(e ast.Expr) (string, bool) {
+	isClaims := func(e ast.Expr) bool { return e.Kind() == ast.IdentKind && e.AsIdent() == "claims" }
+	switch e.Kind() {
+	case ast.SelectKind:
+		return e.AsSelect().FieldName(), isClaims(e.AsSelect().Operand())
+	case ast.CallKind:
+		call := e.AsCall()
+		if args := call.Args(); call.FunctionName() == "_[_]" && len(args) == 2 &&
+			isClaims(args[0]) && args[1].Kind() == ast.LiteralKind {
+			name, ok := args[1].AsLiteral().Value().(string)
+			return name, ok
+		}
+	}
+	return "", false
+}
+
+// hold evaluates the expression for one action.
+func (x *expression) hold(f *facts, action Action) outcome {
+	if f.issue && x.perRequest {
+		return later
+	}
+	result, err := x.eval(f, action)
+	if err != nil {
+		return unclear
+	}
+	if result {
+		return holds
+	}
+	return fails
+}
+
+// failure is why the expression cannot be evaluated.
+func (x *expression) failure(f *facts) string {
+	if _, err := x.eval(f, f.want); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+func (x *expression) eval(f *facts, action Action) (bool, error) {
+	f.now()
+	result, _, err := x.program.Eval(&variables{facts: *f, action: action})
+	if err != nil {
+		return false, err
+	}
+	truth, ok := result.Value().(bool)
+	if !ok {
+		return false, fmt.Errorf("is %s, want true or false", result.Type().TypeName())
+	}
+	return truth, nil
+}

@@ -1,0 +1,142 @@
+package authz
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// RuleKind says what sort of rule made a decision.
+type RuleKind string
+
+// The kinds of rules.
+const (
+	RuleGrant             RuleKind = "grant"
+	RuleDeny              RuleKind = "deny"
+	RuleAdmin             RuleKind = "admin"
+	RuleAnonymousRead     RuleKind = "anonymous_read"
+	RuleAuthenticatedRead RuleKind = "authenticated_read"
+	RuleImmutable         RuleKind = "immutable"
+	RuleReadOnly          RuleKind = "read_only"
+	RuleCatalog           RuleKind = "catalog"
+	RuleLimit             RuleKind = "limit" // of the credential
+)
+
+// Rule is a rule of the configuration as a decision refers to it. It is
+// shared and read-only.
+type Rule struct {
+	Kind     RuleKind `json:"kind"`
+	Project  string   `json:"project,omitempty"`
+	Patterns []string `json:"patterns,omitempty"`
+	Role     string   `json:"role,omitempty"`
+	Actions  Action   `json:"-"`
+	Subjects []string `json:"subjects,omitempty"`
+	Tags     []string `json:"tags,omitempty"`
+	Shadow   bool     `json:"shadow,omitempty"`
+	Source   string   `json:"source,omitempty"`
+
+	conditions *conditions
+	override   override
+}
+
+// override is what an administrator stands above, beyond grants and denies.
+type override uint8
+
+const (
+	aboveImmutable override = 1 << iota
+	aboveReadOnly
+)
+
+// String returns the rule in one line, close to how it was written:
+// "project team-a/** developer group:team-a".
+func (r *Rule) String() string {
+	var words []string
+	if r.Project != "" {
+		words = append(words, "project "+r.Project)
+	}
+	switch {
+	case r.Kind == RuleGrant && r.Role != "":
+		words = append(words, r.Role)
+	case r.Kind == RuleGrant:
+		words = append(words, "allow", strings.Join(r.Actions.Names(), " "))
+	case r.Kind == RuleDeny && r.Role != "":
+		words = append(words, "deny", r.Role)
+	case r.Kind == RuleDeny:
+		words = append(words, "deny", strings.Join(r.Actions.Names(), " "))
+	case r.Kind == RuleLimit:
+		words = append(words, "limit of the credential")
+	case r.Kind == RuleImmutable:
+		words = append(words, string(r.Kind), strings.Join(r.Tags, " "))
+	default:
+		words = append(words, string(r.Kind))
+	}
+	switch r.Kind {
+	case RuleAnonymousRead, RuleAuthenticatedRead:
+		words = append(words, few(r.Patterns))
+	default:
+		if len(r.Subjects) > 0 {
+			words = append(words, few(r.Subjects))
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// few joins a list, or its beginning where it is long.
+func few(list []string) string {
+	const most = 5
+	if len(list) <= most {
+		return strings.Join(list, " ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(list[:most], " "), len(list)-most)
+}
+
+// where returns the rule with its source, for messages.
+func (r *Rule) where() string {
+	if r.Source == "" {
+		return r.String()
+	}
+	return r.String() + " (" + r.Source + ")"
+}
+
+// compileGrant checks a grant or deny rule.
+func (c *compiler) compileGrant(kind RuleKind, project string, patterns []string, g Grant) (*Rule, error) {
+	r := &Rule{
+		Kind: kind, Project: project, Patterns: patterns, Role: g.Role, Subjects: g.Subjects,
+		Tags: g.Tags, Shadow: g.Shadow, Source: g.Source,
+	}
+	var errs []error
+	switch {
+	case g.Role != "" && len(g.Actions) > 0:
+		errs = append(errs, fmt.Errorf("role %q and actions in one rule: want one of the two", g.Role))
+	case g.Role != "":
+		actions, err := c.roles.find(g.Role)
+		r.Actions, errs = actions, append(errs, err)
+	default:
+		actions, err := parseActions(g.Actions)
+		r.Actions, errs = actions, append(errs, err)
+		if len(g.Actions) == 0 {
+			errs = append(errs, errors.New("neither role nor actions"))
+		}
+	}
+	if len(g.Subjects) == 0 {
+		errs = append(errs, errors.New("no subject: want for example group:dev, authenticated or anyone"))
+	}
+	errs = append(errs, checkTags(g.Tags), tagsMeanSomething(r))
+	conditions, err := c.conditions(g.Conditions)
+	r.conditions = conditions
+	return r, errors.Join(append(errs, err)...)
+}
+
+// tagsMeanSomething refuses tags where they would restrict nothing: an image
+// that is hidden by tag is still there by digest.
+func tagsMeanSomething(r *Rule) error {
+	switch {
+	case len(r.Tags) == 0 || r.Actions == 0:
+		return nil
+	case r.Actions&tagged == 0:
+		return fmt.Errorf("tags restrict push, overwrite and delete only, the rule is about %s", r.Actions)
+	case r.Kind == RuleDeny && r.Actions&^tagged != 0:
+		return fmt.Errorf("a deny rule with tags can take push, overwrite and delete only, not %s", r.Actions&^tagged)
+	}
+	return nil
+}

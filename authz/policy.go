@@ -1,0 +1,62 @@
+package authz
+
+import (
+	"errors"
+)
+
+// Policy is a compiled [Config]: an immutable snapshot that many requests
+// use at once. The time of a decision depends on the depth of the
+// repository's name and on the rules that concern it, not on how many rules
+// there are.
+type Policy struct {
+	index    index
+	subjects *subjects
+	admins   bucket
+	readOnly *Rule
+
+	// listers are those who may list something, by subject, if the catalog
+	// is filtered.
+	listers []bool
+
+	rules    []*Rule // in the order of the configuration
+	mentions mentions
+	shadows  bool
+}
+
+// Compile checks a configuration and makes a policy of it. The error joins
+// everything that is wrong, each with where it was written.
+func Compile(cfg Config) (*Policy, error) {
+	c := &compiler{
+		policy:      &Policy{subjects: newSubjects()},
+		expressions: map[string]*expression{},
+		patterns:    map[string]pattern{},
+	}
+	var err error
+	c.roles, err = compileRoles(cfg.Roles)
+	c.fail("", err)
+	for _, a := range cfg.Admins {
+		c.admin(a)
+	}
+	c.projects(cfg.Projects)
+	for _, g := range cfg.Denies {
+		c.grant(RuleDeny, "", []string{"**"}, g)
+	}
+	for _, r := range cfg.AnonymousRead {
+		c.read(RuleAnonymousRead, "anyone", r)
+	}
+	for _, r := range cfg.AuthenticatedRead {
+		c.read(RuleAuthenticatedRead, "authenticated", r)
+	}
+	if cfg.ReadOnly {
+		c.policy.readOnly = c.note(&Rule{Kind: RuleReadOnly})
+	}
+	c.catalog(cfg.Catalog)
+	if err := errors.Join(c.errs...); err != nil {
+		return nil, err
+	}
+	c.finish()
+	return c.policy, nil
+}
+
+// Rules returns all rules in the order of the configuration. Read-only.
+func (p *Policy) Rules() []*Rule { return p.rules }

@@ -1,0 +1,215 @@
+package authz
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+const (
+	maxQuery      = 16 << 10 // bytes
+	maxTags       = 100
+	maxPageDigits = 7
+)
+
+// A parameter of the query that means something to us.
+type parameter uint8
+
+const (
+	paramMount parameter = 1 << iota
+	paramFrom
+	paramDigest
+	paramTag
+	paramN
+	paramLast
+
+	paramRepeatable = paramTag
+)
+
+var parameterNames = [...]string{"mount", "from", "digest", "tag", "n", "last"}
+
+// parameters returns those that are looked at. Mount, from and digest are so
+// everywhere: Distribution reads "from" whatever the method is.
+func (r Route) parameters() parameter {
+	const always = paramMount | paramFrom | paramDigest
+	switch r {
+	case RouteManifest:
+		return always | paramTag
+	case RouteCatalog, RouteTags:
+		return always | paramN | paramLast
+	}
+	return always
+}
+
+// readQuery checks the query, fills in what it says and keeps it for
+// forwarding.
+func (r *Request) readQuery(raw string) error {
+	if len(raw) > maxQuery {
+		return errQueryLong
+	}
+	if !wellFormed(raw) {
+		return errQuery
+	}
+	r.RawQuery = raw
+
+	var seen parameter
+	var mount, from, digest string
+	known := r.Route.parameters()
+	for rest, pair := raw, ""; rest != ""; {
+		pair, rest, _ = strings.Cut(rest, "&")
+		key, value, _ := strings.Cut(pair, "=")
+		p, err := parameterOf(key, known)
+		if err != nil {
+			return err
+		}
+		if p == 0 {
+			continue
+		}
+		if seen&p&^paramRepeatable != 0 {
+			return errQueryRepeated
+		}
+		seen |= p
+		if value, err = url.QueryUnescape(value); err != nil {
+			return errQuery
+		}
+		switch p {
+		case paramMount:
+			mount = value
+		case paramFrom:
+			from = value
+		case paramDigest:
+			digest = value
+		case paramTag:
+			if err := r.addTag(value); err != nil {
+				return err
+			}
+		case paramN:
+			if !validPageSize(value) {
+				return errPagination
+			}
+		}
+	}
+	if seen&paramDigest != 0 && r.finishesUpload() {
+		if !ValidDigest(digest) {
+			return errDigest
+		}
+		r.Reference = digest
+	}
+	if seen&(paramMount|paramFrom) != 0 {
+		return r.setMount(mount, from)
+	}
+	return nil
+}
+
+// finishesUpload reports whether the registry reads "digest" in the query.
+func (r *Request) finishesUpload() bool {
+	return r.Route == RouteUploads || r.Route == RouteUpload && r.Method == http.MethodPut
+}
+
+// addTag notes a tag that a push sets by its query.
+func (r *Request) addTag(tag string) error {
+	switch {
+	case r.Method != http.MethodPut:
+		return nil
+	case !ValidTag(tag):
+		return errTag
+	case len(r.Tags) == maxTags:
+		return errQueryTags
+	}
+	r.Tags = append(r.Tags, tag)
+	return nil
+}
+
+// setMount notes a mount, if it is one that can be authorized, or takes it
+// out of what is forwarded: one without a source would search all
+// repositories for the blob, and a source that is no repository name is
+// usual from clients that copy between registries.
+func (r *Request) setMount(mount, from string) error {
+	if r.Route == RouteUploads && mount != "" {
+		if !ValidDigest(mount) {
+			return errDigest
+		}
+		if ValidName(from) {
+			r.Mount, r.From = mount, from
+			return nil
+		}
+	}
+	r.DropMount()
+	return nil
+}
+
+// parameterOf returns which of the known parameters a key is, 0 for none. A
+// key that is one of them only to a server that decodes it, or disregards
+// case, is an error.
+func parameterOf(key string, known parameter) (parameter, error) {
+	plain := key
+	if strings.ContainsAny(key, "%+") {
+		var err error
+		if plain, err = url.QueryUnescape(key); err != nil {
+			return 0, errQuery
+		}
+		plain = strings.TrimSpace(plain)
+	}
+	for i, name := range parameterNames {
+		if p := parameter(1 << i); known&p != 0 && len(plain) == len(name) && strings.EqualFold(plain, name) {
+			if key != name {
+				return 0, errQueryKey
+			}
+			return p, nil
+		}
+	}
+	return 0, nil
+}
+
+// wellFormed reports whether all servers cut and decode the query alike:
+// visible ASCII, no semicolon (a separator to some) and no "#" (the end to
+// some), whole escapes, and none for a control character.
+func wellFormed(raw string) bool {
+	for i := 0; i < len(raw); i++ {
+		switch c := raw[i]; {
+		case c <= ' ' || c > '~' || c == ';' || c == '#':
+			return false
+		case c == '%':
+			if i+2 >= len(raw) {
+				return false
+			}
+			hi, lo := unhex(raw[i+1]), unhex(raw[i+2])
+			if hi > 15 || lo > 15 || hi < 2 || hi == 7 && lo == 15 {
+				return false
+			}
+			i += 2
+		}
+	}
+	return true
+}
+
+// unhex returns the value of a hexadecimal digit, 255 for anything else.
+func unhex(c byte) byte {
+	switch {
+	case '0' <= c && c <= '9':
+		return c - '0'
+	case 'a' <= c && c <= 'f':
+		return c - 'a' + 10
+	case 'A' <= c && c <= 'F':
+		return c - 'A' + 10
+	}
+	return 255
+}
+
+// validPageSize checks n. It is bounded since there are registries that
+// reserve memory for as many entries (CVE-2023-2253).
+func validPageSize(n string) bool {
+	return n != "" && len(n) <= maxPageDigits && strings.Trim(n, "0123456789") == ""
+}
+
+// withoutMount takes mount and from out of a query and leaves all else as it
+// is. Other spellings of the two have been refused before.
+func withoutMount(raw string) string {
+	var kept []string
+	for pair := range strings.SplitSeq(raw, "&") {
+		if key, _, _ := strings.Cut(pair, "="); key != "mount" && key != "from" {
+			kept = append(kept, pair)
+		}
+	}
+	return strings.Join(kept, "&")
+}

@@ -1,0 +1,213 @@
+package authz
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+)
+
+// subjectID is an interned subject: all rules that name the same one share it.
+type subjectID uint32
+
+// The subjects that need no name.
+const (
+	idAnyone subjectID = iota
+	idAuthenticated
+	idFirst
+)
+
+var subjectKinds = []string{
+	"user:name", "group:name", "role:name", "robot:name", "workload:name", "claim:path=value", "authenticated", "anyone",
+}
+
+// subjects interns every subject that a policy mentions.
+type subjects struct {
+	users, groups, roles, robots, workloads map[string]subjectID
+	claims                                  []claimSubjects
+	names                                   []string // by id
+}
+
+// claimSubjects are the values of one claim that a policy mentions.
+type claimSubjects struct {
+	path   string
+	values map[string]subjectID
+}
+
+func newSubjects() *subjects {
+	return &subjects{
+		users: map[string]subjectID{}, groups: map[string]subjectID{}, roles: map[string]subjectID{},
+		robots: map[string]subjectID{}, workloads: map[string]subjectID{},
+		names: []string{idAnyone: "anyone", idAuthenticated: "authenticated"},
+	}
+}
+
+// intern returns the id of a subject as the configuration spells it.
+func (t *subjects) intern(text string) (subjectID, error) {
+	switch text {
+	case "anyone":
+		return idAnyone, nil
+	case "authenticated":
+		return idAuthenticated, nil
+	}
+	kind, name, ok := strings.Cut(text, ":")
+	if !ok {
+		return 0, fmt.Errorf("subject %q: %w", text, unknown("subject", text, slices.Clone(subjectKinds)))
+	}
+	table := map[string]map[string]subjectID{
+		"user": t.users, "group": t.groups, "role": t.roles, "robot": t.robots, "workload": t.workloads,
+	}
+	if kind == "claim" {
+		path, value, ok := strings.Cut(name, "=")
+		if !ok || path == "" || value == "" {
+			return 0, fmt.Errorf("subject %q: want claim:path=value", text)
+		}
+		return t.add(t.claim(path), value, text), nil
+	}
+	names, ok := table[kind]
+	if !ok {
+		return 0, fmt.Errorf("subject %q: %w", text, unknown("subject kind", kind, append(keys(table), "claim")))
+	}
+	if name == "" {
+		return 0, fmt.Errorf("subject %q: the name is missing", text)
+	}
+	return t.add(names, name, text), nil
+}
+
+func (t *subjects) add(names map[string]subjectID, name, text string) subjectID {
+	id, ok := names[name]
+	if !ok {
+		id = subjectID(len(t.names))
+		names[name] = id
+		t.names = append(t.names, text)
+	}
+	return id
+}
+
+func (t *subjects) claim(path string) map[string]subjectID {
+	for _, c := range t.claims {
+		if c.path == path {
+			return c.values
+		}
+	}
+	values := map[string]subjectID{}
+	t.claims = append(t.claims, claimSubjects{path, values})
+	return values
+}
+
+// Subject is a principal in the terms of one policy: which of the subjects
+// that its rules mention the principal is. It may be kept as long as the
+// policy is in force.
+type Subject struct {
+	policy    *Policy
+	principal *authn.Principal
+	ids       []subjectID
+}
+
+// Principal returns who this is.
+func (s *Subject) Principal() *authn.Principal { return s.principal }
+
+// manyIDs is from when on ids are sorted and searched.
+const manyIDs = 16
+
+// is reports whether a subject is among those that a principal is.
+func is(ids []subjectID, id subjectID) bool {
+	if len(ids) < manyIDs {
+		for _, have := range ids {
+			if have == id {
+				return true
+			}
+		}
+		return false
+	}
+	_, ok := slices.BinarySearch(ids, id)
+	return ok
+}
+
+// resolve appends the ids of everything that the principal is. A principal
+// of an unknown kind is anyone, nothing else.
+func (t *subjects) resolve(p *authn.Principal, ids []subjectID) []subjectID {
+	ids = append(ids, idAnyone)
+	if p.IsAnonymous() {
+		return ids
+	}
+	var names map[string]subjectID
+	switch p.Kind {
+	case authn.KindUser:
+		names = t.users
+	case authn.KindRobot:
+		names = t.robots
+	case authn.KindWorkload:
+		names = t.workloads
+	default:
+		return ids
+	}
+	ids = appendID(append(ids, idAuthenticated), names, p.Name)
+	for _, g := range p.Groups {
+		ids = appendID(ids, t.groups, g)
+	}
+	for _, r := range p.Roles {
+		ids = appendID(ids, t.roles, r)
+	}
+	for i := range t.claims {
+		if v, ok := p.Claim(t.claims[i].path); ok {
+			ids = appendClaim(ids, t.claims[i].values, v)
+		}
+	}
+	if len(ids) >= manyIDs {
+		slices.Sort(ids)
+		ids = slices.Compact(ids)
+	}
+	return ids
+}
+
+func appendID(ids []subjectID, names map[string]subjectID, name string) []subjectID {
+	if id, ok := names[name]; ok {
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// appendClaim compares a claim as text, and each member of an array: the
+// subject claim:admin=true holds for true and for "true".
+func appendClaim(ids []subjectID, values map[string]subjectID, claim any) []subjectID {
+	switch v := claim.(type) {
+	case []any:
+		for _, member := range v {
+			if _, nested := member.([]any); !nested {
+				ids = appendClaim(ids, values, member)
+			}
+		}
+	case []string:
+		for _, member := range v {
+			ids = appendID(ids, values, member)
+		}
+	default:
+		if text, ok := claimText(v); ok {
+			ids = appendID(ids, values, text)
+		}
+	}
+	return ids
+}
+
+// claimText is a single-valued claim as the configuration spells it.
+func claimText(claim any) (string, bool) {
+	switch v := claim.(type) {
+	case string:
+		return v, true
+	case bool:
+		return strconv.FormatBool(v), true
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64), true
+	case int:
+		return strconv.Itoa(v), true
+	case int64:
+		return strconv.FormatInt(v, 10), true
+	case json.Number:
+		return v.String(), true
+	}
+	return "", false
+}

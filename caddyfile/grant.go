@@ -1,0 +1,118 @@
+package caddyfile
+
+import (
+	"slices"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+)
+
+// Rule reads a rule that names its actions:
+//
+//	allow <action...> <subject...> [{ <conditions> }]
+//	deny  <action...> <subject...> [{ <conditions> }]
+func Rule(d *caddyfile.Dispenser) (authz.Grant, error) {
+	name := d.Val()
+	g := authz.Grant{Source: source(d)}
+	for d.NextArg() {
+		switch word := d.Val(); {
+		case isSubject(word):
+			g.Subjects = append(g.Subjects, word)
+		case len(g.Subjects) > 0:
+			return g, d.Errf("%s: %q is not a subject: want for example group:dev, authenticated or anyone", name, word)
+		default:
+			if _, err := authz.ParseAction(word); err != nil {
+				known := append(authz.AllActions.Names(), "authenticated", "anyone")
+				if near := authz.Nearest(word, known); near != "" {
+					return g, d.Errf("%s: %q is neither an action nor a subject: did you mean %q?", name, word, near)
+				}
+				return g, d.Errf("%s: %q is neither an action nor a subject such as group:dev", name, word)
+			}
+			g.Actions = append(g.Actions, word)
+		}
+	}
+	switch {
+	case len(g.Actions) == 0:
+		return g, d.Errf("%s: no action", name)
+	case len(g.Subjects) == 0:
+		return g, d.Errf("%s: no subject: want for example group:dev, authenticated or anyone", name)
+	}
+	return g, ruleBlock(d, name, &g)
+}
+
+// Grant reads the rule that gives a role, whose name the dispenser is on:
+//
+//	<role> <subject...> [{ <conditions> }]
+func Grant(d *caddyfile.Dispenser) (authz.Grant, error) {
+	g := authz.Grant{Role: d.Val(), Source: source(d)}
+	subjects, err := list(d)
+	if err != nil {
+		return g, err
+	}
+	g.Subjects = subjects
+	return g, ruleBlock(d, g.Role, &g)
+}
+
+// ruleBlock reads what restricts a rule:
+//
+//	{
+//		tags <pattern...>
+//		shadow
+//		when|from|until|between …
+//	}
+func ruleBlock(d *caddyfile.Dispenser, name string, g *authz.Grant) error {
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		var err error
+		switch d.Val() {
+		case "tags":
+			var tags []string
+			tags, err = list(d)
+			g.Tags = append(g.Tags, tags...)
+		case "shadow":
+			err = flag(d, &g.Shadow)
+		default:
+			var ok bool
+			if ok, err = condition(d, &g.Conditions); !ok {
+				err = unrecognized(d, name, append(slices.Clone(conditionNames), "tags", "shadow")...)
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Admin reads who is an administrator:
+//
+//	admin <subject...> [{
+//		override immutable read_only
+//		when|from|until|between …
+//	}]
+func Admin(d *caddyfile.Dispenser) (authz.Admin, error) {
+	a := authz.Admin{Source: source(d)}
+	subjects, err := list(d)
+	if err != nil {
+		return a, err
+	}
+	a.Subjects = subjects
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if d.Val() == "override" {
+			above, err := list(d)
+			if err != nil {
+				return a, err
+			}
+			a.Override = append(a.Override, above...)
+			continue
+		}
+		ok, err := condition(d, &a.Conditions)
+		if err == nil && !ok {
+			err = unrecognized(d, "admin", append(slices.Clone(conditionNames), "override")...)
+		}
+		if err != nil {
+			return a, err
+		}
+	}
+	return a, nil
+}

@@ -1,0 +1,152 @@
+package caddyfile
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+)
+
+// AuthenticatorNamespace is where guest modules that turn credentials into
+// principals live.
+const AuthenticatorNamespace = "registry_auth.authenticators"
+
+// Realm parses a `registry_auth` block; d stands on the directive's name:
+//
+//	registry_auth {
+//		realm           <name>
+//		public_url      <url>
+//		service         <name>
+//		oidc            <issuer> [<client_id>] { … }
+//		robot           <name> [<action>...] { … }
+//		<authenticator> …
+//		admin           <subject>...
+//		role            <name> <action>...
+//		project         <pattern>... { … }
+//		deny            <action>... <subject>... [{ … }]
+//		anonymous_read  <pattern>...
+//		authenticated_read <pattern>...
+//		catalog         admin|filtered
+//		read_only
+//		token           { … }
+//		extension       <path> <action>
+//		upstream_auth   none|passthrough|basic <user> <password>|bearer <token>
+//		other_paths     pass|deny
+//		explain_denials
+//		audit           all|changes|refusals
+//	}
+func Realm(d *caddyfile.Dispenser) (*Config, error) {
+	p := realmParser{d: d, config: new(Config), robotsAt: -1, seen: map[string]bool{}}
+	for d.Next() {
+		if d.NextArg() {
+			return nil, d.ArgErr()
+		}
+		for nesting := d.Nesting(); d.NextBlock(nesting); {
+			if err := p.option(d.Val()); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return p.finish()
+}
+
+type realmParser struct {
+	d        *caddyfile.Dispenser
+	config   *Config
+	seen     map[string]bool // scalars that were given
+	robots   []authn.RobotConfig
+	loose    []authz.Project // grants of robots outside of projects
+	robotsAt int             // position of the robots among the authenticators
+}
+
+func (p *realmParser) option(name string) error {
+	d, c := p.d, p.config
+	switch name {
+	case "realm":
+		return p.scalar(&c.Realm)
+	case "public_url":
+		return p.scalar(&c.PublicURL)
+	case "service":
+		return p.scalar(&c.Service)
+	case "other_paths":
+		return p.choice(&c.OtherPaths, OtherPathsPass, OtherPathsDeny)
+	case "audit":
+		return p.choice(&c.Audit, AuditAll, AuditChanges, AuditRefusals)
+	case "explain_denials":
+		return p.flag(&c.ExplainDenials)
+	case "upstream_auth":
+		return p.upstreamAuth()
+	case "extension":
+		return p.extension()
+	case "token":
+		if err := p.once("token"); err != nil {
+			return err
+		}
+		return Token(d, &c.Token)
+	case "robot":
+		return p.robot()
+	case "project":
+		project, err := Project(d, p.projectRobot)
+		c.Policy.Projects = append(c.Policy.Projects, project)
+		return err
+	default:
+		if known, err := Policy(d, name, &c.Policy); known || err != nil {
+			return err
+		}
+		return p.authenticator(name)
+	}
+}
+
+// authenticator hands the block to the guest module of that name.
+func (p *realmParser) authenticator(name string) error {
+	id := AuthenticatorNamespace + "." + name
+	if !slices.Contains(authenticatorNames(), name) {
+		return unrecognized(p.d, "registry_auth", append(authenticatorNames(), realmOptions...)...)
+	}
+	module, err := caddyfile.UnmarshalModule(p.d, id)
+	if err != nil {
+		return err
+	}
+	if _, ok := module.(authn.Authenticator); !ok {
+		return p.d.Errf("module %s is not an authenticator, it is %T", id, module)
+	}
+	p.config.AuthenticatorsRaw = append(p.config.AuthenticatorsRaw, caddyconfig.JSONModuleObject(module, "type", name, nil))
+	return nil
+}
+
+// finish puts the robots in their place and checks the policy as a whole, so
+// that `caddy adapt` already tells what is wrong, and where.
+func (p *realmParser) finish() (*Config, error) {
+	p.placeLoose()
+	if _, err := authz.Compile(p.config.Policy); err != nil {
+		return nil, fmt.Errorf("registry_auth: %w", err)
+	}
+	if len(p.robots) > 0 {
+		raw, err := json.Marshal(map[string]any{"type": "robots", "robots": p.robots})
+		if err != nil {
+			return nil, err
+		}
+		p.config.AuthenticatorsRaw = slices.Insert(p.config.AuthenticatorsRaw, p.robotsAt, json.RawMessage(raw))
+	}
+	return p.config, nil
+}
+
+func (p *realmParser) extension() error {
+	var e authz.Extension
+	args := p.d.RemainingArgs()
+	if len(args) != 2 {
+		return p.d.ArgErr()
+	}
+	action, err := authz.ParseAction(args[1])
+	if err != nil {
+		return p.d.WrapErr(err)
+	}
+	e.Path, e.Action = args[0], action
+	p.config.Extensions = append(p.config.Extensions, e)
+	return nil
+}

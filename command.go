@@ -1,0 +1,91 @@
+package registryauth
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+)
+
+func init() {
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name:  "registry-auth",
+		Usage: "<command>",
+		Short: "Works with the registry gateway's secrets",
+		Long: `
+Commands for the registry_auth plugin: make a robot's secret, and the stored
+form of a secret for the configuration. Secrets are read from standard input
+and never from arguments, which other users of the machine can see.`,
+		CobraFunc: func(cmd *cobra.Command) {
+			cmd.AddCommand(newSecretCommand(), hashSecretCommand())
+		},
+	})
+}
+
+func newSecretCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "new-secret",
+		Short: "Makes a new robot secret and its stored form",
+		Long: `
+Prints a new robot secret on the first line and the form to configure as
+secret_hash on the second. The secret is shown only here.
+
+	caddy registry-auth new-secret`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			secret, stored := authn.NewSecret(authn.SecretRobot)
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s\n%s\n", secret, stored)
+			return err
+		},
+	}
+}
+
+func hashSecretCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "hash-secret",
+		Short: "Prints the stored form of a secret given on standard input",
+		Long: `
+Reads one secret, the first line of standard input, and prints the form to
+configure as secret_hash: SHA-256 for secrets made by new-secret, which are
+random, and argon2id for everything else, which a person may have chosen.
+
+	caddy registry-auth hash-secret < secret.txt`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			secret, err := readSecret(cmd.InOrStdin())
+			if err != nil {
+				return err
+			}
+			stored, err := authn.HashSecret(secret)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), stored)
+			return err
+		},
+	}
+}
+
+// maxSecret bounds what is read as a secret, in bytes.
+const maxSecret = 4096
+
+func readSecret(r io.Reader) (string, error) {
+	line, err := bufio.NewReader(io.LimitReader(r, maxSecret)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", fmt.Errorf("reading standard input: %w", err)
+	}
+	secret := strings.TrimRight(line, "\r\n")
+	if secret == "" {
+		return "", errors.New("no secret on standard input")
+	}
+	if len(line) >= maxSecret {
+		return "", fmt.Errorf("the secret is longer than %d bytes", maxSecret-1)
+	}
+	return secret, nil
+}

@@ -1,0 +1,210 @@
+package registryauth
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
+)
+
+// exchange is one registry request on its way: parse, authenticate, decide,
+// then forward or refuse, and record.
+type exchange struct {
+	realm *realm
+	run   *running
+	w     http.ResponseWriter
+	r     *http.Request
+	next  caddyhttp.Handler
+
+	request    authz.Request
+	credential *authn.Credential
+	principal  *authn.Principal
+	decision   authz.Decision
+	remounted  bool // a mount was asked for and taken out
+	start      time.Time
+}
+
+// serve answers one registry request.
+func (x *exchange) serve() error {
+	x.start = time.Now()
+	var err error
+	if x.request, err = authz.ParseRequest(x.r.Method, x.r.URL, x.r.Header, x.realm.extensions); err != nil {
+		return x.refuseRequest(err)
+	}
+	if x.r.TLS != nil && !x.r.TLS.HandshakeComplete && x.request.Write() {
+		// RFC 8470: what arrives before the handshake is over may be replayed.
+		return x.refuse(outcomeMalformed, http.StatusTooEarly, tokenendpoint.CodeUnsupported, "repeat the request after the TLS handshake", "")
+	}
+	if err := x.authenticate(); err != nil {
+		return x.refuseCredential(err)
+	}
+	if x.request.Route == authz.RouteBase {
+		return x.serveBase()
+	}
+	if !x.authorize() {
+		return x.refuseAccess()
+	}
+	return x.forward()
+}
+
+func (x *exchange) authenticate() (err error) {
+	if x.credential, err = authn.FromHeader(x.r.Header, clientAddr(x.r)); err != nil {
+		return err
+	}
+	x.principal, err = x.run.chain.Authenticate(x.r.Context(), x.credential)
+	return err
+}
+
+// query describes an access to the policy.
+func (x *exchange) query(access authz.Access, action authz.Action) authz.Query {
+	return authz.Query{
+		Type:       access.Type,
+		Repository: access.Name,
+		Action:     action,
+		Tag:        x.request.Tag(),
+		Tags:       x.request.Tags,
+		Digest:     x.request.Digest(),
+		Remote:     x.credential.Remote,
+		UserAgent:  x.r.UserAgent(),
+		Time:       x.start,
+		Method:     x.r.Method,
+	}
+}
+
+// authorize decides the access to the target, and takes the mount out of an
+// upload whose source the principal may not pull: a refusal would end the
+// whole push in containerd and Docker, the upload without the mount goes on.
+func (x *exchange) authorize() bool {
+	query := x.query(x.request.Target(), x.request.Action())
+	x.decision = x.realm.policy.Decide(x.principal, &query)
+	if !x.decision.Allowed {
+		return false
+	}
+	if source, ok := x.request.Source(); ok {
+		query := x.query(source, authz.Pull)
+		query.Tag, query.Tags, query.Digest = "", nil, x.request.Mount
+		if !x.realm.policy.Decide(x.principal, &query).Allowed {
+			x.request.DropMount()
+			x.remounted = true
+		}
+	}
+	return true
+}
+
+// serveBase answers /v2/, the login check. Without a credential it is always
+// refused, also where anonymous pull is on: a client that sees 200 here never
+// sends its credentials again.
+func (x *exchange) serveBase() error {
+	if x.credential.Scheme == authn.SchemeNone {
+		return x.challenge(outcomeUnauthenticated, "", nil, "authentication required: sign in with `docker login "+x.r.Host+"`")
+	}
+	x.decision = authz.Decision{Allowed: true}
+	x.record(outcomeAllowed, http.StatusOK, "")
+	h := x.w.Header()
+	h.Set("Docker-Distribution-Api-Version", "registry/2.0")
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", "2")
+	x.w.WriteHeader(http.StatusOK)
+	if x.r.Method != http.MethodHead {
+		_, _ = x.w.Write([]byte("{}"))
+	}
+	return nil
+}
+
+// refuseRequest answers a request that is not one of the distribution
+// specification, or not in canonical form.
+func (x *exchange) refuseRequest(err error) error {
+	var bad *authz.RequestError
+	if !errors.As(err, &bad) {
+		return caddyhttp.Error(http.StatusInternalServerError, err)
+	}
+	if bad.Allow != "" {
+		x.w.Header().Set("Allow", bad.Allow)
+	}
+	return x.refuse(outcomeMalformed, bad.Status, tokenendpoint.Code(bad.Code), bad.Message, bad.Message)
+}
+
+// refuseCredential answers a credential that does not hold. It is never
+// treated as if there were none.
+func (x *exchange) refuseCredential(err error) error {
+	var throttled *authn.ThrottledError
+	switch {
+	case errors.As(err, &throttled):
+		x.w.Header().Set("Retry-After", retryAfter(throttled.RetryAfter))
+		return x.refuse(outcomeThrottled, http.StatusTooManyRequests, tokenendpoint.CodeTooManyRequests, "too many failed sign-ins: wait and try again", err.Error())
+	case errors.Is(err, authn.ErrBusy):
+		x.w.Header().Set("Retry-After", "1")
+		return x.refuse(outcomeThrottled, http.StatusTooManyRequests, tokenendpoint.CodeTooManyRequests, "too many sign-ins at once: try again", err.Error())
+	case errors.Is(err, authn.ErrUnavailable):
+		x.w.Header().Set("Retry-After", "5")
+		return x.refuse(outcomeUnavailable, http.StatusServiceUnavailable, tokenendpoint.CodeUnavailable, "the credential cannot be checked at the moment: try again", err.Error())
+	case errors.Is(err, authn.ErrMalformed):
+		return x.refuse(outcomeMalformed, http.StatusBadRequest, tokenendpoint.CodeUnauthorized, "the Authorization header is malformed", err.Error())
+	}
+	message := "the user name, password or token is not valid"
+	if errors.Is(err, authn.ErrExpired) {
+		message = "the credential has expired: sign in again"
+	}
+	scope := x.request.Accesses()
+	return x.challengeReason(outcomeInvalid, "invalid_token", scope, message, err.Error())
+}
+
+// refuseAccess answers a principal who may not do this.
+func (x *exchange) refuseAccess() error {
+	scope := x.request.Accesses()
+	target := x.request.Target()
+	what := x.request.Action().String() + " " + target.Name
+	switch {
+	case x.credential.Scheme == authn.SchemeNone:
+		return x.challengeReason(outcomeUnauthenticated, "", scope, "authentication required to "+what+": sign in with `docker login "+x.r.Host+"`", x.decision.Reason())
+	case x.principal.Credential == authn.CredentialRegistryToken:
+		return x.challengeReason(outcomeDenied, "insufficient_scope", scope, x.denial(what), x.decision.Reason())
+	}
+	return x.refuse(outcomeDenied, http.StatusForbidden, tokenendpoint.CodeDenied, x.denial(what), x.decision.Reason())
+}
+
+// denial is the message for somebody who is signed in.
+func (x *exchange) denial(what string) string {
+	who := x.principal.String()
+	if x.principal.IsAnonymous() {
+		who = "an anonymous client"
+	}
+	message := who + " may not " + what
+	if x.realm.config.ExplainDenials {
+		message += ": " + x.decision.Reason()
+	}
+	return message
+}
+
+func (x *exchange) challenge(o outcome, errorCode string, scope []authz.Access, message string) error {
+	return x.challengeReason(o, errorCode, scope, message, message)
+}
+
+// challengeReason answers 401 with the one challenge that every client
+// understands.
+func (x *exchange) challengeReason(o outcome, errorCode string, scope []authz.Access, message, reason string) error {
+	(&tokenendpoint.Challenge{
+		Realm:   x.realm.tokenURL(x.r),
+		Service: x.realm.service,
+		Scope:   scope,
+		Error:   errorCode,
+	}).Set(x.w.Header())
+	code := tokenendpoint.CodeUnauthorized
+	if errorCode == "insufficient_scope" {
+		code = tokenendpoint.CodeDenied
+	}
+	return x.refuse(o, http.StatusUnauthorized, code, message, reason)
+}
+
+func (x *exchange) refuse(o outcome, status int, code tokenendpoint.Code, message, reason string) error {
+	x.record(o, status, reason)
+	// Nothing of the body was read: with HTTP/1.1 the connection is of no
+	// further use while the client is still sending one.
+	tokenendpoint.WriteError(x.w, x.r, status, code, message, nil)
+	return nil
+}

@@ -1,0 +1,56 @@
+package registryauth
+
+import (
+	"net/http"
+	"strings"
+)
+
+// forward cleans the request and hands it to the next handler. What was
+// authorised is what the registry gets: the canonical path and no other
+// spelling of it, and no header that speaks of identities but our own.
+func (x *exchange) forward() error {
+	x.record(outcomeAllowed, 0, "")
+	r := x.r
+	r.URL.Path, r.URL.RawPath, r.URL.RawQuery = x.request.Path, "", x.request.RawQuery
+	r.URL.ForceQuery, r.URL.Fragment = false, ""
+	r.RequestURI = r.URL.RequestURI()
+	r.Trailer = nil
+	cleanHeaders(r.Header, fromTrustedProxy(r))
+	x.realm.upstream.apply(r.Header, x.credential)
+	return x.next.ServeHTTP(&gate{ResponseWriter: x.w, exchange: x}, r)
+}
+
+// cleanHeaders removes what a client could use to speak in the gateway's name
+// or to steer proxies and registries behind it. It is a list of what may pass
+// for the X- family, since a list of what may not is never complete.
+func cleanHeaders(h http.Header, trustedProxy bool) {
+	for name := range h {
+		if !passesHeader(name, trustedProxy) {
+			delete(h, name)
+		}
+	}
+}
+
+// passesHeader says whether a client's header may reach the registry. Names
+// are in canonical form.
+func passesHeader(name string, trustedProxy bool) bool {
+	switch name {
+	case "Authorization", // replaced by upstream_auth
+		"Cookie",
+		"Connection", "Keep-Alive", "Upgrade", "Http2-Settings", "Te", "Trailer", // hop by hop, and would remove ours
+		"Forwarded", "Via", "True-Client-Ip", "Client-Ip", "Cf-Connecting-Ip",
+		"Proxy", "Proxy-Authorization", "Proxy-Authenticate", "Proxy-Connection",
+		"Front-End-Https", "Early-Data", "Origin":
+		return false
+	case "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto":
+		return trustedProxy // reverse_proxy writes its own otherwise
+	case "X-Request-Id", "X-Correlation-Id", "X-Meta-Source-Client":
+		return true
+	}
+	if len(name) > 128 || strings.HasPrefix(name, "X-") || strings.HasPrefix(name, "Remote-") || strings.HasPrefix(name, "Ssl-") {
+		return false
+	}
+	// "X-Registry_User" and "X.Registry.User" become X-Registry-User in
+	// CGI-like registries. No header of the protocol has either.
+	return !strings.ContainsAny(name, "_.")
+}

@@ -1,0 +1,69 @@
+package registryauth
+
+import (
+	"errors"
+	"math/bits"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+)
+
+// The collectors live as long as the process and are registered with the
+// registry of every configuration anew: counters survive a reload, and two
+// sites share them.
+var (
+	decisionsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "caddy", Subsystem: "registry_auth", Name: "decisions_total",
+		Help: "Registry requests by realm, action and outcome.",
+	}, []string{"realm", "action", "outcome"})
+	tokensTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "caddy", Subsystem: "registry_auth", Name: "token_requests_total",
+		Help: "Requests to the token endpoint by realm and outcome.",
+	}, []string{"realm", "outcome"})
+	decisionSeconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Namespace: "caddy", Subsystem: "registry_auth", Name: "token_duration_seconds",
+		Help:    "Time to answer a request to the token endpoint.",
+		Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .05, .1, .5, 1, 5},
+	}, []string{"realm"})
+)
+
+// realmMetrics are a realm's counters, looked up once: the labels are bounded
+// by the configuration, never by what clients send.
+type realmMetrics struct {
+	decisions [7][outcomes]prometheus.Counter // by position of the action's bit, 0 for none
+	tokens    [outcomes]prometheus.Counter
+	duration  prometheus.Observer
+}
+
+func newRealmMetrics(ctx caddy.Context, realm string) (*realmMetrics, error) {
+	registry := ctx.GetMetricsRegistry()
+	for _, c := range []prometheus.Collector{decisionsTotal, tokensTotal, decisionSeconds} {
+		if err := registry.Register(c); err != nil && !errors.As(err, new(prometheus.AlreadyRegisteredError)) {
+			return nil, err
+		}
+	}
+	m := &realmMetrics{duration: decisionSeconds.WithLabelValues(realm)}
+	for o := range outcomes {
+		m.tokens[o] = tokensTotal.WithLabelValues(realm, o.String())
+		for i := range m.decisions {
+			action := "none"
+			if i > 0 {
+				action = authz.Action(1 << (i - 1)).String()
+			}
+			m.decisions[i][o] = decisionsTotal.WithLabelValues(realm, action, o.String())
+		}
+	}
+	return m, nil
+}
+
+func (m *realmMetrics) decision(a authz.Action, o outcome) {
+	m.decisions[bits.Len8(uint8(a))][o].Inc()
+}
+
+func (m *realmMetrics) token(o outcome, took time.Duration) {
+	m.tokens[o].Inc()
+	m.duration.Observe(took.Seconds())
+}

@@ -1,0 +1,39 @@
+package registryauth
+
+import (
+	"fmt"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+)
+
+// nameAuthenticators gives every authenticator a name that is unique in the
+// realm and stable over restarts: registry tokens carry it.
+func nameAuthenticators(modules []any) ([]authn.Named, error) {
+	seen := map[string]bool{}
+	prefixes := map[string]string{} // of user names, by provider
+	list := make([]authn.Named, 0, len(modules))
+	for _, m := range modules {
+		a, ok := m.(authn.Authenticator)
+		if !ok {
+			return nil, fmt.Errorf("%T is not an authenticator", m)
+		}
+		name := m.(caddy.Module).CaddyModule().ID.Name()
+		if n, ok := m.(interface{ AuthenticatorName() string }); ok {
+			name = n.AuthenticatorName()
+		}
+		if seen[name] {
+			return nil, fmt.Errorf("authenticator %q is configured twice", name)
+		}
+		seen[name] = true
+		if p, ok := m.(interface{ NamePrefix() string }); ok {
+			if other, taken := prefixes[p.NamePrefix()]; taken {
+				return nil, fmt.Errorf("%s and %s would both call their users by plain names: give one of them a `prefix`, or a user of the one could take a name of the other", other, name)
+			}
+			prefixes[p.NamePrefix()] = name
+		}
+		list = append(list, authn.Named{Name: name, Authenticator: a})
+	}
+	return list, nil
+}

@@ -1,0 +1,117 @@
+package registryauth
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	caddycf "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddytls"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
+)
+
+// OIDC is the authenticator for ID tokens of one OpenID provider. The
+// provider is first asked for its keys in the background and then when a
+// token arrives, so that Caddy starts without it.
+type OIDC struct {
+	authn.OIDCConfig
+
+	// Certificate authorities for the connection to the provider.
+	// Default: those of the operating system.
+	CARaw json.RawMessage `json:"trust_pool,omitempty" caddy:"namespace=tls.ca_pool.source inline_key=provider"`
+
+	provider provider
+	poolKey  string
+}
+
+// provider is a verifier in the pool: a reload that leaves its settings alone
+// keeps the keys that were fetched and the tokens that were verified.
+type provider struct{ *authn.OIDC }
+
+// Destruct has nothing to close: requests in flight may still verify.
+func (provider) Destruct() error { return nil }
+
+// CaddyModule returns the Caddy module information.
+func (OIDC) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: caddyfile.AuthenticatorNamespace + ".oidc", New: func() caddy.Module { return new(OIDC) }}
+}
+
+// UnmarshalCaddyfile reads an `oidc` block.
+func (o *OIDC) UnmarshalCaddyfile(d *caddycf.Dispenser) (err error) {
+	if !d.Next() {
+		return d.ArgErr()
+	}
+	o.OIDCConfig, o.CARaw, err = caddyfile.OIDC(d)
+	return err
+}
+
+var errNoCertificates = errors.New("trust_pool has no certificates")
+
+// Provision prepares the verifier; it does not touch the network.
+func (o *OIDC) Provision(ctx caddy.Context) error {
+	settings, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	if o.CARaw != nil {
+		module, err := ctx.LoadModule(o, "CARaw")
+		if err != nil {
+			return fmt.Errorf("loading trust_pool: %w", err)
+		}
+		pool := module.(caddytls.CA).CertPool()
+		if pool == nil {
+			return errNoCertificates
+		}
+		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	}
+	o.poolKey = "oidc:" + string(settings)
+	value, _, err := pool.LoadOrNew(o.poolKey, func() (caddy.Destructor, error) {
+		verifier, err := authn.NewOIDC(o.OIDCConfig, authn.Options{Transport: transport, Logger: caddy.Log().Named("registry_auth.oidc")})
+		if err != nil {
+			return nil, err
+		}
+		return provider{verifier}, nil
+	})
+	if err != nil {
+		o.poolKey = ""
+		return err
+	}
+	o.provider = value.(provider)
+	return nil
+}
+
+// AuthenticatorName tells the providers of a realm apart.
+func (o *OIDC) AuthenticatorName() string { return o.provider.Name() }
+
+// NamePrefix is what names of this provider's users start with.
+func (o *OIDC) NamePrefix() string { return o.Prefix }
+
+// Start fetches the provider's keys in the background.
+func (o *OIDC) Start(ctx context.Context) { o.provider.Start(ctx) }
+
+// Cleanup gives the verifier back to the pool.
+func (o *OIDC) Cleanup() error {
+	if o.poolKey == "" {
+		return nil
+	}
+	_, err := pool.Delete(o.poolKey)
+	o.poolKey = ""
+	return err
+}
+
+// Authenticate verifies an ID token.
+func (o *OIDC) Authenticate(ctx context.Context, c *authn.Credential) (*authn.Principal, error) {
+	return o.provider.Authenticate(ctx, c)
+}
+
+// Recheck reports whether a user who holds a registry token is still good.
+func (o *OIDC) Recheck(p *authn.Principal, c *authn.Credential) error {
+	return o.provider.Recheck(p, c)
+}

@@ -1,0 +1,192 @@
+package registryauth
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/certmagic"
+	"go.uber.org/zap"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
+	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
+)
+
+// realm is one configured front at work.
+type realm struct {
+	name        string
+	service     string
+	publicURL   string // without a trailing slash; empty: follow the request
+	fingerprint []byte // the configuration, to tell two realms of one name apart
+
+	config         caddyfile.Config
+	token          tokenendpoint.Config // with defaults
+	authenticators []authn.Named
+	policy         *authz.Policy
+	extensions     *authz.Extensions
+	upstream       upstreamAuth
+	throttle       *authn.Throttle
+	recorder       *recorder
+	logger         *zap.Logger
+	slog           *slog.Logger // the same, for packages that do not know zap
+
+	lease   *lease
+	running atomic.Pointer[running]
+	cancel  context.CancelFunc
+}
+
+// running is what a realm has once its signing keys are there.
+type running struct {
+	keys     *tokenendpoint.KeyRing
+	chain    *authn.Chain
+	endpoint *tokenendpoint.Endpoint
+}
+
+// newRealm builds a realm from its configuration, without any I/O.
+func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn.Named) (*realm, error) {
+	r := &realm{name: config.Realm, config: config, authenticators: authenticators, logger: ctx.Logger(), slog: ctx.Slogger()}
+	if r.name == "" {
+		r.name = "default"
+	}
+	var err error
+	if r.fingerprint, err = fingerprint(config); err != nil {
+		return nil, err
+	}
+	if r.publicURL, err = parsePublicURL(config.PublicURL); err != nil {
+		return nil, err
+	}
+	if r.service = config.Service; r.service == "" {
+		if r.service = "registry"; r.publicURL != "" {
+			u, _ := url.Parse(r.publicURL)
+			r.service = u.Host
+		}
+	}
+	if r.token = config.Token; r.token.Issuer == "" {
+		r.token.Issuer = r.publicURL
+	}
+	if r.token.Issuer == "" {
+		r.token.Issuer = r.service
+	}
+	if err = r.token.Validate(); err != nil {
+		return nil, fmt.Errorf("token: %w", err)
+	}
+	if r.policy, err = authz.Compile(config.Policy); err != nil {
+		return nil, fmt.Errorf("policy: %w", err)
+	}
+	if r.extensions, err = authz.NewExtensions(config.Extensions); err != nil {
+		return nil, fmt.Errorf("extensions: %w", err)
+	}
+	if r.upstream, err = newUpstreamAuth(config.UpstreamAuth); err != nil {
+		return nil, fmt.Errorf("upstream_auth: %w", err)
+	}
+	if r.recorder, err = newRecorder(ctx, r.name, config.Audit); err != nil {
+		return nil, err
+	}
+	value, _, err := pool.LoadOrNew("realm:"+r.name, func() (caddy.Destructor, error) {
+		return &memory{throttle: authn.NewThrottle(nil)}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	r.throttle = value.(*memory).throttle
+	r.lease = newLease(func() { _, _ = pool.Delete("realm:" + r.name) })
+	return r, nil
+}
+
+// parsePublicURL checks the URL and returns it without a trailing slash.
+func parsePublicURL(raw string) (string, error) {
+	if raw == "" {
+		return "", nil
+	}
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "", fmt.Errorf("public_url: %w", err)
+	}
+	if (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return "", fmt.Errorf("public_url %q: want https://host[:port]", raw)
+	}
+	if u.Path != "" && u.Path != "/" {
+		return "", fmt.Errorf("public_url %q: a registry must own /v2/ at the root of its host, it cannot live below %s", raw, u.Path)
+	}
+	return u.Scheme + "://" + u.Host, nil
+}
+
+// start opens the signing keys and makes the realm ready for requests.
+func (r *realm) start(storage certmagic.Storage) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	keys, err := tokenendpoint.OpenKeyRing(ctx, newStorageKeys(storage, r.name), r.token.KeyConfig(r.slog))
+	if err != nil {
+		cancel()
+		return fmt.Errorf("opening signing keys: %w", err)
+	}
+	r.cancel = cancel
+	run := &running{keys: keys}
+	registryToken, err := authn.NewRegistryToken(authn.RegistryTokenConfig{
+		Issuer:  r.token.Issuer,
+		Service: r.service,
+		Aliases: r.token.ServiceAliases,
+		Keys:    keys,
+		Recheck: func(p *authn.Principal, c *authn.Credential) error { return run.chain.Recheck(p, c) },
+	})
+	if err != nil {
+		cancel()
+		return err
+	}
+	list := append([]authn.Named{{Name: "registry_token", Authenticator: registryToken}}, r.authenticators...)
+	run.chain = authn.NewChain(list, r.throttle)
+	run.endpoint = &tokenendpoint.Endpoint{
+		Service:      r.service,
+		Issuer:       r.token.Issuer,
+		Config:       r.token,
+		Authenticate: run.chain.Authenticate,
+		Policy:       r.policy,
+		Keys:         keys,
+		ClientIP:     clientAddr,
+		Realm:        r.tokenURL,
+		Record:       r.recorder.token,
+	}
+	for _, a := range r.authenticators {
+		if s, ok := a.Authenticator.(interface{ Start(ctx context.Context) }); ok {
+			s.Start(ctx)
+		}
+	}
+	go keys.Run(ctx)
+	r.running.Store(run)
+	return nil
+}
+
+// stop ends background work. Requests that are under way go on.
+func (r *realm) stop() {
+	if r.cancel != nil {
+		r.cancel()
+	}
+}
+
+// tokenURL is the absolute URL of the token endpoint for challenges: where
+// it was configured to be, else on the host that the client is talking to.
+func (r *realm) tokenURL(req *http.Request) string {
+	if r.token.URL != "" {
+		return r.token.URL
+	}
+	return r.base(req) + r.token.TokenPaths()[0]
+}
+
+// base is the URL under which the client reaches the registry.
+func (r *realm) base(req *http.Request) string {
+	if r.publicURL != "" {
+		return r.publicURL
+	}
+	return requestBase(req)
+}
+
+// retryAfter renders a duration for the Retry-After header, at least 1 s.
+func retryAfter(d time.Duration) string {
+	return fmt.Sprint(max(1, int((d+time.Second-1)/time.Second)))
+}

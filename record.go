@@ -1,0 +1,215 @@
+package registryauth
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
+	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
+)
+
+// outcome is how a request ended, for log lines and metrics.
+type outcome uint8
+
+const (
+	outcomeAllowed         outcome = iota
+	outcomeUnauthenticated         // no credential where one is needed
+	outcomeInvalid                 // a credential that does not hold
+	outcomeDenied                  // a good one that may not do this
+	outcomeMalformed               // not a request of the specification
+	outcomeThrottled
+	outcomeUnavailable
+	outcomes // how many there are
+)
+
+var outcomeNames = [outcomes]string{"allowed", "unauthenticated", "invalid_credential", "denied", "malformed", "throttled", "unavailable"}
+
+func (o outcome) String() string { return outcomeNames[o] }
+
+// recorder writes down what was decided: one line of the audit log, metrics,
+// and for everything else in Caddy placeholders, access-log fields and spans.
+type recorder struct {
+	audit   *zap.Logger
+	level   string
+	metrics *realmMetrics
+}
+
+func newRecorder(ctx caddy.Context, realm, level string) (*recorder, error) {
+	switch level {
+	case "":
+		level = caddyfile.AuditAll
+	case caddyfile.AuditAll, caddyfile.AuditChanges, caddyfile.AuditRefusals:
+	default:
+		return nil, fmt.Errorf("audit %q: want all, changes or refusals", level)
+	}
+	metrics, err := newRealmMetrics(ctx, realm)
+	if err != nil {
+		return nil, err
+	}
+	return &recorder{audit: ctx.Logger().Named("audit").With(zap.String("realm", realm)), level: level, metrics: metrics}, nil
+}
+
+// writes reports whether a decision becomes a line of the audit log.
+func (c *recorder) writes(o outcome, change bool) bool {
+	return o != outcomeAllowed || c.level == caddyfile.AuditAll || (change && c.level == caddyfile.AuditChanges)
+}
+
+// record notes the decision on a registry request. Status is 0 where the
+// registry is yet to answer.
+func (x *exchange) record(o outcome, status int, reason string) {
+	c := x.realm.recorder
+	c.metrics.decision(x.request.Action(), o)
+	x.publish()
+	if !c.writes(o, x.request.Write()) {
+		return
+	}
+	check := c.audit.Check(zapcore.InfoLevel, "registry access")
+	if check == nil {
+		return
+	}
+	var array [18]zap.Field
+	fields := append(array[:0],
+		zap.String("decision", o.String()),
+		zap.String("method", x.r.Method),
+		zap.String("action", x.request.Action().String()))
+	fields = x.who(fields)
+	if x.request.Repository != "" {
+		fields = append(fields, zap.String("repository", x.request.Repository))
+	}
+	if x.request.Reference != "" {
+		fields = append(fields, zap.String("reference", x.request.Reference))
+	}
+	if x.request.From != "" {
+		fields = append(fields, zap.String("mount_from", x.request.From))
+	}
+	if x.remounted {
+		fields = append(fields, zap.Bool("mount_dropped", true))
+	}
+	if o == outcomeMalformed && x.request.Repository == "" {
+		fields = append(fields, zap.String("uri", bounded(x.r.RequestURI)))
+	}
+	if status != 0 {
+		fields = append(fields, zap.Int("status", status))
+	}
+	if reason == "" && x.decision.Allowed {
+		reason = x.decision.Reason()
+	}
+	if reason != "" {
+		fields = append(fields, zap.String("reason", bounded(reason)))
+	}
+	fields = append(fields, zap.Duration("took", time.Since(x.start)))
+	check.Write(fields...)
+}
+
+// who appends the principal, the client and the request id.
+func (x *exchange) who(fields []zap.Field) []zap.Field {
+	if p := x.principal; p != nil {
+		fields = append(fields, zap.String("principal", p.String()))
+		if p.Credential != "" {
+			fields = append(fields, zap.String("credential", p.Credential), zap.String("authenticator", p.Authenticator))
+		}
+		if p.CredentialID != "" {
+			fields = append(fields, zap.String("credential_id", p.CredentialID))
+		}
+	}
+	return append(fields, zap.String("client_ip", clientIP(x.r)), zap.String("request_id", requestID(x.r)), zap.String("user_agent", bounded(x.r.UserAgent())))
+}
+
+// publish makes the identity and the decision visible to the rest of Caddy.
+func (x *exchange) publish() {
+	ctx := x.r.Context()
+	if repl, ok := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok && x.principal != nil {
+		principal, request := x.principal, &x.request
+		repl.Map(func(key string) (any, bool) { return placeholder(key, principal, request) })
+	}
+	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server != nil && server.Logs != nil {
+		if extra, ok := ctx.Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok && x.principal != nil {
+			extra.Set(zap.String("registry_principal", x.principal.String()))
+			extra.Set(zap.String("registry_action", x.request.Action().String()))
+			extra.Set(zap.String("registry_repository", x.request.Repository))
+		}
+	}
+	if span := trace.SpanFromContext(ctx); span.IsRecording() && x.principal != nil {
+		span.SetAttributes(
+			attribute.String("registry.principal", x.principal.String()),
+			attribute.String("registry.action", x.request.Action().String()),
+			attribute.String("registry.repository", x.request.Repository),
+			attribute.Bool("registry.allowed", x.decision.Allowed))
+	}
+}
+
+// token notes what happened at the token endpoint.
+func (c *recorder) token(r *http.Request, t tokenendpoint.Record) {
+	o := tokenOutcome(t)
+	c.metrics.token(o, t.Duration)
+	if !c.writes(o, false) {
+		return
+	}
+	check := c.audit.Check(zapcore.InfoLevel, "registry token")
+	if check == nil {
+		return
+	}
+	x := exchange{r: r, principal: t.Principal}
+	fields := x.who(append(make([]zap.Field, 0, 16), zap.String("decision", o.String()), zap.Int("status", t.Status)))
+	if len(t.Requested) > 0 {
+		fields = append(fields, zap.String("requested", bounded(authz.FormatScopes(t.Requested))), zap.String("granted", bounded(authz.FormatScopes(t.Granted))))
+	}
+	if t.ClientID != "" {
+		fields = append(fields, zap.String("client_id", bounded(t.ClientID)))
+	}
+	if t.Err != nil {
+		fields = append(fields, zap.String("reason", bounded(t.Err.Error())))
+	}
+	check.Write(append(fields, zap.Duration("took", t.Duration))...)
+}
+
+// maxLogged bounds what a client can put into one field of a log line, bytes.
+const maxLogged = 256
+
+func bounded(s string) string {
+	if len(s) <= maxLogged {
+		return s
+	}
+	return s[:maxLogged] + "…"
+}
+
+func clientIP(r *http.Request) string {
+	ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	return ip
+}
+
+// requestID is the id that Caddy's {http.request.uuid} gives, so that audit
+// and access log can be joined.
+func requestID(r *http.Request) string {
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		id, _ := repl.GetString("http.request.uuid")
+		return id
+	}
+	return ""
+}
+
+// tokenOutcome sorts what the token endpoint did.
+func tokenOutcome(t tokenendpoint.Record) outcome {
+	switch {
+	case t.Status == http.StatusOK:
+		return outcomeAllowed
+	case t.Status == http.StatusTooManyRequests:
+		return outcomeThrottled
+	case t.Status == http.StatusServiceUnavailable:
+		return outcomeUnavailable
+	case t.Status == http.StatusUnauthorized && t.Principal == nil:
+		return outcomeInvalid
+	case t.Status == http.StatusUnauthorized:
+		return outcomeUnauthenticated
+	}
+	return outcomeMalformed
+}

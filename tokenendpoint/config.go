@@ -1,0 +1,145 @@
+package tokenendpoint
+
+import (
+	"cmp"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Where the token endpoint and the public keys are if nothing else is
+// configured. All are below /v2, so that one route of the server leads to
+// all that clients need.
+const (
+	DefaultPath             = "/v2/token"
+	DefaultJWKSPath         = "/v2/token/jwks"
+	DefaultCertificatesPath = "/v2/token/certificates"
+)
+
+// Bounds of a token's lifetime. Docker takes a shorter one for a minute; and
+// what a registry that verifies tokens itself can be shown after a withdrawal
+// has to end some day.
+const (
+	minLifetime = time.Minute
+	maxLifetime = 24 * time.Hour
+)
+
+// Config is the configuration of the token endpoint, as it stands in a file.
+type Config struct {
+	// How long a registry token is valid: from `1m` to `24h`. Default: `5m`.
+	// What a token allows is checked again with each use, so that a long
+	// lifetime does not delay a withdrawal; a short one makes clients come
+	// back more often.
+	Lifetime Duration `json:"lifetime,omitempty"`
+
+	// The signature algorithm: `ES256` (default), `RS256` or `EdDSA`. It
+	// matters to registries that verify tokens themselves: Distribution 2
+	// does not know `EdDSA`.
+	Algorithm Algorithm `json:"algorithm,omitempty"`
+
+	// How the ids of keys are computed: `thumbprint` (RFC 7638; default, and
+	// what Distribution 3 computes) or `libtrust` (what Distribution 2 does).
+	KeyID KeyIDFormat `json:"key_id,omitempty"`
+
+	// Puts the certificate of the signing key into each token, for registries
+	// that are configured with a `rootcertbundle`.
+	X5C bool `json:"x5c,omitempty"`
+
+	// The issuer of the tokens. A registry that verifies tokens itself has to
+	// be configured with the same. Default: the public URL, else the service.
+	Issuer string `json:"issuer,omitempty"`
+
+	// Further service names that clients may ask for. A token is for the
+	// service that was asked for.
+	ServiceAliases []string `json:"service_aliases,omitempty"`
+
+	// The URL of the token endpoint in challenges, where it is on another
+	// host than the registry. Default: the first path, on the host that the
+	// client is talking to.
+	URL string `json:"url,omitempty"`
+
+	// The paths of the token endpoint. All but the first serve clients that
+	// were set up for another token server, for example `/service/token` of
+	// Harbor. Default: `/v2/token`.
+	Paths []string `json:"paths,omitempty"`
+
+	// The path of the public keys, a JSON Web Key Set. Default:
+	// `/v2/token/jwks`.
+	JWKSPath string `json:"jwks_path,omitempty"`
+
+	// The path of the signing certificates as PEM, the file that Distribution
+	// calls a `rootcertbundle`. Default: `/v2/token/certificates`.
+	CertificatesPath string `json:"certificates_path,omitempty"`
+
+	// How long a key signs until the next one takes over, or a negative
+	// value to keep it for good. Default: `90d`.
+	RotateEvery Duration `json:"rotate_every,omitempty"`
+}
+
+// TokenPaths returns the paths of the token endpoint, at least one.
+func (c *Config) TokenPaths() []string {
+	if len(c.Paths) == 0 {
+		return []string{DefaultPath}
+	}
+	return c.Paths
+}
+
+// KeysPath returns the path of the public keys.
+func (c *Config) KeysPath() string { return cmp.Or(c.JWKSPath, DefaultJWKSPath) }
+
+// BundlePath returns the path of the certificates.
+func (c *Config) BundlePath() string { return cmp.Or(c.CertificatesPath, DefaultCertificatesPath) }
+
+// KeyConfig returns what the configuration says about keys. The logger gets
+// what goes wrong in the background; it may be nil.
+func (c *Config) KeyConfig(log *slog.Logger) KeyConfig {
+	return KeyConfig{
+		Algorithm: c.Algorithm, KeyID: c.KeyID, X5C: c.X5C,
+		RotateEvery: time.Duration(c.RotateEvery), Lifetime: c.lifetime(), Log: log,
+	}
+}
+
+func (c *Config) lifetime() time.Duration {
+	return cmp.Or(time.Duration(c.Lifetime), DefaultLifetime)
+}
+
+// Validate reports the first thing in the configuration that can't be used.
+func (c *Config) Validate() error {
+	if l := c.lifetime(); l < minLifetime || l > maxLifetime {
+		return fmt.Errorf("lifetime %s: want %s to %s", l, minLifetime, maxLifetime)
+	}
+	if slices.Contains(c.ServiceAliases, "") {
+		return fmt.Errorf("service_alias: name is empty")
+	}
+	if c.URL != "" {
+		u, err := url.Parse(c.URL)
+		if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+			return fmt.Errorf("url %q: want an absolute URL such as https://auth.example.com%s", c.URL, DefaultPath)
+		}
+	}
+	seen := make(map[string]bool)
+	for _, p := range append(slices.Clone(c.TokenPaths()), c.KeysPath(), c.BundlePath()) {
+		if err := checkPath(p); err != nil {
+			return err
+		}
+		if seen[p] {
+			return fmt.Errorf("path %q: used twice", p)
+		}
+		seen[p] = true
+	}
+	_, err := c.KeyConfig(nil).withDefaults()
+	return err
+}
+
+// checkPath takes an absolute path in canonical form, without anything that a
+// URL would encode.
+func checkPath(p string) error {
+	if !strings.HasPrefix(p, "/") || p == "/" || path.Clean(p) != p || (&url.URL{Path: p}).EscapedPath() != p {
+		return fmt.Errorf("path %q: want an absolute path such as %s", p, DefaultPath)
+	}
+	return nil
+}

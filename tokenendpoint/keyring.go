@@ -1,0 +1,175 @@
+package tokenendpoint
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+)
+
+// KeyRing holds the keys that sign registry tokens. Readers take no lock: they
+// see an immutable snapshot, which Run and the methods that change the ring
+// replace. All gateways that share the store share the ring.
+type KeyRing struct {
+	store KeyStore
+	cfg   KeyConfig
+
+	current  atomic.Pointer[snapshot]
+	turn     chan struct{} // held by who reads or changes the store
+	lastMiss atomic.Int64  // Unix nanoseconds of the last reload for an unknown key id
+}
+
+// snapshot is one state of the ring.
+type snapshot struct {
+	keys         []*key // as stored: oldest first
+	byID         map[string]*key
+	jwks         publication
+	certificates publication
+	generation   uint64
+	digest       [sha256.Size]byte // of the stored document
+	document     *ringDocument
+}
+
+// OpenKeyRing reads the ring from the store and makes the first key if there
+// is none. Several gateways may start at the same time: one makes the key, the
+// others find it. A document that can't be used is an error that wraps
+// [ErrKeyRing].
+func OpenKeyRing(ctx context.Context, store KeyStore, cfg KeyConfig) (*KeyRing, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	r := &KeyRing{store: store, cfg: cfg, turn: make(chan struct{}, 1)}
+	err = r.Maintain(ctx)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = r.change(ctx, r.firstKey); err == nil {
+			err = r.Maintain(ctx) // the key may be another gateway's, of another algorithm
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Sign returns the compact JWS of a payload, signed with the present key.
+func (r *KeyRing) Sign(payload []byte) (string, error) {
+	k := r.current.Load().signer(r.cfg.Algorithm, r.cfg.Now())
+	if k == nil {
+		return "", errors.New("no key of the ring may sign at this time")
+	}
+	return k.sign(payload)
+}
+
+// VerificationKey implements [authn.KeySource]. An unknown id makes the ring
+// look into the store, at most once in five seconds: another gateway may just
+// have changed the keys.
+func (r *KeyRing) VerificationKey(ctx context.Context, id string) (authn.VerificationKey, bool) {
+	k, known := r.current.Load().byID[id]
+	if !known {
+		now := r.cfg.Now().UnixNano()
+		last := r.lastMiss.Load()
+		if now-last < int64(missInterval) || !r.lastMiss.CompareAndSwap(last, now) {
+			return authn.VerificationKey{}, false
+		}
+		if err := r.reload(ctx); err != nil {
+			r.cfg.Log.Error("reading the signing keys again", "error", err)
+		}
+		if k, known = r.current.Load().byID[id]; !known {
+			return authn.VerificationKey{}, false
+		}
+	}
+	until := k.acceptedUntil(r.cfg.keep())
+	if !until.IsZero() && !r.cfg.Now().Before(until) {
+		return authn.VerificationKey{}, false
+	}
+	return authn.VerificationKey{Method: k.method, Public: k.public, Until: until}, true
+}
+
+// Generation implements [authn.KeySource]: it changes with every change of
+// the ring.
+func (r *KeyRing) Generation() uint64 { return r.current.Load().generation }
+
+// signer returns the key that signs new tokens: the newest one of the
+// algorithm that may. Where none may (the clock of the gateway that made it
+// is ahead of ours) the oldest that is not retired does.
+func (s *snapshot) signer(algorithm Algorithm, now time.Time) *key {
+	var best, early *key
+	for _, k := range s.keys {
+		switch {
+		case k.algorithm != algorithm:
+		case k.signs(now):
+			if best == nil || k.useFrom.After(best.useFrom) {
+				best = k
+			}
+		case k.retiredAt.IsZero() && (early == nil || k.useFrom.Before(early.useFrom)):
+			early = k
+		}
+	}
+	if best == nil {
+		return early
+	}
+	return best
+}
+
+// reload takes over what the store has.
+func (r *KeyRing) reload(ctx context.Context) error {
+	if err := r.acquire(ctx); err != nil {
+		return err
+	}
+	defer r.release()
+	raw, err := r.store.Load(ctx)
+	if err != nil {
+		return fmt.Errorf("loading the signing keys: %w", err)
+	}
+	return r.install(raw)
+}
+
+// install replaces the snapshot if the document is another one. The caller
+// has the turn.
+func (r *KeyRing) install(raw []byte) error {
+	digest, old := sha256.Sum256(raw), r.current.Load()
+	if old != nil && old.digest == digest {
+		return nil
+	}
+	doc, err := parseRing(raw)
+	if err != nil {
+		return err
+	}
+	s := &snapshot{document: doc, digest: digest, generation: 1, byID: make(map[string]*key)}
+	for i, d := range doc.Keys {
+		k, err := newKey(d, r.cfg.KeyID, r.cfg.X5C)
+		if err != nil {
+			return fmt.Errorf("%w: keys[%d].%w", ErrKeyRing, i, err)
+		}
+		s.keys = append(s.keys, k)
+		for _, id := range k.ids {
+			s.byID[id] = k
+		}
+	}
+	if s.jwks, err = publishJWKS(s.keys); err != nil {
+		return err
+	}
+	s.certificates = publishCertificates(s.keys)
+	if old != nil {
+		s.generation = old.generation + 1
+	}
+	r.current.Store(s)
+	return nil
+}
+
+func (r *KeyRing) acquire(ctx context.Context) error {
+	select {
+	case r.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (r *KeyRing) release() { <-r.turn }
