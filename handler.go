@@ -131,9 +131,9 @@ func (r *realm) ownEndpoint(req *http.Request) func(*running) http.Handler {
 	case slices.Contains(r.token.TokenPaths(), path):
 		return func(run *running) http.Handler { return run.endpoint }
 	case path == r.token.KeysPath():
-		return func(run *running) http.Handler { return run.keys }
+		return func(run *running) http.Handler { return tokenendpoint.NewJWKSHandler(run.keys) }
 	case path == r.token.BundlePath():
-		return func(run *running) http.Handler { return run.keys.Certificates() }
+		return func(run *running) http.Handler { return tokenendpoint.NewCertificatesHandler(run.keys) }
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package registryauth
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -33,7 +32,7 @@ type realm struct {
 	policy         *authz.Policy
 	extensions     *authz.Extensions
 	upstream       upstreamAuth
-	throttle       *authn.Throttle
+	memory         *memory
 	recorder       *recorder
 	logger         *zap.Logger
 	slog           *slog.Logger // the same, for packages that do not know zap
@@ -57,7 +56,7 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 		r.name = "default"
 	}
 	var err error
-	if r.fingerprint, err = json.Marshal(config); err != nil {
+	if r.fingerprint, err = fingerprint(config); err != nil {
 		return nil, err
 	}
 	if r.publicURL, err = parsePublicURL(config.PublicURL); err != nil {
@@ -91,12 +90,12 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 		return nil, err
 	}
 	value, _, err := pool.LoadOrNew("realm:"+r.name, func() (caddy.Destructor, error) {
-		return &memory{throttle: authn.NewThrottle(nil)}, nil
+		return &memory{throttle: authn.NewThrottle(nil), tags: newTagLocks()}, nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	r.throttle = value.(*memory).throttle
+	r.memory = value.(*memory)
 	r.lease = newLease(func() { _, _ = pool.Delete("realm:" + r.name) })
 	return r, nil
 }
@@ -141,15 +140,14 @@ func (r *realm) start(storage certmagic.Storage) error {
 		return err
 	}
 	list := append([]authn.Named{{Name: "registry_token", Authenticator: registryToken}}, r.authenticators...)
-	run.chain = authn.NewChain(list, r.throttle)
+	run.chain = authn.NewChain(list, r.memory.throttle)
 	run.endpoint = &tokenendpoint.Endpoint{
 		Service:      r.service,
-		Aliases:      r.token.ServiceAliases,
 		Issuer:       r.token.Issuer,
-		Lifetime:     time.Duration(r.token.Lifetime),
+		Config:       r.token,
 		Authenticate: run.chain.Authenticate,
-		Policy:       func() tokenendpoint.Authorizer { return r.policy },
-		Keys:         func() tokenendpoint.Signer { return keys },
+		Policy:       r.policy,
+		Keys:         keys,
 		ClientIP:     clientAddr,
 		Realm:        r.tokenURL,
 		Record:       r.recorder.token,

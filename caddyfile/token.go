@@ -79,35 +79,3 @@ func tokenLine(d *caddyfile.Dispenser, c *tokenendpoint.Config) error {
 	}
 	return unrecognized(d, "token", tokenWords...)
 }
-
-// duration reads the one duration of a directive that stands once. A word, if
-// there is one, says that there is no end.
-func duration(d *caddyfile.Dispenser, to *tokenendpoint.Duration, never string) error {
-	name, text := d.Val(), ""
-	if *to != 0 {
-		return d.Errf("%s: given twice", name)
-	}
-	if err := scalar(d, &text); err != nil {
-		return err
-	}
-	if never != "" && text == never {
-		*to = -1
-		return nil
-	}
-	parsed, err := tokenendpoint.ParseDuration(text)
-	if err != nil {
-		return d.WrapErr(err)
-	}
-	if parsed <= 0 {
-		return d.Errf("%s: want a duration above zero", name)
-	}
-	*to = parsed
-	return nil
-}
-
-// appendList reads the arguments of a directive that may stand several times.
-func appendList(d *caddyfile.Dispenser, to *[]string) error {
-	more, err := list(d)
-	*to = append(*to, more...)
-	return err
-}

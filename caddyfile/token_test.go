@@ -72,9 +72,9 @@ func TestTokenErrors(t *testing.T) {
 		"lifetim 5m":                             `did you mean "lifetime"`,
 		"lifetime":                               "wrong argument count",
 		"lifetime 5m 6m":                         "wrong argument count",
-		"lifetime soon":                          "want a number with a unit",
+		"lifetime soon":                          "is not a duration",
 		"lifetime 30s":                           "want 1m0s to 24h0m0s",
-		"lifetime -5m":                           "above zero",
+		"lifetime -5m":                           "is not a duration",
 		"lifetime 5m\nlifetime 5m":               "lifetime: given twice",
 		"algorithm HS256":                        "want ES256, RS256 or EdDSA",
 		"key_id sha1":                            "want thumbprint or libtrust",
@@ -88,7 +88,7 @@ func TestTokenErrors(t *testing.T) {
 		"path /a /a":                             "used twice",
 		"jwks_path /v2/token":                    "used twice",
 		"rotate_every 1h":                        "want at least 2h",
-		"rotate_every sometimes":                 "want a number with a unit",
+		"rotate_every sometimes":                 "is not a duration",
 		"rotate_every never\nrotate_every never": "rotate_every: given twice",
 	} {
 		t.Run(line, func(t *testing.T) {

@@ -1,0 +1,79 @@
+// Package runner plays attack cases against the gateway: HTTP requests in a
+// JSON-lines file, with what may and what may not come of them.
+//
+// A row names a method, a path, headers as a list of pairs and a body, all
+// with placeholders such as {{token:alice:team/app:pull}}, the statuses it
+// may be answered with, and words for what must not happen (see expect.go).
+// What the stage cannot provide is reported as unsupported, never as passed.
+package runner
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+)
+
+// Row is one case.
+type Row struct {
+	ID           string      `json:"id"`
+	Group        string      `json:"group"`
+	Setup        string      `json:"setup"`
+	Method       string      `json:"method"`
+	Path         string      `json:"path"`
+	Headers      [][2]string `json:"headers"`
+	Body         string      `json:"body"`
+	ExpectStatus []int       `json:"expect_status"`
+	ExpectNot    []string    `json:"expect_not"`
+	// Raw rows go out byte for byte; others may be repaired as a client
+	// library would, where HTTP could not carry them.
+	Raw bool `json:"raw"`
+}
+
+// Load reads the rows of a file.
+func Load(path string) ([]Row, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var rows []Row
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, 16<<20)
+	for n := 1; lines.Scan(); n++ {
+		if len(lines.Bytes()) == 0 {
+			continue
+		}
+		var row Row
+		if err := json.Unmarshal(lines.Bytes(), &row); err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", path, n, err)
+		}
+		rows = append(rows, row)
+	}
+	return rows, lines.Err()
+}
+
+// ErrUnsupported is wrapped by errors about what the stage cannot provide.
+var ErrUnsupported = errors.New("unsupported")
+
+func unsupported(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrUnsupported, fmt.Sprintf(format, args...))
+}
+
+// unsupportedGroups need parts of the product that the stage does not have.
+var unsupportedGroups = map[string]string{
+	"browser":   "browser pages",
+	"bootstrap": "first-start bootstrap",
+	"admin":     "management API",
+}
+
+// allRefusals reports whether every expected status is a refusal.
+func (r *Row) allRefusals() bool {
+	for _, status := range r.ExpectStatus {
+		if status < 400 {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,188 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/idp"
+	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/stage"
+)
+
+// Runner plays rows on a stage, which must have a recorder.
+type Runner struct {
+	stage    *stage.Stage
+	attacker *idp.Key
+	collab   *collab
+	secrets  secrets
+	guesses  int
+	played   int
+	rows     map[string]Row
+}
+
+// New returns a runner. Close it.
+func New(s *stage.Stage) (*Runner, error) {
+	attacker, err := idp.NewKey("ES256")
+	if err != nil {
+		return nil, err
+	}
+	collab, err := startCollab(attacker)
+	if err != nil {
+		return nil, err
+	}
+	r := &Runner{stage: s, attacker: attacker, collab: collab}
+	for _, robot := range s.Robots {
+		r.secrets.add(robot.Secret)
+	}
+	r.secrets.add(stage.UpstreamPassword)
+	r.secrets.add(idp.ClientSecret)
+	return r, nil
+}
+
+// Close ends the runner's listener.
+func (r *Runner) Close() error { return r.collab.close() }
+
+// Play plays one row and returns what is wrong with the outcome: nothing if
+// it passed. The error wraps [ErrUnsupported] if the stage cannot play it.
+func (r *Runner) Play(ctx context.Context, row Row) ([]string, error) {
+	if part, ok := unsupportedGroups[row.Group]; ok {
+		return nil, unsupported("group %s: no %s on this stage", row.Group, part)
+	}
+	r.played++
+	if setup, ok := setups[row.ID]; ok {
+		if err := setup(ctx, r); err != nil {
+			return nil, fmt.Errorf("setup: %w", err)
+		}
+	}
+	q, err := r.fill(ctx, row, 0)
+	if err != nil {
+		return nil, err
+	}
+	words, err := r.words(ctx, row)
+	if err != nil {
+		return nil, err
+	}
+	o, err := r.observe(ctx, row, q)
+	if err != nil {
+		return nil, err
+	}
+	return o.judge(words, &r.secrets)
+}
+
+// fill replaces the placeholders of a row for its n-th repetition.
+func (r *Runner) fill(ctx context.Context, row Row, n int) (*request, error) {
+	e := r.expander(ctx, n)
+	q := &request{method: row.Method, raw: row.Raw}
+	var err error
+	if q.target, err = e.expand(row.Path); err != nil {
+		return nil, err
+	}
+	if q.body, err = e.expand(row.Body); err != nil {
+		return nil, err
+	}
+	for _, h := range row.Headers {
+		value, err := e.expand(h[1])
+		if err != nil {
+			return nil, err
+		}
+		q.headers = append(q.headers, [2]string{h[0], value})
+	}
+	return q, nil
+}
+
+func (r *Runner) words(ctx context.Context, row Row) ([]string, error) {
+	e := r.expander(ctx, 0)
+	var words []string
+	for _, word := range row.ExpectNot {
+		word, err := e.expand(word)
+		if err != nil {
+			return nil, err
+		}
+		words = append(words, word)
+	}
+	return words, nil
+}
+
+func (r *Runner) expander(ctx context.Context, n int) *expander {
+	return &expander{n: n, resolve: func(name, mutation, argument string) (string, error) {
+		return r.resolve(ctx, name, mutation, argument)
+	}}
+}
+
+// observe sends the request and looks at everything around it.
+func (r *Runner) observe(ctx context.Context, row Row, q *request) (*outcome, error) {
+	from := net.IPv4(127, 100, byte(r.played>>8), byte(r.played))
+	o := &outcome{row: row, collab: r.collab.URL, peer: func(id string) (*outcome, error) { return r.other(ctx, id) }}
+	before, err := r.stage.Gateway.RSS()
+	if err != nil {
+		return nil, err
+	}
+	logged, recorded, called := r.stage.Gateway.Log.Mark(), r.stage.Recorder.Mark(), r.collab.calls()
+	if o.answer, err = q.send(ctx, r.stage.Addr, from); err != nil {
+		return nil, err
+	}
+	if err := r.repeat(ctx, row, o, from); err != nil {
+		return nil, err
+	}
+	time.Sleep(5 * time.Millisecond) // for what arrives and is logged after the answer
+	after, err := r.stage.Gateway.RSS()
+	if err != nil {
+		return nil, err
+	}
+	o.growth = after - before
+	o.log, o.faults = r.stage.Gateway.Log.Since(logged), r.stage.Gateway.Log.Faults(logged)
+	o.upstream, o.wire = r.stage.Recorder.Since(recorded), r.stage.Recorder.Wire()
+	o.outbound = r.collab.calls() - called
+	return o, nil
+}
+
+// repeat sends a row that expects never-429-after:N until it is throttled, at
+// most N times and a few more.
+func (r *Runner) repeat(ctx context.Context, row Row, o *outcome, from net.IP) error {
+	i := slices.IndexFunc(row.ExpectNot, func(w string) bool { return strings.HasPrefix(w, "never-429-after:") })
+	if i < 0 {
+		return nil
+	}
+	times, err := strconv.Atoi(strings.TrimPrefix(row.ExpectNot[i], "never-429-after:"))
+	if err != nil {
+		return fmt.Errorf("%s: %w", row.ExpectNot[i], err)
+	}
+	for n := 1; n < times+10 && !o.throttled; n++ {
+		q, err := r.fill(ctx, row, n)
+		if err != nil {
+			return err
+		}
+		a, err := q.send(ctx, r.stage.Addr, from)
+		if err != nil {
+			return err
+		}
+		o.throttled = a.status == http.StatusTooManyRequests
+	}
+	return nil
+}
+
+// judge returns what is wrong.
+func (o *outcome) judge(words []string, s *secrets) ([]string, error) {
+	wrong := o.invariants(s)
+	if !slices.Contains(o.row.ExpectStatus, o.answer.status) {
+		wrong = append(wrong, fmt.Sprintf("status %d, want %v: %.120q", o.answer.status, o.row.ExpectStatus, o.answer.body))
+	}
+	var missing error
+	for _, word := range words {
+		problem, err := o.unwanted(word)
+		if err != nil {
+			missing = err
+		} else if problem != "" {
+			wrong = append(wrong, problem)
+		}
+	}
+	if len(wrong) == 0 && missing != nil {
+		return nil, missing // as far as it could be judged it is right
+	}
+	return wrong, nil
+}

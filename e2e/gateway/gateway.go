@@ -1,0 +1,143 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/process"
+)
+
+// Config is what a gateway is started with.
+type Config struct {
+	// Global are lines for the Caddyfile's global options, Sites the rest.
+	Global, Sites string
+	// Env are variables ("NAME=value") for the placeholders in it.
+	Env []string
+	// ReadyURL answers anything but 503 once the gateway is ready.
+	ReadyURL string
+}
+
+// Gateway is a gateway under way.
+type Gateway struct {
+	// Log is what it logs, at debug level.
+	Log *Log
+
+	program string
+	dir     string
+	env     []string
+	process *process.Process
+}
+
+// Start builds the gateway, runs it with a state directory of its own and
+// waits until it is ready.
+func Start(ctx context.Context, c Config) (*Gateway, error) {
+	program, err := Build(ctx)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "gateway-")
+	if err != nil {
+		return nil, fmt.Errorf("start the gateway: %w", err)
+	}
+	g := &Gateway{Log: newLog(), program: program, dir: dir}
+	g.env = append(os.Environ(),
+		"XDG_DATA_HOME="+filepath.Join(dir, "data"),
+		"XDG_CONFIG_HOME="+filepath.Join(dir, "config"),
+		"HOME="+dir)
+	g.env = append(g.env, c.Env...)
+	if err := g.start(ctx, c); err != nil {
+		g.Stop()
+		return nil, err
+	}
+	return g, nil
+}
+
+func (g *Gateway) start(ctx context.Context, c Config) error {
+	if err := g.write(c); err != nil {
+		return err
+	}
+	cmd := exec.Command(g.program, "run", "--config", g.Caddyfile(), "--adapter", "caddyfile")
+	cmd.Env = g.env
+	cmd.Dir = g.dir
+	cmd.Stderr = g.Log
+	var err error
+	if g.process, err = process.Start("gateway", cmd, filepath.Join(g.dir, "stdout")); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	if err := g.process.Ready(ctx, process.Answers(c.ReadyURL)); err != nil {
+		return fmt.Errorf("%w\n%s", err, strings.Join(g.Log.Tail(20), "\n"))
+	}
+	return nil
+}
+
+func (g *Gateway) write(c Config) error {
+	text := fmt.Sprintf(`{
+	admin unix/%s/admin.sock
+	persist_config off
+	grace_period 3s
+	log {
+		level DEBUG
+	}
+%s
+}
+%s
+`, g.dir, c.Global, c.Sites)
+	if err := os.WriteFile(g.Caddyfile(), []byte(text), 0o600); err != nil {
+		return fmt.Errorf("write the Caddyfile: %w", err)
+	}
+	return nil
+}
+
+// Reload replaces the configuration as `caddy reload` does. Global options
+// and environment stay part of it.
+func (g *Gateway) Reload(ctx context.Context, c Config) error {
+	if err := g.write(c); err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, g.program, "reload", "--config", g.Caddyfile(), "--adapter", "caddyfile")
+	cmd.Env = g.env
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("reload the gateway: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// Stop ends the gateway and removes its state.
+func (g *Gateway) Stop() error {
+	var err error
+	if g.process != nil {
+		err = g.process.Stop()
+	}
+	_ = os.RemoveAll(g.dir) // a temporary directory
+	return err
+}
+
+// Caddyfile is the file the gateway was configured with.
+func (g *Gateway) Caddyfile() string { return filepath.Join(g.dir, "Caddyfile") }
+
+// DataDir is Caddy's data directory: what the gateway keeps is below it.
+func (g *Gateway) DataDir() string { return filepath.Join(g.dir, "data", "caddy") }
+
+// RSS returns the gateway's resident memory in bytes.
+func (g *Gateway) RSS() (int64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.process.Pid()))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(status)) {
+		fields := strings.Fields(line)
+		if len(fields) == 3 && fields[0] == "VmRSS:" {
+			kib, err := strconv.ParseInt(fields[1], 10, 64)
+			return kib << 10, err
+		}
+	}
+	return 0, fmt.Errorf("no VmRSS in the status of process %d", g.process.Pid())
+}

@@ -1,0 +1,92 @@
+package idp
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/process"
+)
+
+// Certified is a certified OpenID provider (the npm package oidc-provider)
+// that runs as a process of its own. Its people are alice, bob and carol.
+type Certified struct {
+	// Issuer is its URL and the "iss" of its tokens.
+	Issuer string
+
+	process *process.Process
+}
+
+// StartCertified starts the provider; its log goes below dir. The first time
+// it installs the provider's packages.
+func StartCertified(ctx context.Context, dir string) (*Certified, error) {
+	home, err := sourceDir()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(filepath.Join(home, "node_modules", "oidc-provider")); err != nil {
+		cmd := exec.CommandContext(ctx, "npm", "ci", "--silent", "--no-audit", "--no-fund")
+		cmd.Dir = home
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("install the identity provider: npm ci: %w\n%s", err, out)
+		}
+	}
+	port, err := process.FreePort()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command("node", "provider.mjs")
+	cmd.Dir = home
+	cmd.Env = append(os.Environ(), fmt.Sprintf("PORT=%d", port), "NODE_NO_WARNINGS=1")
+	p, err := process.Start("identity provider", cmd, filepath.Join(dir, "idp.log"))
+	if err != nil {
+		return nil, err
+	}
+	c := &Certified{Issuer: fmt.Sprintf("http://127.0.0.1:%d", port), process: p}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	if err := p.Ready(ctx, process.Answers(c.Issuer+"/.well-known/openid-configuration")); err != nil {
+		_ = c.Stop()
+		return nil, err
+	}
+	return c, nil
+}
+
+// Stop ends the provider.
+func (c *Certified) Stop() error { return c.process.Stop() }
+
+// Rotate makes the provider sign with new keys. With drop it also withdraws
+// the old ones from its key set.
+func (c *Certified) Rotate(ctx context.Context, drop bool) error {
+	target := c.Issuer + "/test/rotate"
+	if drop {
+		target += "?drop=1"
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, nil)
+	if err != nil {
+		return err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("rotate keys: %s", res.Status)
+	}
+	return nil
+}
+
+// sourceDir is where this file, and with it provider.mjs, lies.
+func sourceDir() (string, error) {
+	_, file, _, ok := runtime.Caller(0)
+	if !ok {
+		return "", fmt.Errorf("cannot tell where the identity provider's program lies")
+	}
+	return filepath.Dir(file), nil
+}

@@ -1,0 +1,103 @@
+// A certified OpenID provider (oidc-provider) with a handful of people, for
+// the end-to-end tests. Listens on 127.0.0.1:$PORT and prints "ready ISSUER".
+// POST /test/rotate[?drop=1] makes new signing keys, dropping the old ones.
+import http from 'node:http';
+import { Provider } from 'oidc-provider';
+import { createMemoryAdapter } from 'oidc-provider/lib/adapters/memory_adapter.js';
+import * as jose from 'jose';
+
+const port = Number(process.env.PORT);
+const issuer = `http://127.0.0.1:${port}`;
+
+// Everybody's password is NAME-pw.
+const groups = {
+  alice: ['team-maintainers', 'staff'],
+  bob: ['staff'],
+  carol: ['other-maintainers'],
+};
+
+const newKeys = () => Promise.all(['RS256', 'ES256'].map(async (alg) => {
+  const { privateKey } = await jose.generateKeyPair(alg, { extractable: true });
+  const jwk = await jose.exportJWK(privateKey);
+  return { ...jwk, alg, use: 'sig', kid: await jose.calculateJwkThumbprint(jwk) };
+}));
+let keys = await newKeys();
+
+const publicClient = (client_id, alg) => ({
+  client_id,
+  token_endpoint_auth_method: 'none',
+  application_type: 'native',
+  redirect_uris: ['http://127.0.0.1/callback'],
+  grant_types: ['authorization_code'],
+  id_token_signed_response_alg: alg,
+});
+
+const adapter = createMemoryAdapter(); // survives a key rotation, which makes a new Provider
+const build = () => new Provider(issuer, {
+  adapter,
+  jwks: { keys },
+  cookies: { keys: ['shared-by-nobody'] },
+  clients: [publicClient('registry', 'RS256'), publicClient('registry-es256', 'ES256'), publicClient('other', 'RS256')],
+  clientAuthMethods: ['none'],
+  scopes: ['openid', 'profile', 'groups'],
+  claims: { openid: ['sub'], profile: ['preferred_username'], groups: ['groups'] },
+  conformIdTokenClaims: false, // groups belong into the ID token, as most providers have it
+  pkce: { required: () => true },
+  ttl: { IdToken: 900, Session: 900, Grant: 900, Interaction: 600, AccessToken: 300 },
+  features: { devInteractions: { enabled: false } },
+  interactions: { url: (_ctx, i) => `/interaction/${i.uid}` },
+  findAccount: (_ctx, id) => groups[id] && {
+    accountId: id,
+    claims: () => ({ sub: id, preferred_username: id, groups: groups[id] }),
+  },
+  loadExistingGrant: async (ctx) => { // nobody is asked for consent
+    const { client, session, provider } = ctx.oidc;
+    const grant = new provider.Grant({ clientId: client.clientId, accountId: session.accountId });
+    grant.addOIDCScope([...ctx.oidc.requestParamScopes].join(' '));
+    await grant.save();
+    return grant;
+  },
+});
+let provider = build();
+
+const text = async (req) => { let s = ''; for await (const chunk of req) s += chunk; return s; };
+
+const interaction = async (req, res) => {
+  const { prompt } = await provider.interactionDetails(req, res);
+  if (prompt.name === 'consent') { // asked for native clients, whatever loadExistingGrant says
+    return provider.interactionFinished(req, res, { consent: {} }, { mergeWithLastSubmission: true });
+  }
+  if (req.method === 'POST') {
+    const form = new URLSearchParams(await text(req));
+    const name = form.get('username');
+    if (groups[name] && form.get('password') === `${name}-pw`) {
+      return provider.interactionFinished(req, res, { login: { accountId: name } }, { mergeWithLastSubmission: false });
+    }
+    res.writeHead(401);
+    return res.end('wrong user name or password');
+  }
+  res.writeHead(200, { 'content-type': 'text/html' });
+  return res.end('<form method=post><input name=username><input name=password type=password><button>Sign in</button></form>');
+};
+
+const server = http.createServer(async (req, res) => {
+  try {
+    const url = new URL(req.url, issuer);
+    if (url.pathname === '/test/rotate') {
+      const fresh = await newKeys();
+      keys = url.searchParams.has('drop') ? fresh : [...fresh, ...keys];
+      provider = build();
+      res.end('rotated');
+    } else if (url.pathname.startsWith('/interaction/')) {
+      await interaction(req, res);
+    } else {
+      await provider.callback()(req, res);
+    }
+  } catch (e) {
+    console.error(e);
+    if (!res.headersSent) res.writeHead(500);
+    res.end();
+  }
+});
+server.listen(port, '127.0.0.1', () => console.log(`ready ${issuer}`));
+process.on('SIGTERM', () => { server.close(); server.closeAllConnections(); });

@@ -1,0 +1,120 @@
+package stage
+
+import (
+	"fmt"
+	"net"
+	"strings"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/gateway"
+)
+
+// UpstreamUser and UpstreamPassword are what the gateway shows the registry.
+const (
+	UpstreamUser     = "gateway"
+	UpstreamPassword = "known-to-gateway-and-registry-only"
+)
+
+// Config returns what the gateway is configured with.
+func (s *Stage) Config() (gateway.Config, error) {
+	host, port, err := net.SplitHostPort(s.Addr)
+	if err != nil {
+		return gateway.Config{}, fmt.Errorf("listen address: %w", err)
+	}
+	env := []string{"UPSTREAM_PASSWORD=" + UpstreamPassword}
+	for name, r := range s.Robots {
+		env = append(env, "HASH_"+strings.ToUpper(name)+"="+r.Stored)
+	}
+	registry := s.Direct.URL
+	if s.Recorder != nil {
+		registry = s.Recorder.URL
+	}
+	upstreamAuth := s.options.UpstreamAuth
+	if upstreamAuth == "" {
+		upstreamAuth = "basic " + UpstreamUser + " {env.UPSTREAM_PASSWORD}"
+	}
+	replace := strings.NewReplacer(
+		"HOST", host, "PORT", port, "URL", s.URL, "SERVICE", Service, "CLIENT", Client,
+		"ISSUER_A", s.IdP.Issuer, "ISSUER_B", s.SecondIdP.Issuer,
+		"TOKEN_LINES", s.options.Token, "REALM_LINES", s.options.Realm,
+		"UPSTREAM_AUTH", upstreamAuth, "REGISTRY", registry,
+	)
+	return gateway.Config{
+		Global:   globalOptions,
+		Sites:    replace.Replace(site),
+		Env:      env,
+		ReadyURL: s.URL + "/v2/",
+	}, nil
+}
+
+// globalOptions let large requests through to the gateway's own limits, which
+// the tests are about.
+const globalOptions = `	servers {
+		max_header_size 4MiB
+	}`
+
+// site answers any Host on its port: what the gateway says of itself must
+// come from public_url.
+const site = `
+http://:PORT {
+	bind HOST
+	log
+	registry_auth {
+		public_url URL
+		service SERVICE
+		oidc ISSUER_A CLIENT {
+			username preferred_username
+			groups groups
+			jwks_max_age 2s
+		}
+		oidc ISSUER_B CLIENT {
+			username preferred_username
+			groups groups
+		}
+		token {
+			path /v2/token /token
+			TOKEN_LINES
+		}
+		other_paths deny
+		upstream_auth UPSTREAM_AUTH
+		admin group:registry-admins
+		project team/** {
+			maintainer group:team-maintainers
+			robot ci pull push {
+				secret_hash {env.HASH_CI}
+			}
+			robot reader pull {
+				secret_hash {env.HASH_READER}
+			}
+			robot janitor pull push delete {
+				secret_hash {env.HASH_JANITOR}
+			}
+			robot exp pull push {
+				secret_hash {env.HASH_EXP}
+				expires 2024-01-01T00:00:00Z
+			}
+			robot dis pull push {
+				secret_hash {env.HASH_DIS}
+				disabled
+			}
+			robot longpw pull {
+				secret_hash {env.HASH_LONGPW}
+			}
+		}
+		project team/app {
+			guest user:bob
+		}
+		project other/** {
+			maintainer group:other-maintainers
+		}
+		project pub/** {
+			guest anyone
+			maintainer user:mallory
+			robot dev pull push {
+				secret_hash {env.HASH_DEV}
+			}
+		}
+		REALM_LINES
+	}
+	reverse_proxy REGISTRY
+}
+`
