@@ -58,3 +58,8 @@ func (r *Robots) Authenticate(ctx context.Context, c *authn.Credential) (*authn.
 func (r *Robots) Recheck(p *authn.Principal, c *authn.Credential) error {
 	return r.robots.Recheck(p, c)
 }
+
+// Equalize spends the time of a slow hash on a user name that no robot has.
+func (r *Robots) Equalize(ctx context.Context, c *authn.Credential) error {
+	return r.robots.Equalize(ctx, c)
+}

@@ -44,11 +44,11 @@ type fakeRegistry struct {
 func newFakeRegistry(t *testing.T) *fakeRegistry {
 	f := &fakeRegistry{}
 	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
 		f.mu.Lock()
 		f.requests = append(f.requests, r)
 		answer := f.answer
 		f.mu.Unlock()
+		_, _ = io.Copy(io.Discard, r.Body)
 		if answer != nil {
 			answer(w, r)
 			return
@@ -122,6 +122,7 @@ func (g *gateway) load(realm string) {
 
 func (g *gateway) tryLoad(realm string) error {
 	g.t.Helper()
+	defer g.client.CloseIdleConnections() // of the server before
 	return loadCaddyfile(g.t, g.caddyfile(strings.ReplaceAll(realm, "HASH", g.hash)))
 }
 

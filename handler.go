@@ -128,12 +128,12 @@ func (r *realm) ownEndpoint(req *http.Request) func(*running) http.Handler {
 		return nil
 	}
 	switch path := req.URL.Path; {
-	case slices.Contains(r.token.Paths, path):
+	case slices.Contains(r.token.TokenPaths(), path):
 		return func(run *running) http.Handler { return run.endpoint }
-	case path == r.token.JWKSPath:
-		return func(run *running) http.Handler { return run.keys }
-	case path == r.token.CertificatesPath:
-		return func(run *running) http.Handler { return run.keys.Certificates() }
+	case path == r.token.KeysPath():
+		return func(run *running) http.Handler { return tokenendpoint.NewJWKSHandler(run.keys) }
+	case path == r.token.BundlePath():
+		return func(run *running) http.Handler { return tokenendpoint.NewCertificatesHandler(run.keys) }
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package registryauth
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -57,7 +56,7 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 		r.name = "default"
 	}
 	var err error
-	if r.fingerprint, err = json.Marshal(config); err != nil {
+	if r.fingerprint, err = fingerprint(config); err != nil {
 		return nil, err
 	}
 	if r.publicURL, err = parsePublicURL(config.PublicURL); err != nil {
@@ -72,7 +71,10 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 	if r.token = config.Token; r.token.Issuer == "" {
 		r.token.Issuer = r.publicURL
 	}
-	if err = r.token.Complete(r.service); err != nil {
+	if r.token.Issuer == "" {
+		r.token.Issuer = r.service
+	}
+	if err = r.token.Validate(); err != nil {
 		return nil, fmt.Errorf("token: %w", err)
 	}
 	if r.policy, err = authz.Compile(config.Policy); err != nil {
@@ -119,9 +121,7 @@ func parsePublicURL(raw string) (string, error) {
 // start opens the signing keys and makes the realm ready for requests.
 func (r *realm) start(storage certmagic.Storage) error {
 	ctx, cancel := context.WithCancel(context.Background())
-	settings := r.token.KeyConfig()
-	settings.Log = r.slog
-	keys, err := tokenendpoint.OpenKeyRing(ctx, newStorageKeys(storage, r.name), settings)
+	keys, err := tokenendpoint.OpenKeyRing(ctx, newStorageKeys(storage, r.name), r.token.KeyConfig(r.slog))
 	if err != nil {
 		cancel()
 		return fmt.Errorf("opening signing keys: %w", err)
@@ -143,12 +143,11 @@ func (r *realm) start(storage certmagic.Storage) error {
 	run.chain = authn.NewChain(list, r.throttle)
 	run.endpoint = &tokenendpoint.Endpoint{
 		Service:      r.service,
-		Aliases:      r.token.ServiceAliases,
 		Issuer:       r.token.Issuer,
-		Lifetime:     time.Duration(r.token.Lifetime),
+		Config:       r.token,
 		Authenticate: run.chain.Authenticate,
-		Policy:       func() tokenendpoint.Authorizer { return r.policy },
-		Keys:         func() tokenendpoint.Signer { return keys },
+		Policy:       r.policy,
+		Keys:         keys,
 		ClientIP:     clientAddr,
 		Realm:        r.tokenURL,
 		Record:       r.recorder.token,
@@ -176,7 +175,7 @@ func (r *realm) tokenURL(req *http.Request) string {
 	if r.token.URL != "" {
 		return r.token.URL
 	}
-	return r.base(req) + r.token.Paths[0]
+	return r.base(req) + r.token.TokenPaths()[0]
 }
 
 // base is the URL under which the client reaches the registry.

@@ -17,12 +17,10 @@ func TestReload(t *testing.T) {
 
 	body, writer := io.Pipe()
 	done := make(chan answer)
-	started := make(chan struct{})
 	g.upstream.respond(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusAccepted) })
 	go func() {
 		r, _ := http.NewRequestWithContext(t.Context(), "PATCH", g.url+"/v2/team/app/blobs/uploads/u1", body)
 		r.Header.Set("Authorization", "Bearer "+token)
-		close(started)
 		response, err := g.client.Do(r)
 		if err != nil {
 			t.Error(err)
@@ -32,8 +30,12 @@ func TestReload(t *testing.T) {
 		defer response.Body.Close()
 		done <- answer{Response: response}
 	}()
-	<-started
 	_, _ = writer.Write([]byte("first half"))
+	for deadline := time.Now().Add(5 * time.Second); len(g.upstream.seen()) == 0; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the upload does not reach the registry")
+		}
+	}
 	g.load(standardRealm + "explain_denials\n")
 	if a := g.do("GET", manifest, "", bearer(token)); a.StatusCode != http.StatusAccepted {
 		t.Errorf("token after reload: %d %s", a.StatusCode, a.body)

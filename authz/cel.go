@@ -1,16 +1,11 @@
 package authz
 
 import (
-	"errors"
 	"fmt"
-	"net/netip"
-	"strings"
 	"sync"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
-
-	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 )
 
 const (
@@ -43,6 +38,7 @@ var celEnv = sync.OnceValues(func() (*cel.Env, error) {
 
 // expression is a compiled CEL expression.
 type expression struct {
+	text    string
 	program cel.Program
 
 	// perAction: the outcome may differ from action to action.
@@ -79,8 +75,8 @@ func compileExpression(text string) (*expression, error) {
 		return nil, err
 	}
 	checked, issues := env.Compile(text)
-	if err := issues.Err(); err != nil {
-		return nil, errors.New(strings.ReplaceAll(err.Error(), "ERROR: <input>:", ""))
+	if issues.Err() != nil {
+		return nil, issue(issues)
 	}
 	if !checked.OutputType().IsExactType(cel.BoolType) && !checked.OutputType().IsExactType(cel.DynType) {
 		return nil, fmt.Errorf("is %s, want true or false", checked.OutputType())
@@ -89,9 +85,17 @@ func compileExpression(text string) (*expression, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &expression{program: program}
+	x := &expression{text: text, program: program}
 	x.look(checked.NativeRep())
 	return x, nil
+}
+
+// issue is what the first mistake in an expression is, in one line.
+func issue(issues *cel.Issues) error {
+	for _, e := range issues.Errors() {
+		return fmt.Errorf("column %d: %s", e.Location.Column()+1, e.Message)
+	}
+	return issues.Err()
 }
 
 // look notes what the expression refers to.
@@ -142,103 +146,33 @@ func (x *expression) hold(f *facts, action Action) outcome {
 	if f.issue && x.perRequest {
 		return later
 	}
-	f.now()
-	v := &variables{facts: *f, action: action}
-	result, _, err := x.program.Eval(v)
-	if err != nil || result == nil {
+	result, err := x.eval(f, action)
+	if err != nil {
 		return unclear
 	}
-	switch result.Value() {
-	case true:
+	if result {
 		return holds
-	case false:
-		return fails
 	}
-	return unclear
+	return fails
 }
 
-// variables gives an expression what it asks for.
-type variables struct {
-	facts
-	action Action
+// failure is why the expression cannot be evaluated.
+func (x *expression) failure(f *facts) string {
+	if _, err := x.eval(f, f.want); err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
-// Parent implements CEL's Activation: there is no outer scope.
-func (*variables) Parent() cel.Activation { return nil }
-
-// ResolveName implements CEL's Activation.
-func (v *variables) ResolveName(name string) (any, bool) {
-	p := v.principal
-	if p == nil {
-		p = authn.Anonymous
+func (x *expression) eval(f *facts, action Action) (bool, error) {
+	f.now()
+	result, _, err := x.program.Eval(&variables{facts: *f, action: action})
+	if err != nil {
+		return false, err
 	}
-	switch name {
-	case "claims":
-		if p.Claims == nil {
-			return map[string]any{}, true
-		}
-		return p.Claims, true
-	case "principal.kind":
-		return string(p.Kind), true
-	case "principal.name":
-		return p.Name, true
-	case "principal.issuer":
-		return p.Issuer, true
-	case "principal.subject":
-		return p.Subject, true
-	case "principal.groups":
-		return list(p.Groups), true
-	case "principal.roles":
-		return list(p.Roles), true
-	case "principal.authenticator":
-		return p.Authenticator, true
-	case "principal.credential":
-		return p.Credential, true
+	truth, ok := result.Value().(bool)
+	if !ok {
+		return false, fmt.Errorf("is %s, want true or false", result.Type().TypeName())
 	}
-	return v.request(name)
-}
-
-func (v *variables) request(name string) (any, bool) {
-	q := &v.query
-	switch name {
-	case "request.action":
-		return v.action.String(), true
-	case "request.type":
-		return resourceType(q.Type), true
-	case "request.repository":
-		return q.Repository, true
-	case "request.reference":
-		if q.Tag != "" {
-			return q.Tag, true
-		}
-		return q.Digest, true
-	case "request.tag":
-		return q.Tag, true
-	case "request.digest":
-		return q.Digest, true
-	case "request.ip":
-		return addrText(q.Remote), true
-	case "request.user_agent":
-		return q.UserAgent, true
-	case "request.method":
-		return q.Method, true
-	case "request.time":
-		return q.Time, true
-	}
-	return nil, false
-}
-
-// list keeps CEL from seeing a nil list as null.
-func list(s []string) []string {
-	if s == nil {
-		return []string{}
-	}
-	return s
-}
-
-func addrText(a netip.Addr) string {
-	if !a.IsValid() {
-		return ""
-	}
-	return a.Unmap().String()
+	return truth, nil
 }

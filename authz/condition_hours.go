@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	_ "time/tzdata" // containers often have no time zones
 )
 
 // hours are a span of the day on some days of the week. A span that ends

@@ -56,7 +56,7 @@ func (q *Query) valid() bool {
 	case TypeRepository:
 		return validRepository(q.Repository)
 	case TypeRegistry:
-		return q.Repository == "catalog"
+		return q.Repository == CatalogName
 	}
 	return false
 }
@@ -160,15 +160,17 @@ func (e *evaluation) one(p *Policy, f *facts, admin *tally) verdict {
 	if v.missing == 0 {
 		return e.protect(v, f, want, admin.override)
 	}
+	switch asked := v.missing & f.want; {
+	case asked == 0:
+		v.ask = AskAbsent
+	case r.unclear:
+		v.ask, v.missing = AskTags, asked
+	default:
+		v.missing = asked
+	}
 	v.rule = nil
 	if r.denied&v.missing != 0 {
 		v.rule = r.denier
-	}
-	switch {
-	case f.want&v.missing == 0:
-		v.ask = AskAbsent
-	case r.unclear:
-		v.ask = AskTags
 	}
 	return v
 }

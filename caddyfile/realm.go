@@ -2,6 +2,7 @@ package caddyfile
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -59,7 +60,8 @@ type realmParser struct {
 	config   *Config
 	seen     map[string]bool // scalars that were given
 	robots   []authn.RobotConfig
-	robotsAt int // position of the robots among the authenticators
+	loose    []authz.Project // grants of robots outside of projects
+	robotsAt int             // position of the robots among the authenticators
 }
 
 func (p *realmParser) option(name string) error {
@@ -88,8 +90,12 @@ func (p *realmParser) option(name string) error {
 		return Token(d, &c.Token)
 	case "robot":
 		return p.robot()
+	case "project":
+		project, err := Project(d, p.projectRobot)
+		c.Policy.Projects = append(c.Policy.Projects, project)
+		return err
 	default:
-		if known, err := Policy(d, &c.Policy, p.projectRobot); known || err != nil {
+		if known, err := Policy(d, name, &c.Policy); known || err != nil {
 			return err
 		}
 		return p.authenticator(name)
@@ -113,7 +119,13 @@ func (p *realmParser) authenticator(name string) error {
 	return nil
 }
 
+// finish puts the robots in their place and checks the policy as a whole, so
+// that `caddy adapt` already tells what is wrong, and where.
 func (p *realmParser) finish() (*Config, error) {
+	p.placeLoose()
+	if _, err := authz.Compile(p.config.Policy); err != nil {
+		return nil, fmt.Errorf("registry_auth: %w", err)
+	}
 	if len(p.robots) > 0 {
 		raw, err := json.Marshal(map[string]any{"type": "robots", "robots": p.robots})
 		if err != nil {

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"math/big"
 	"net/http"
-	"strconv"
 	"time"
 )
 
@@ -44,33 +43,22 @@ func newCertificate(private crypto.Signer, now time.Time) ([]byte, error) {
 	return x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
 }
 
-// CertificateBundle returns the certificates of all published keys as PEM:
-// the file that Distribution's "auth.token.rootcertbundle" names.
-func (r *KeyRing) CertificateBundle() []byte {
-	var out bytes.Buffer
-	for _, k := range r.current.Load().keys {
-		out.WriteString(encodePEM("CERTIFICATE", k.certificate))
+// publishCertificates makes the PEM bundle.
+func publishCertificates(keys []*key) publication {
+	var bundle bytes.Buffer
+	for _, k := range keys {
+		bundle.WriteString(encodePEM(certificateBlock, k.certificate))
 	}
-	return out.Bytes()
+	return publish("application/x-pem-file", bundle.Bytes())
 }
 
-// Certificates serves the certificate bundle. It is public.
-func (r *KeyRing) Certificates() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if req.Method != http.MethodGet && req.Method != http.MethodHead {
-			w.Header().Set("Allow", "GET, HEAD")
-			WriteError(w, req, http.StatusMethodNotAllowed, CodeUnsupported, "the certificates can only be read", nil)
-			return
-		}
-		bundle := r.CertificateBundle()
-		h := w.Header()
-		h.Set("Content-Type", "application/x-pem-file")
-		h.Set("Cache-Control", "public, max-age=300")
-		h.Set("Content-Length", strconv.Itoa(len(bundle)))
-		if req.Method == http.MethodGet {
-			_, _ = w.Write(bundle) // the client went away: nobody to tell
-		}
-	})
+// CertificateBundle returns the certificates of all published keys as PEM:
+// the file that Distribution's "auth.token.rootcertbundle" names.
+func (r *KeyRing) CertificateBundle() []byte { return r.current.Load().certificates.body }
+
+// NewCertificatesHandler publishes the certificate bundle of a ring.
+func NewCertificatesHandler(ring *KeyRing) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { ring.current.Load().certificates.serve(w, r) })
 }
 
 func encodePEM(kind string, der []byte) string {

@@ -30,7 +30,7 @@ type Challenge struct {
 // String returns the value of the WWW-Authenticate header. Parameters are
 // always quoted and in the order that all clients understand; a scope that is
 // empty is left out, because parsers stop at an empty value.
-func (c *Challenge) String() string {
+func (c Challenge) String() string {
 	b := make([]byte, 0, 256)
 	b = append(b, `Bearer realm="`...)
 	b = appendParameter(b, c.Realm)
@@ -48,7 +48,7 @@ func (c *Challenge) String() string {
 }
 
 // Set makes this the one challenge of an answer.
-func (c *Challenge) Set(h http.Header) { h["Www-Authenticate"] = []string{c.String()} }
+func (c Challenge) Set(h http.Header) { h["Www-Authenticate"] = []string{c.String()} }
 
 // appendParameter appends the content of a quoted string. What would need an
 // escape, which clients don't all know, is percent-encoded: it has no business

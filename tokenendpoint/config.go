@@ -1,96 +1,128 @@
 package tokenendpoint
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 	"time"
 )
 
-// Where the token endpoint and the keys are if nothing else is configured.
-// All are below /v2, so that one route of the server leads to all of it.
+// Where the token endpoint and the public keys are if nothing else is
+// configured. All are below /v2, so that one route of the server leads to
+// all that clients need.
 const (
 	DefaultPath             = "/v2/token"
 	DefaultJWKSPath         = "/v2/token/jwks"
 	DefaultCertificatesPath = "/v2/token/certificates"
 )
 
-// minLifetime is what Docker takes a shorter lifetime for.
-const minLifetime = time.Minute
+// Bounds of a token's lifetime. Docker takes a shorter one for a minute; and
+// what a registry that verifies tokens itself can be shown after a withdrawal
+// has to end some day.
+const (
+	minLifetime = time.Minute
+	maxLifetime = 24 * time.Hour
+)
 
 // Config is the configuration of the token endpoint, as it stands in a file.
 type Config struct {
-	// How long a registry token is valid. Default: 5m; at least 1m. What a
-	// token allows is checked again with each use, so that a longer lifetime
-	// doesn't delay a withdrawal; a shorter one makes clients ask more often.
+	// How long a registry token is valid: from `1m` to `24h`. Default: `5m`.
+	// What a token allows is checked again with each use, so that a long
+	// lifetime does not delay a withdrawal; a short one makes clients come
+	// back more often.
 	Lifetime Duration `json:"lifetime,omitempty"`
 
-	// The signature algorithm: `ES256` (the default), `RS256`, or `EdDSA`.
-	// It only matters to registries that verify the tokens themselves.
+	// The signature algorithm: `ES256` (default), `RS256` or `EdDSA`. It
+	// matters to registries that verify tokens themselves: Distribution 2
+	// does not know `EdDSA`.
 	Algorithm Algorithm `json:"algorithm,omitempty"`
 
-	// How the key id in tokens and in the key set is computed: `thumbprint`
-	// (RFC 7638; the default, and what Distribution 3 computes) or `libtrust`
-	// (what Distribution 2 computes).
+	// How the ids of keys are computed: `thumbprint` (RFC 7638; default, and
+	// what Distribution 3 computes) or `libtrust` (what Distribution 2 does).
 	KeyID KeyIDFormat `json:"key_id,omitempty"`
 
 	// Puts the certificate of the signing key into each token, for registries
 	// that are configured with a `rootcertbundle`.
 	X5C bool `json:"x5c,omitempty"`
 
-	// The issuer of the tokens. Default: the service name. A registry that
-	// verifies tokens itself has to be configured with the same.
+	// The issuer of the tokens. A registry that verifies tokens itself has to
+	// be configured with the same. Default: the public URL, else the service.
 	Issuer string `json:"issuer,omitempty"`
 
-	// Further service names that clients may ask tokens for. A token is for
-	// the service that was asked for.
+	// Further service names that clients may ask for. A token is for the
+	// service that was asked for.
 	ServiceAliases []string `json:"service_aliases,omitempty"`
 
-	// The paths of the token endpoint. The first one is what challenges name;
-	// the others serve clients and registries that were set up for another
-	// token server. Default: `/v2/token`.
-	Paths []string `json:"paths,omitempty"`
-
-	// The path of the public key set (JWKS). Default: `/v2/token/jwks`.
-	JWKSPath string `json:"jwks_path,omitempty"`
-
-	// The path of the signing certificates as PEM, for registries that are
-	// configured with a `rootcertbundle`. Default: `/v2/token/certificates`.
-	CertificatesPath string `json:"certificates_path,omitempty"`
-
-	// The absolute URL of the token endpoint that challenges name, where it is
-	// served on a host of its own. Default: the first path, on the registry's
-	// own host.
+	// The URL of the token endpoint in challenges, where it is on another
+	// host than the registry. Default: the first path, on the host that the
+	// client is talking to.
 	URL string `json:"url,omitempty"`
 
-	// How long a key signs before the next one takes over. Default: 90d;
-	// a negative value turns rotation off.
+	// The paths of the token endpoint. All but the first serve clients that
+	// were set up for another token server, for example `/service/token` of
+	// Harbor. Default: `/v2/token`.
+	Paths []string `json:"paths,omitempty"`
+
+	// The path of the public keys, a JSON Web Key Set. Default:
+	// `/v2/token/jwks`.
+	JWKSPath string `json:"jwks_path,omitempty"`
+
+	// The path of the signing certificates as PEM, the file that Distribution
+	// calls a `rootcertbundle`. Default: `/v2/token/certificates`.
+	CertificatesPath string `json:"certificates_path,omitempty"`
+
+	// How long a key signs until the next one takes over, or a negative
+	// value to keep it for good. Default: `90d`.
 	RotateEvery Duration `json:"rotate_every,omitempty"`
 }
 
-// Complete fills in the defaults and checks the rest. The service is the
-// registry's name.
-func (c *Config) Complete(service string) error {
-	if service == "" {
-		return errors.New("service: name is empty")
-	}
-	setDefault(&c.Lifetime, Duration(DefaultLifetime))
-	setDefault(&c.Algorithm, ES256)
-	setDefault(&c.KeyID, KeyIDThumbprint)
-	setDefault(&c.Issuer, service)
-	setDefault(&c.JWKSPath, DefaultJWKSPath)
-	setDefault(&c.CertificatesPath, DefaultCertificatesPath)
-	setDefault(&c.RotateEvery, Duration(DefaultRotateEvery))
+// TokenPaths returns the paths of the token endpoint, at least one.
+func (c *Config) TokenPaths() []string {
 	if len(c.Paths) == 0 {
-		c.Paths = []string{DefaultPath}
+		return []string{DefaultPath}
 	}
-	if time.Duration(c.Lifetime) < minLifetime || time.Duration(c.Lifetime) > maxLifetime {
-		return fmt.Errorf("lifetime %s: want %s to %s", c.Lifetime, minLifetime, maxLifetime)
+	return c.Paths
+}
+
+// KeysPath returns the path of the public keys.
+func (c *Config) KeysPath() string { return cmp.Or(c.JWKSPath, DefaultJWKSPath) }
+
+// BundlePath returns the path of the certificates.
+func (c *Config) BundlePath() string { return cmp.Or(c.CertificatesPath, DefaultCertificatesPath) }
+
+// KeyConfig returns what the configuration says about keys. The logger gets
+// what goes wrong in the background; it may be nil.
+func (c *Config) KeyConfig(log *slog.Logger) KeyConfig {
+	return KeyConfig{
+		Algorithm: c.Algorithm, KeyID: c.KeyID, X5C: c.X5C,
+		RotateEvery: time.Duration(c.RotateEvery), Lifetime: c.lifetime(), Log: log,
+	}
+}
+
+func (c *Config) lifetime() time.Duration {
+	return cmp.Or(time.Duration(c.Lifetime), DefaultLifetime)
+}
+
+// Validate reports the first thing in the configuration that can't be used.
+func (c *Config) Validate() error {
+	if l := c.lifetime(); l < minLifetime || l > maxLifetime {
+		return fmt.Errorf("lifetime %s: want %s to %s", l, minLifetime, maxLifetime)
+	}
+	if slices.Contains(c.ServiceAliases, "") {
+		return fmt.Errorf("service_alias: name is empty")
+	}
+	if c.URL != "" {
+		u, err := url.Parse(c.URL)
+		if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+			return fmt.Errorf("url %q: want an absolute URL such as https://auth.example.com%s", c.URL, DefaultPath)
+		}
 	}
 	seen := make(map[string]bool)
-	for _, p := range append([]string{c.JWKSPath, c.CertificatesPath}, c.Paths...) {
+	for _, p := range append(slices.Clone(c.TokenPaths()), c.KeysPath(), c.BundlePath()) {
 		if err := checkPath(p); err != nil {
 			return err
 		}
@@ -99,34 +131,14 @@ func (c *Config) Complete(service string) error {
 		}
 		seen[p] = true
 	}
-	if u, err := url.Parse(c.URL); c.URL != "" && (err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "") {
-		return fmt.Errorf("url %q: want an absolute URL such as https://auth.example.com%s", c.URL, DefaultPath)
-	}
-	for _, alias := range c.ServiceAliases {
-		if alias == "" {
-			return errors.New("service_alias: name is empty")
-		}
-	}
-	_, err := c.KeyConfig().withDefaults()
+	_, err := c.KeyConfig(nil).withDefaults()
 	return err
 }
 
-// maxLifetime bounds what a token without live checks, in the hands of a
-// registry that verifies it itself, can do after it was withdrawn.
-const maxLifetime = 24 * time.Hour
-
-// KeyConfig returns what the configuration says about keys.
-func (c *Config) KeyConfig() KeyConfig {
-	return KeyConfig{
-		Algorithm: c.Algorithm, KeyID: c.KeyID, X5C: c.X5C,
-		RotateEvery: time.Duration(c.RotateEvery), Lifetime: time.Duration(c.Lifetime),
-	}
-}
-
-// checkPath takes the path of an endpoint: absolute, canonical, and nothing
-// that has to be encoded in a URL.
+// checkPath takes an absolute path in canonical form, without anything that a
+// URL would encode.
 func checkPath(p string) error {
-	if !strings.HasPrefix(p, "/") || p == "/" || path.Clean(p) != p || strings.ContainsAny(p, "%?#*{}\"\\ \t\r\n") {
+	if !strings.HasPrefix(p, "/") || p == "/" || path.Clean(p) != p || (&url.URL{Path: p}).EscapedPath() != p {
 		return fmt.Errorf("path %q: want an absolute path such as %s", p, DefaultPath)
 	}
 	return nil

@@ -2,6 +2,7 @@ package tokenendpoint
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 )
@@ -34,7 +35,7 @@ func (x *exchange) docker() {
 	}
 	// A login check without credentials must not succeed: Docker would
 	// believe that no login is needed and never send any.
-	if x.principal.IsAnonymous() && len(p["scope"]) == 0 {
+	if x.principal.IsAnonymous() && strings.Join(p["scope"], "") == "" {
 		x.fail(unauthorized("log in, or ask for a scope", errors.New("neither a credential nor a scope")))
 		return
 	}
@@ -43,10 +44,6 @@ func (x *exchange) docker() {
 
 // authenticate finds out who shows the credential.
 func (x *exchange) authenticate(c *authn.Credential) *failure {
-	if c.Scheme == authn.SchemeBasic && c.Secret == "" {
-		// Some directories take an empty password for an anonymous login.
-		return unauthorized("the secret is empty", authn.ErrInvalid)
-	}
 	p, err := x.endpoint.Authenticate(x.r.Context(), c)
 	switch {
 	case err != nil:

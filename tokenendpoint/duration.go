@@ -45,5 +45,8 @@ func (d *Duration) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// MarshalJSON writes the text form.
+func (d Duration) MarshalJSON() ([]byte, error) { return json.Marshal(d.String()) }
+
 // String formats the duration as [time.Duration] does.
 func (d Duration) String() string { return time.Duration(d).String() }

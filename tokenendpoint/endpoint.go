@@ -31,23 +31,23 @@ type Signer interface {
 }
 
 // Endpoint is the token endpoint of one registry. It has no state and no side
-// effects. All fields but Aliases, Realm, Record and Now are needed.
+// effects. All fields but Realm, Record and Now are needed.
 type Endpoint struct {
 	// Service is the name of the registry: "service" in challenges, "aud" in
-	// tokens. Aliases are further names that clients may ask for.
+	// tokens unless an alias is asked for.
 	Service string
-	Aliases []string
 	// Issuer is the "iss" of the tokens.
 	Issuer string
-	// Lifetime of tokens, at least a minute.
-	Lifetime time.Duration
+	// Config has the lifetime of tokens and the aliases of the service. It
+	// has been validated.
+	Config Config
 
 	// Authenticate says who shows a credential.
 	Authenticate func(ctx context.Context, c *authn.Credential) (*authn.Principal, error)
-	// Policy returns the policy of the moment.
-	Policy func() Authorizer
-	// Keys returns what signs, nil while it is not ready.
-	Keys func() Signer
+	// Policy says what they may do.
+	Policy Authorizer
+	// Keys sign the tokens.
+	Keys Signer
 	// ClientIP returns the client's address, honouring trusted proxies.
 	ClientIP func(*http.Request) netip.Addr
 

@@ -48,18 +48,13 @@ func (x *exchange) issue(oauth bool) {
 // are left out: clients ask again for what they miss.
 func (x *exchange) mint() (issued, error) {
 	e := x.endpoint
-	keys := e.Keys()
-	if keys == nil {
-		return issued{}, errors.New("the signing keys are not ready")
-	}
-	policy := e.Policy()
-	t := issued{id: rand.Text(), granted: x.granted(policy), lifetime: x.lifetime()}
+	t := issued{id: rand.Text(), granted: x.granted(), lifetime: x.lifetime()}
 	claims := authn.RegistryClaims{
 		Issuer: e.Issuer, Subject: subject(x.principal), Audience: x.service, ID: t.id,
 		ExpiresAt: x.start.Add(t.lifetime).Unix(),
 		// Registries whose clock is behind must not refuse a fresh token.
 		NotBefore: x.start.Add(-Leeway).Unix(), IssuedAt: x.start.Unix(),
-		Principal: authn.NewRegistryPrincipal(policy.Relevant(x.principal)),
+		Principal: authn.NewRegistryPrincipal(e.Policy.Relevant(x.principal)),
 	}
 	for {
 		claims.Access = limits(t.granted)
@@ -68,7 +63,7 @@ func (x *exchange) mint() (issued, error) {
 			return issued{}, err
 		}
 		if len(payload)*4/3 < authn.MaxRegistryToken {
-			t.token, err = keys.Sign(payload)
+			t.token, err = e.Keys.Sign(payload)
 			if err != nil || len(t.token) <= authn.MaxRegistryToken {
 				return t, err
 			}
@@ -81,7 +76,7 @@ func (x *exchange) mint() (issued, error) {
 }
 
 // granted intersects what was asked for with what is allowed.
-func (x *exchange) granted(policy Authorizer) []authz.Access {
+func (x *exchange) granted() []authz.Access {
 	granted := make([]authz.Access, 0, len(x.requested))
 	q := authz.Query{
 		Method: x.r.Method, Remote: x.endpoint.ClientIP(x.r),
@@ -92,7 +87,7 @@ func (x *exchange) granted(policy Authorizer) []authz.Access {
 			continue // asks for nothing that exists
 		}
 		q.Type, q.Repository = a.Type, a.Name
-		allowed := policy.Allowed(x.principal, &q)
+		allowed := x.endpoint.Policy.Allowed(x.principal, &q)
 		switch a.Type {
 		case authz.TypeRepository:
 			a.Actions &= allowed & (authz.Pull | authz.Push | authz.Delete)
@@ -111,7 +106,7 @@ func (x *exchange) granted(policy Authorizer) []authz.Access {
 // lifetime of the token: no longer than the credential's, but never so short
 // that clients would not use it.
 func (x *exchange) lifetime() time.Duration {
-	lifetime := x.endpoint.Lifetime
+	lifetime := x.endpoint.Config.lifetime()
 	if end := x.principal.Expires; !end.IsZero() {
 		lifetime = min(lifetime, end.Sub(x.start).Truncate(time.Second))
 	}

@@ -5,13 +5,11 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"math/big"
 	"net/http"
-	"strconv"
 )
 
 // jwk is a public key in the form of RFC 7517; binary members are base64url.
@@ -49,61 +47,28 @@ func newJWK(public crypto.PublicKey) (jwk, error) {
 	return jwk{}, fmt.Errorf("unknown kind of public key %T", public)
 }
 
-// keySet is the published form of a ring, made once per change.
-type keySet struct {
-	body   []byte
-	length string
-	etag   string
-}
-
-func newKeySet(keys []*key) (keySet, error) {
-	document := struct {
+// publishJWKS makes the key set (RFC 7517 §5).
+func publishJWKS(keys []*key) (publication, error) {
+	set := struct {
 		Keys []jwk `json:"keys"`
 	}{Keys: make([]jwk, 0, len(keys))}
 	for _, k := range keys {
 		published, err := newJWK(k.public)
 		if err != nil {
-			return keySet{}, err
+			return publication{}, err
 		}
 		published.Use, published.Algorithm, published.ID = "sig", k.algorithm, k.id
-		document.Keys = append(document.Keys, published)
+		set.Keys = append(set.Keys, published)
 	}
-	body, err := json.Marshal(document)
-	if err != nil {
-		return keySet{}, err
-	}
-	sum := sha256.Sum256(body)
-	return keySet{
-		body: body, length: strconv.Itoa(len(body)),
-		etag: `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`,
-	}, nil
+	body, err := json.Marshal(set)
+	return publish("application/jwk-set+json", body), err
 }
 
-// JWKS returns the public keys as a JSON Web Key Set (RFC 7517 §5), those
-// about to sign and those that have signed tokens still alive included.
-func (r *KeyRing) JWKS() []byte { return r.current.Load().published.body }
+// JWKS returns the public keys as a JSON Web Key Set: those about to sign and
+// those that have signed tokens which are still alive included.
+func (r *KeyRing) JWKS() []byte { return r.current.Load().jwks.body }
 
-// ServeHTTP publishes the key set. It is public and may be cached for as long
-// as a new key is published before it signs.
-func (r *KeyRing) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	if req.Method != http.MethodGet && req.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
-		WriteError(w, req, http.StatusMethodNotAllowed, CodeUnsupported,
-			"the key set is read with GET or HEAD", nil)
-		return
-	}
-	set := r.current.Load().published
-	h := w.Header()
-	h.Set("Cache-Control", "public, max-age=300")
-	h.Set("Etag", set.etag)
-	if req.Header.Get("If-None-Match") == set.etag {
-		w.WriteHeader(http.StatusNotModified)
-		return
-	}
-	h.Set("Content-Type", "application/jwk-set+json")
-	h.Set("Content-Length", set.length)
-	w.WriteHeader(http.StatusOK)
-	if req.Method == http.MethodGet {
-		_, _ = w.Write(set.body) // the client went away: nobody to tell
-	}
+// NewJWKSHandler publishes the key set of a ring.
+func NewJWKSHandler(ring *KeyRing) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { ring.current.Load().jwks.serve(w, r) })
 }

@@ -26,12 +26,13 @@ type KeyRing struct {
 
 // snapshot is one state of the ring.
 type snapshot struct {
-	keys       []*key // as stored: oldest first
-	byID       map[string]*key
-	published  keySet
-	generation uint64
-	digest     [sha256.Size]byte // of the stored document
-	document   *ringDocument
+	keys         []*key // as stored: oldest first
+	byID         map[string]*key
+	jwks         publication
+	certificates publication
+	generation   uint64
+	digest       [sha256.Size]byte // of the stored document
+	document     *ringDocument
 }
 
 // OpenKeyRing reads the ring from the store and makes the first key if there
@@ -151,9 +152,10 @@ func (r *KeyRing) install(raw []byte) error {
 			s.byID[id] = k
 		}
 	}
-	if s.published, err = newKeySet(s.keys); err != nil {
+	if s.jwks, err = publishJWKS(s.keys); err != nil {
 		return err
 	}
+	s.certificates = publishCertificates(s.keys)
 	if old != nil {
 		s.generation = old.generation + 1
 	}

@@ -46,7 +46,7 @@ func (x *exchange) read(p parameters) *failure {
 	if x.service == "" {
 		x.service = x.endpoint.Service
 	}
-	if x.service != x.endpoint.Service && !slices.Contains(x.endpoint.Aliases, x.service) {
+	if x.service != x.endpoint.Service && !slices.Contains(x.endpoint.Config.ServiceAliases, x.service) {
 		x.service = ""
 		return badRequest("no tokens are issued here for that service; ask for " + x.endpoint.Service)
 	}

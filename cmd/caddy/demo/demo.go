@@ -49,8 +49,8 @@ var people = map[string]demoidp.User{
 	"bob":   {Password: "bob-password", Claims: map[string]any{"groups": []string{"team-a"}}},
 }
 
-// Start starts everything and returns when the gateway answers. Errors that
-// an option can mend name its flag.
+// Start starts everything and returns when the gateway answers, or with an
+// error that names the flag if one can help.
 func Start(ctx context.Context, o Options) (_ *Demo, err error) {
 	d := new(Demo)
 	defer func() {
@@ -79,7 +79,7 @@ func Start(ctx context.Context, o Options) (_ *Demo, err error) {
 	if err = d.startRegistry(ctx, o.Data); err != nil {
 		return nil, err
 	}
-	if err = d.startGateway(ctx, listen, filepath.Join(dir, "caddy")); err != nil {
+	if err = d.startGateway(listen, filepath.Join(dir, "caddy")); err != nil {
 		return nil, err
 	}
 	return d, nil
@@ -130,7 +130,7 @@ func (d *Demo) startRegistry(ctx context.Context, data string) error {
 	return demoregistry.Seed(ctx, d.Registry, "public/hello", "latest")
 }
 
-func (d *Demo) startGateway(ctx context.Context, listen, storage string) error {
+func (d *Demo) startGateway(listen, storage string) error {
 	secret, stored := authn.NewSecret(authn.SecretRobot)
 	d.RobotSecret = secret
 	host, _, err := net.SplitHostPort(listen)
@@ -142,10 +142,7 @@ func (d *Demo) startGateway(ctx context.Context, listen, storage string) error {
 		Registry: d.Registry[len("http://"):], RobotHash: stored,
 	}.String()
 	d.onClose(caddy.Stop)
-	if err := runCaddy(d.Caddyfile); err != nil {
-		return err
-	}
-	return ready(ctx, d.Gateway)
+	return runCaddy(d.Caddyfile)
 }
 
 func (d *Demo) onClose(stop func() error) { d.stops = append(d.stops, stop) }

@@ -51,28 +51,3 @@ func serve(l net.Listener, h http.Handler) (stop func() error) {
 		return err
 	}
 }
-
-// ready waits until the gateway at base answers as it does to strangers.
-func ready(ctx context.Context, base string) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/v2/", nil)
-	if err != nil {
-		return err
-	}
-	for {
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			return fmt.Errorf("waiting for the gateway: %w", err)
-		}
-		_ = resp.Body.Close()
-		switch resp.StatusCode {
-		case http.StatusUnauthorized:
-			return nil
-		case http.StatusServiceUnavailable: // not yet
-			time.Sleep(20 * time.Millisecond)
-		default:
-			return fmt.Errorf("waiting for the gateway: unexpected answer %s", resp.Status)
-		}
-	}
-}

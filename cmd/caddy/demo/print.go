@@ -13,8 +13,12 @@ import (
 var welcomeText string
 
 var welcomeTemplate = template.Must(template.New("welcome").Funcs(template.FuncMap{
-	"indent": func(s string) string {
-		return "    " + strings.ReplaceAll(strings.TrimSpace(s), "\n", "\n    ")
+	"indented": func(s string) []string {
+		var all []string
+		for line := range strings.Lines(s) {
+			all = append(all, strings.TrimRight("    "+line, " \n"))
+		}
+		return all
 	},
 	"logins": func() string {
 		var all []string

@@ -25,7 +25,7 @@ func (d *Demo) Steps() []Step {
 		{"Anybody may pull what is public", []Line{
 			ok("docker pull " + host + "/public/hello"),
 		}},
-		{"but not push: refused", []Line{
+		{"... but not push. This is refused", []Line{
 			ok("docker tag " + host + "/public/hello " + host + "/team-a/hello"),
 			refused("docker push " + host + "/team-a/hello"),
 		}},
@@ -34,21 +34,23 @@ func (d *Demo) Steps() []Step {
 			ok("docker push " + host + "/team-a/hello"),
 			ok("docker pull " + host + "/team-a/hello"),
 		}},
-		{"in its own project only: refused", []Line{
+		{"... in its own project only. This is refused", []Line{
 			ok("docker tag " + host + "/public/hello " + host + "/public/mine"),
 			refused("docker push " + host + "/public/mine"),
 		}},
-		{"bob is a developer of team-a. His ID token from the provider is a credential", []Line{
+		{"bob is a developer of team-a. His ID token from the provider opens the registry", []Line{
 			ok("TOKEN=$(" + d.askForIDToken("bob") + ")"),
-			ok(`curl -fsS -H "Authorization: Bearer $TOKEN" ` + d.Gateway + "/v2/team-a/hello/tags/list"),
+			ok(`curl -sS --fail-with-body -H "Authorization: Bearer $TOKEN" ` + d.Gateway + "/v2/team-a/hello/tags/list"),
 			ok("echo $TOKEN | docker login " + host + " -u bob --password-stdin"),
 			ok("docker push " + host + "/team-a/hello"),
 		}},
-		{"He may not delete: refused. alice is an administrator and may, and sees all there is", []Line{
-			refused(`curl -fsS -X DELETE -H "Authorization: Bearer $TOKEN" ` + d.Gateway + "/v2/team-a/hello/manifests/latest"),
+		{"... but he may not delete. This is refused", []Line{
+			refused(`curl -sS --fail-with-body -X DELETE -H "Authorization: Bearer $TOKEN" ` + d.Gateway + "/v2/team-a/hello/manifests/latest"),
+		}},
+		{"alice is an administrator: she may, and sees all there is", []Line{
 			ok("TOKEN=$(" + d.askForIDToken("alice") + ")"),
-			ok(`curl -fsS -X DELETE -H "Authorization: Bearer $TOKEN" ` + d.Gateway + "/v2/team-a/hello/manifests/latest"),
-			ok(`curl -fsS -H "Authorization: Bearer $TOKEN" ` + d.Gateway + "/v2/_catalog"),
+			ok(`curl -sS --fail-with-body -X DELETE -H "Authorization: Bearer $TOKEN" ` + d.Gateway + "/v2/team-a/hello/manifests/latest"),
+			ok(`curl -sS --fail-with-body -H "Authorization: Bearer $TOKEN" ` + d.Gateway + "/v2/_catalog"),
 		}},
 		{"Tidy up what docker keeps", []Line{
 			ok("docker logout " + host),

@@ -1,0 +1,74 @@
+package caddyfile
+
+import (
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
+)
+
+// tokenWords are the subdirectives of a token block.
+var tokenWords = []string{
+	"lifetime", "algorithm", "key_id", "x5c", "issuer", "service_alias",
+	"url", "path", "jwks_path", "certificates_path", "rotate_every",
+}
+
+// Token reads how registry tokens are made and where clients get them:
+//
+//	token {
+//		lifetime          <duration>
+//		algorithm         ES256|RS256|EdDSA
+//		key_id            thumbprint|libtrust
+//		x5c
+//		issuer            <name>
+//		service_alias     <name...>
+//		url               <url>
+//		path              <path...>
+//		jwks_path         <path>
+//		certificates_path <path>
+//		rotate_every      <duration>|never
+//	}
+//
+// service_alias and path may stand several times.
+func Token(d *caddyfile.Dispenser, c *tokenendpoint.Config) error {
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if err := tokenLine(d, c); err != nil {
+			return err
+		}
+		// Checked after each line, so that an error names the line.
+		if err := c.Validate(); err != nil {
+			return d.WrapErr(err)
+		}
+	}
+	return nil
+}
+
+func tokenLine(d *caddyfile.Dispenser, c *tokenendpoint.Config) error {
+	switch d.Val() {
+	case "lifetime":
+		return duration(d, &c.Lifetime, "")
+	case "algorithm":
+		return scalar(d, (*string)(&c.Algorithm))
+	case "key_id":
+		return scalar(d, (*string)(&c.KeyID))
+	case "x5c":
+		return flag(d, &c.X5C)
+	case "issuer":
+		return scalar(d, &c.Issuer)
+	case "service_alias":
+		return appendList(d, &c.ServiceAliases)
+	case "url":
+		return scalar(d, &c.URL)
+	case "path":
+		return appendList(d, &c.Paths)
+	case "jwks_path":
+		return scalar(d, &c.JWKSPath)
+	case "certificates_path":
+		return scalar(d, &c.CertificatesPath)
+	case "rotate_every":
+		return duration(d, &c.RotateEvery, "never")
+	}
+	return unrecognized(d, "token", tokenWords...)
+}
