@@ -62,7 +62,7 @@ func (ref reference) decide(p *authn.Principal, q *Query) (allowed bool, ask Ask
 func (ref reference) one(p *authn.Principal, q *Query, tag string, admin bool, above []string) (bool, Ask) {
 	unknown := tag == "" && q.Tags == nil && q.Action&Delete != 0
 	mayExist := tag != "" && q.Action.Has(Push) && !q.Absent
-	depends, overwrites := false, true
+	depends, overwrites, refused := false, true, Action(0)
 	for _, name := range AllActions.Names() {
 		a, _ := ParseAction(name)
 		asked := q.Action.Has(a)
@@ -72,15 +72,18 @@ func (ref reference) one(p *authn.Principal, q *Query, tag string, admin bool, a
 		ok, d := ref.may(p, q.Repository, a, tag, unknown)
 		ok, depends = ok || admin, depends || d && !admin
 		switch {
-		case !ok && asked && depends:
-			return false, AskTags
 		case !ok && asked:
-			return false, AskNothing
+			refused |= a
 		case !ok:
 			overwrites = false
 		}
 	}
-	if !overwrites {
+	switch {
+	case refused == Delete && depends:
+		return false, AskTags
+	case refused != 0:
+		return false, AskNothing
+	case !overwrites:
 		return false, AskAbsent
 	}
 	if slices.Contains(above, "immutable") {
