@@ -110,7 +110,7 @@ project empty/**
 			"denies": [{"actions": ["overwrite"], "subjects": ["anyone"], "tags": ["v*"], "source": "Testfile:24"}],
 			"immutable": [{"tags": ["v*", "release-*"], "source": "Testfile:31"}, {"tags": ["prod"], "source": "Testfile:32"}]
 		},
-		{"patterns": ["empty/**"], "source": "Testfile:35"}
+		{"patterns": ["empty/**"], "source": "Testfile:36"}
 	],
 	"denies": [{"actions": ["push", "delete"], "subjects": ["group:interns"], "between": "18:00-08:00 Mon-Fri Europe/Berlin", "source": "Testfile:8"}],
 	"anonymous_read": [{"patterns": ["public/**", "mirror/*"], "source": "Testfile:6"}],
@@ -156,7 +156,7 @@ func TestPolicyErrors(t *testing.T) {
 		"project":                                 "wrong argument count",
 		project("immutabel v*"):                   `unrecognized subdirective "immutabel" of project: did you mean "immutable"?`,
 		project("developr"):                       `did you mean "developer"?`,
-		project("guest dev"):                      "is no subject",
+		project("guest dev"):                      "guest: no subject",
 		project("immutable"):                      "wrong argument count",
 		project("name a\n\tname b"):               "name: given twice",
 		project("read_only\n\tread_only"):         "read_only: given twice",

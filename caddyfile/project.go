@@ -70,7 +70,10 @@ func projectLine(d *caddyfile.Dispenser, p *authz.Project, robot RobotFunc) erro
 		}
 	}
 	if !nextIsSubject(d) {
-		return unrecognized(d, "project", slices.Clone(projectWords)...)
+		if role := d.Val(); slices.Contains(projectWords, role) {
+			return d.Errf("%s: no subject: want for example group:dev, authenticated or anyone", role)
+		}
+		return unrecognized(d, "project", projectWords...)
 	}
 	g, err := Grant(d)
 	p.Grants = append(p.Grants, g)
