@@ -25,7 +25,8 @@ type exchange struct {
 	credential *authn.Credential
 	principal  *authn.Principal
 	decision   authz.Decision
-	remounted  bool // a mount was asked for and taken out
+	remounted  bool   // a mount was asked for and taken out
+	unlock     func() // gives back the tags that a push holds
 	start      time.Time
 }
 
@@ -46,7 +47,15 @@ func (x *exchange) serve() error {
 	if x.request.Route == authz.RouteBase {
 		return x.serveBase()
 	}
-	if !x.authorize() {
+	allowed, err := x.authorize()
+	if x.unlock != nil {
+		defer x.unlock()
+	}
+	switch {
+	case err != nil:
+		x.w.Header().Set("Retry-After", "5")
+		return x.refuse(outcomeUnavailable, http.StatusServiceUnavailable, tokenendpoint.CodeUnavailable, "the registry did not say what the decision depends on: try again", err.Error())
+	case !allowed:
 		return x.refuseAccess()
 	}
 	return x.forward()
@@ -79,11 +88,16 @@ func (x *exchange) query(access authz.Access, action authz.Action) authz.Query {
 // authorize decides the access to the target, and takes the mount out of an
 // upload whose source the principal may not pull: a refusal would end the
 // whole push in containerd and Docker, the upload without the mount goes on.
-func (x *exchange) authorize() bool {
+func (x *exchange) authorize() (bool, error) {
 	query := x.query(x.request.Target(), x.request.Action())
 	x.decision = x.realm.policy.Decide(x.principal, &query)
+	if !x.decision.Allowed && x.decision.Ask != authz.AskNothing {
+		if err := x.settle(&query); err != nil {
+			return false, err
+		}
+	}
 	if !x.decision.Allowed {
-		return false
+		return false, nil
 	}
 	if source, ok := x.request.Source(); ok {
 		query := x.query(source, authz.Pull)
@@ -93,7 +107,7 @@ func (x *exchange) authorize() bool {
 			x.remounted = true
 		}
 	}
-	return true
+	return true, nil
 }
 
 // serveBase answers /v2/, the login check. Without a credential it is always
@@ -159,6 +173,14 @@ func (x *exchange) refuseAccess() error {
 	scope := x.request.Accesses()
 	target := x.request.Target()
 	what := x.request.Action().String() + " " + target.Name
+	if rule := x.decision.Rule; rule != nil && x.credential.Scheme != authn.SchemeNone {
+		switch rule.Kind {
+		case authz.RuleImmutable:
+			return x.refuse(outcomeDenied, http.StatusPreconditionFailed, tokenendpoint.CodeDenied, x.decision.Reason(), x.decision.Reason())
+		case authz.RuleReadOnly:
+			return x.refuse(outcomeDenied, http.StatusForbidden, tokenendpoint.CodeDenied, target.Name+" is read-only at the moment: pulling goes on, nothing can be changed", x.decision.Reason())
+		}
+	}
 	switch {
 	case x.credential.Scheme == authn.SchemeNone:
 		return x.challengeReason(outcomeUnauthenticated, "", scope, "authentication required to "+what+": sign in with `docker login "+x.r.Host+"`", x.decision.Reason())

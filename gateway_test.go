@@ -203,6 +203,11 @@ func (g *gateway) do(method, path, body string, options ...option) answer {
 		o(r)
 	}
 	response, err := g.client.Do(r)
+	if err != nil && body == "" {
+		// Right after a reload the old server may still accept a connection
+		// and close it.
+		response, err = g.client.Do(r)
+	}
 	if err != nil {
 		g.t.Fatalf("%s %s: %v", method, path, err)
 	}

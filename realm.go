@@ -32,7 +32,7 @@ type realm struct {
 	policy         *authz.Policy
 	extensions     *authz.Extensions
 	upstream       upstreamAuth
-	throttle       *authn.Throttle
+	memory         *memory
 	recorder       *recorder
 	logger         *zap.Logger
 	slog           *slog.Logger // the same, for packages that do not know zap
@@ -90,12 +90,12 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 		return nil, err
 	}
 	value, _, err := pool.LoadOrNew("realm:"+r.name, func() (caddy.Destructor, error) {
-		return &memory{throttle: authn.NewThrottle(nil)}, nil
+		return &memory{throttle: authn.NewThrottle(nil), tags: newTagLocks()}, nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	r.throttle = value.(*memory).throttle
+	r.memory = value.(*memory)
 	r.lease = newLease(func() { _, _ = pool.Delete("realm:" + r.name) })
 	return r, nil
 }
@@ -140,7 +140,7 @@ func (r *realm) start(storage certmagic.Storage) error {
 		return err
 	}
 	list := append([]authn.Named{{Name: "registry_token", Authenticator: registryToken}}, r.authenticators...)
-	run.chain = authn.NewChain(list, r.throttle)
+	run.chain = authn.NewChain(list, r.memory.throttle)
 	run.endpoint = &tokenendpoint.Endpoint{
 		Service:      r.service,
 		Issuer:       r.token.Issuer,

@@ -22,6 +22,7 @@ var hashing = authn.NewHashPool(max(1, runtime.GOMAXPROCS(0)-1))
 // memory is what a realm remembers from one configuration to the next.
 type memory struct {
 	throttle *authn.Throttle
+	tags     *tagLocks
 }
 
 // Destruct is called when no configuration and no request uses it any more.

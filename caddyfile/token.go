@@ -1,6 +1,8 @@
 package caddyfile
 
 import (
+	"strings"
+
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
@@ -37,8 +39,13 @@ func Token(d *caddyfile.Dispenser, c *tokenendpoint.Config) error {
 		if err := tokenLine(d, c); err != nil {
 			return err
 		}
-		// Checked after each line, so that an error names the line.
-		if err := c.Validate(); err != nil {
+		// Checked after each line, so that an error names the line. What a
+		// placeholder stands for is not known yet.
+		known := *c
+		if strings.Contains(known.URL, "{") {
+			known.URL = ""
+		}
+		if err := known.Validate(); err != nil {
 			return d.WrapErr(err)
 		}
 	}

@@ -73,7 +73,7 @@ func TestCurl(t *testing.T) {
 				[]string{" 200 ", "Docker-Distribution-Api-Version: registry/2.0"},
 				[]string{"Www-Authenticate"},
 			},
-			{"ping with an anonymous token", []string{"-H", bearer(""), "/v2/"}, []string{" 200 "}, nil},
+			{"ping with an anonymous token", []string{"-H", bearer("", "repository:pub/app:pull"), "/v2/"}, []string{" 200 "}, nil},
 			{"anonymous pull", []string{"/v2/pub/app/manifests/x"}, []string{" 200 ", "Docker-Content-Digest: sha256:"}, nil},
 			{
 				"anonymous pull of a private image",
@@ -165,7 +165,7 @@ func TestCurl(t *testing.T) {
 				[]string{`"token"`},
 			},
 			{"anonymous token", []string{"/v2/token?service=" + stage.Service + "&scope=repository:pub/app:pull"}, []string{" 200 ", `"token":"`}, nil},
-			{"key set", []string{"/v2/token/jwks.json"}, []string{" 200 ", `"keys":[`, `"kty":"EC"`}, []string{`"d":`}},
+			{"key set", []string{"/v2/token/jwks"}, []string{" 200 ", `"keys":[`, `"kty":"EC"`}, []string{`"d":`}},
 		} {
 			t.Run(c.name, func(t *testing.T) {
 				last := len(c.args) - 1

@@ -25,7 +25,7 @@ func TestCertifiedProvider(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { provider.Stop() })
-	s, err := stage.Start(t.Context(), stage.Options{Record: true, Realm: fmt.Sprintf("oidc %s registry {\njwks_max_age 2s\n}", provider.Issuer)})
+	s, err := stage.Start(t.Context(), stage.Options{Record: true, Issuer: provider.Issuer})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,14 +28,18 @@ func (s *Stage) Config() (gateway.Config, error) {
 	if s.Recorder != nil {
 		registry = s.Recorder.URL
 	}
+	issuer := s.options.Issuer
+	if issuer == "" {
+		issuer = s.IdP.Issuer
+	}
 	upstreamAuth := s.options.UpstreamAuth
 	if upstreamAuth == "" {
 		upstreamAuth = "basic " + UpstreamUser + " {env.UPSTREAM_PASSWORD}"
 	}
 	replace := strings.NewReplacer(
 		"HOST", host, "PORT", port, "URL", s.URL, "SERVICE", Service, "CLIENT", Client,
-		"ISSUER_A", s.IdP.Issuer, "ISSUER_B", s.SecondIdP.Issuer,
-		"TOKEN_LINES", s.options.Token, "REALM_LINES", s.options.Realm,
+		"ISSUER_A", issuer, "ISSUER_B", s.SecondIdP.Issuer,
+		"TOKEN_LINES", s.options.Token,
 		"UPSTREAM_AUTH", upstreamAuth, "REGISTRY", registry,
 	)
 	return gateway.Config{
@@ -67,8 +71,7 @@ http://:PORT {
 			jwks_max_age 2s
 		}
 		oidc ISSUER_B CLIENT {
-			username preferred_username
-			groups groups
+			prefix second-
 		}
 		token {
 			path /v2/token /token
@@ -113,7 +116,6 @@ http://:PORT {
 				secret_hash {env.HASH_DEV}
 			}
 		}
-		REALM_LINES
 	}
 	reverse_proxy REGISTRY
 }

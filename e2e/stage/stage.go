@@ -42,8 +42,11 @@ type Options struct {
 	Registry upstream.Options
 	// Record puts a recorder between gateway and registry.
 	Record bool
-	// Token are further lines for the token block, Realm for registry_auth.
-	Token, Realm string
+	// Issuer takes the place of the stage's own first provider. People can
+	// then log in only with what that one issues.
+	Issuer string
+	// Token are further lines for the token block.
+	Token string
 	// UpstreamAuth is the argument of upstream_auth; empty: basic, with a
 	// name and password that open registries ignore.
 	UpstreamAuth string

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/gateway"
 	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/jose"
+	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/stage"
 )
 
 // expectation checks one word of expect_not: it returns what is wrong, or ""
@@ -131,7 +132,7 @@ func (o *outcome) grants(argument string) bool {
 
 func (o *outcome) isSubject(argument string) (string, error) {
 	_, subject := o.access()
-	return found(subject == argument || strings.HasSuffix(subject, ":"+argument), "a token for %s", argument)
+	return found(subject == argument || subject == "robot:"+stage.RobotName(argument), "a token for %s", argument)
 }
 
 func (o *outcome) tookLonger(argument string) (string, error) {

@@ -106,7 +106,7 @@ func (r *Runner) bigIDToken(person string) (string, error) {
 }
 
 // openUpload starts an upload through the gateway ("carol:other/app") and
-// returns its id.
+// returns its id (see resume).
 func (r *Runner) openUpload(ctx context.Context, argument string) (string, error) {
 	login, repository, _ := strings.Cut(argument, ":")
 	token, err := r.secret(r.stage.Token(ctx, login, "repository:"+repository+":pull,push"))
@@ -118,7 +118,24 @@ func (r *Runner) openUpload(ctx context.Context, argument string) (string, error
 	if err != nil {
 		return "", err
 	}
-	return path.Base(location.Path), nil
+	id := path.Base(location.Path)
+	r.uploads[id] = location.RawQuery
+	return id, nil
+}
+
+// resume adds to a target that names an open upload what the registry wants
+// to see with it, as it said when the upload was opened.
+func (r *Runner) resume(target string) string {
+	_, id, found := strings.Cut(target, "/blobs/uploads/")
+	id, query, hasQuery := strings.Cut(id, "?")
+	state := r.uploads[id]
+	switch {
+	case !found || state == "" || strings.Contains(query, state):
+		return target
+	case hasQuery:
+		return target + "&" + state
+	}
+	return target + "?" + state
 }
 
 // digest of a seeded image: "REPOSITORY:layer", "REPOSITORY:config", or

@@ -23,6 +23,7 @@ type Runner struct {
 	guesses  int
 	played   int
 	rows     map[string]Row
+	uploads  map[string]string // query of open uploads by id
 }
 
 // New returns a runner. Close it.
@@ -35,7 +36,7 @@ func New(s *stage.Stage) (*Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Runner{stage: s, attacker: attacker, collab: collab}
+	r := &Runner{stage: s, attacker: attacker, collab: collab, uploads: map[string]string{}}
 	for _, robot := range s.Robots {
 		r.secrets.add(robot.Secret)
 	}
@@ -82,6 +83,7 @@ func (r *Runner) fill(ctx context.Context, row Row, n int) (*request, error) {
 	if q.target, err = e.expand(row.Path); err != nil {
 		return nil, err
 	}
+	q.target = r.resume(q.target)
 	if q.body, err = e.expand(row.Body); err != nil {
 		return nil, err
 	}
