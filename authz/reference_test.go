@@ -111,6 +111,7 @@ func (ref reference) one(p *authn.Principal, q *Query, tag string, admin bool, a
 // may is one action for one tag; depends: the outcome hangs on tags that are
 // not known.
 func (ref reference) may(p *authn.Principal, repository string, a Action, tag string, unknown bool) (allowed, depends bool) {
+	maybeAllowed, maybeDenied := false, false
 	about := func(g Grant, deny bool) bool {
 		if !ref.actions(g).Has(a) || g.Shadow || !ref.subjects(g.Subjects, p) {
 			return false
@@ -120,9 +121,12 @@ func (ref reference) may(p *authn.Principal, repository string, a Action, tag st
 			return true
 		case tag != "":
 			return ref.tags(g.Tags, tag)
+		case a == Delete && unknown && deny:
+			maybeDenied = true
+			return false
 		case a == Delete && unknown:
-			depends = true
-			return deny
+			maybeAllowed = true
+			return false
 		case a == Delete:
 			return false
 		}
@@ -151,7 +155,8 @@ func (ref reference) may(p *authn.Principal, repository string, a Action, tag st
 			allowed = allowed || !p.IsAnonymous() && ref.patterns(r.Patterns, repository, p, false)
 		}
 	}
-	return allowed && !denied, depends
+	depends = !denied && (maybeAllowed && !allowed || maybeDenied && (allowed || maybeAllowed))
+	return allowed && !denied && !maybeDenied, depends
 }
 
 func (ref reference) actions(g Grant) Action {
