@@ -1,7 +1,6 @@
 package registryauth
 
 import (
-	"fmt"
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
