@@ -101,8 +101,17 @@ func startGateway(t testing.TB, realm string) *gateway {
 		Transport:     &http.Transport{},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	g.url = "http://" + freeAddress(t)
-	g.load(realm)
+	for attempt := 0; ; attempt++ {
+		g.url = "http://" + freeAddress(t)
+		err := g.tryLoad(realm)
+		if err == nil {
+			break
+		}
+		// Somebody else may take the port before Caddy does.
+		if attempt == 5 || !strings.Contains(err.Error(), "address already in use") {
+			t.Fatalf("loading: %v", err)
+		}
+	}
 	t.Cleanup(func() {
 		g.client.CloseIdleConnections()
 		if err := caddy.Stop(); err != nil {
