@@ -94,8 +94,8 @@ func (r *loadedRealm) cases(p *authn.Principal, q authz.Query, refused *authz.De
 	q.Absent = true
 	absent := r.policy.Decide(p, &q)
 	return []explainedCase{
-		{"so", decisionDeny, refused.Reason()},
-		{"not", decisionOf(&absent), absent.Reason()},
+		{"the tag exists", decisionDeny, refused.Reason()},
+		{"the tag is new", decisionOf(&absent), absent.Reason()},
 	}
 }
 

@@ -1,6 +1,7 @@
 package registryauth
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -21,7 +22,7 @@ type realmFlags struct {
 
 func (f *realmFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&f.config, "config", "c", "Caddyfile", "Configuration file, - for standard input")
-	cmd.Flags().StringVarP(&f.adapter, "adapter", "a", "", "Name of the config adapter (default: caddyfile, none for *.json)")
+	cmd.Flags().StringVarP(&f.adapter, "adapter", "a", "", "Name of the config adapter (default: caddyfile, none for JSON)")
 	cmd.Flags().StringVarP(&f.realm, "realm", "r", "", "Name of the realm, if there are several")
 }
 
@@ -70,7 +71,8 @@ func (f *realmFlags) adapt(stdin io.Reader) ([]byte, error) {
 	}
 	name := f.adapter
 	if name == "" {
-		if strings.EqualFold(filepath.Ext(f.config), ".json") {
+		// No Caddyfile is valid JSON; a *.json that is not is no Caddyfile.
+		if json.Valid(data) || strings.EqualFold(filepath.Ext(f.config), ".json") {
 			return data, nil
 		}
 		name = "caddyfile"

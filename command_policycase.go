@@ -49,7 +49,7 @@ func parsePolicyCases(file string, data []byte) ([]policyCase, error) {
 	var nodes []yaml.Node
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	if err := decoder.Decode(&nodes); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%s: want a list of cases: %w", file, err)
+		return nil, fmt.Errorf("want a list of cases: %w", yamlError(file, err))
 	}
 	if len(nodes) == 0 {
 		return nil, fmt.Errorf("%s: there is no case", file)
@@ -67,14 +67,31 @@ func parsePolicyCases(file string, data []byte) ([]policyCase, error) {
 			continue
 		}
 		if err := nodes[i].Decode(c); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", file, err))
+			errs = append(errs, yamlError(file, err))
 			continue
 		}
-		if err := c.understand(); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", c.where, err))
-		}
+		errs = append(errs, c.understand()...)
 	}
 	return cases, errors.Join(errs...)
+}
+
+// yamlError puts the file in front of the lines that the decoder names, which
+// are in its text only.
+func yamlError(file string, err error) error {
+	texts := []string{strings.TrimPrefix(err.Error(), "yaml: ")}
+	if bad, ok := errors.AsType[*yaml.TypeError](err); ok {
+		texts = bad.Errors
+	}
+	var errs []error
+	for _, text := range texts {
+		if line, ok := strings.CutPrefix(text, "line "); ok {
+			text = file + ":" + line
+		} else {
+			text = file + ": " + text
+		}
+		errs = append(errs, errors.New(text))
+	}
+	return errors.Join(errs...)
 }
 
 // unknownFields refuses a field that means nothing: a misspelled one would
@@ -96,15 +113,19 @@ func unknownFields(node *yaml.Node, file string) error {
 }
 
 // understand turns the words of a case into what the policy is asked.
-func (c *policyCase) understand() error {
-	var errs []error
-	query, err := parseQuery(strings.Fields(c.Do))
-	if err != nil {
-		errs = append(errs, fmt.Errorf("do: %w", err))
+func (c *policyCase) understand() (errs []error) {
+	wrong := func(err error) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", c.where, err))
+		}
+	}
+	if query, err := parseQuery(strings.Fields(c.Do)); err != nil {
+		wrong(fmt.Errorf("do: %w", err))
 	} else {
 		c.query = *query
 		c.state = registryState{exists: c.TagExists, tags: c.Tags}
-		errs = append(errs, situate(&c.query, c.IP, c.Time, c.UserAgent), c.state.apply(query))
+		wrong(situate(&c.query, c.IP, c.Time, c.UserAgent))
+		wrong(c.state.apply(query))
 	}
 	claims, err := jsonClaims(c.Claims)
 	if err == nil && c.As == "" {
@@ -113,11 +134,11 @@ func (c *policyCase) understand() error {
 	if err == nil {
 		c.principal, err = newPrincipal(c.As, c.Groups, c.Roles, claims)
 	}
-	errs = append(errs, err)
+	wrong(err)
 	if c.Expect != decisionAllow && c.Expect != decisionDeny {
-		errs = append(errs, fmt.Errorf("expect %q: want allow or deny", c.Expect))
+		wrong(fmt.Errorf("expect %q: want allow or deny", c.Expect))
 	}
-	return errors.Join(errs...)
+	return errs
 }
 
 // jsonClaims gives claims the types that they have in a token: all numbers

@@ -3,6 +3,7 @@ package registryauth
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
@@ -21,7 +22,28 @@ func parseQuery(args []string) (*authz.Query, error) {
 		}
 		q.Action |= action
 	}
-	return q, parseTarget(args[1], q)
+	if err := parseTarget(args[1], q); err != nil {
+		return nil, err
+	}
+	q.Method = method(q)
+	return q, nil
+}
+
+// method is the HTTP method with which clients do it, for conditions that
+// look at it; "" if it is not one request.
+func method(q *authz.Query) string {
+	switch q.Action {
+	case authz.Pull, authz.List:
+		return http.MethodGet
+	case authz.Push, authz.Overwrite:
+		if q.Tag == "" && q.Digest == "" {
+			return http.MethodPost // an upload begins
+		}
+		return http.MethodPut
+	case authz.Delete:
+		return http.MethodDelete
+	}
+	return ""
 }
 
 // parseTarget reads "repository", "repository:tag" or "repository@digest".
