@@ -26,7 +26,7 @@ func explainCommand() *cobra.Command {
 	f := new(explainFlags)
 	cmd := &cobra.Command{
 		Use:   "explain [flags] <action> <repository>[:tag|@digest]",
-		Short: "Says who may do something, and why",
+		Short: "Says whether somebody may do something, and why",
 		Long: `
 Decides as the gateway would, from the configuration alone, and prints the
 decision, its reason, the rules that concern it, and what would allow it. The
