@@ -165,7 +165,7 @@ func TestCurl(t *testing.T) {
 				[]string{`"token"`},
 			},
 			{"anonymous token", []string{"/v2/token?service=" + stage.Service + "&scope=repository:pub/app:pull"}, []string{" 200 ", `"token":"`}, nil},
-			{"key set", []string{"/v2/token/jwks.json"}, []string{" 200 ", `"keys":[`, `"kty":"EC"`}, []string{`"d":`}},
+			{"key set", []string{"/v2/token/jwks"}, []string{" 200 ", `"keys":[`, `"kty":"EC"`}, []string{`"d":`}},
 		} {
 			t.Run(c.name, func(t *testing.T) {
 				last := len(c.args) - 1

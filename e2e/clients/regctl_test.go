@@ -15,7 +15,7 @@ func TestRegctl(t *testing.T) {
 	onEachRegistry(t, func(t *testing.T, s *stage.Stage) {
 		process.Need(t, "regctl")
 		client := &regctl{newShell(t, s)}
-		if _, err := client.run("regctl", "registry", "set", client.addr, "--tls", "disabled"); err != nil {
+		if _, err := client.run("regctl", "registry", "set", client.addr, "--tls", "disabled", "--skip-check"); err != nil {
 			t.Fatal(err)
 		}
 		play(t, s, "regctl", client)

@@ -30,7 +30,7 @@ func TestRegistriesVerifyOurTokens(t *testing.T) {
 		{"3, key set, EdDSA with thumbprint", upstream.Distribution3, "algorithm EdDSA", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			process.Need(t, c.kind.Program)
+			process.Need(t, c.kind.Program, "curl")
 			s, err := stage.Start(t.Context(), stage.Options{Kind: c.kind, Record: true, Token: c.token, UpstreamAuth: "passthrough"})
 			if err != nil {
 				t.Fatal(err)
@@ -64,12 +64,12 @@ func startVerifyingRegistry(t *testing.T, s *stage.Stage, kind upstream.Kind, ke
 	dir := t.TempDir()
 	if keySet {
 		auth.JWKS = filepath.Join(dir, "jwks.json")
-		if err := os.WriteFile(auth.JWKS, keySetOf(t, s), 0o600); err != nil {
+		if err := os.WriteFile(auth.JWKS, published(t, s, "/v2/token/jwks"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	} else {
 		auth.RootCertBundle = filepath.Join(dir, "bundle.pem")
-		if err := os.WriteFile(auth.RootCertBundle, certificatesOf(t, s), 0o600); err != nil {
+		if err := os.WriteFile(auth.RootCertBundle, published(t, s, "/v2/token/certificates"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -81,28 +81,14 @@ func startVerifyingRegistry(t *testing.T, s *stage.Stage, kind upstream.Kind, ke
 	return registry
 }
 
-// keySetOf fetches the key set that the gateway publishes.
-func keySetOf(t *testing.T, s *stage.Stage) []byte {
+// published fetches what the gateway publishes of its keys.
+func published(t *testing.T, s *stage.Stage, path string) []byte {
 	t.Helper()
-	sh := newShell(t, s)
-	out, err := sh.run("curl", "-sSf", s.URL+"/v2/token/jwks.json")
+	out, err := newShell(t, s).run("curl", "-sSf", s.URL+path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return []byte(out)
-}
-
-func certificatesOf(t *testing.T, s *stage.Stage) []byte {
-	t.Helper()
-	keys, err := s.SigningKeys()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var bundle []byte
-	for _, k := range keys {
-		bundle = append(bundle, k.Certificate...)
-	}
-	return bundle
 }
 
 func pushAndPullWithToken(t *testing.T, s *stage.Stage, registry string) {

@@ -3,21 +3,24 @@
 package gateway
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 )
 
-// Build compiles cmd/caddy and returns the program's path. It is kept between
-// runs, so that an unchanged program is linked once; concurrent test packages
-// wait for each other. Tests run with -race get a program built with -race.
-// GATEWAY_BINARY names a ready program to use instead.
-func Build(ctx context.Context) (string, error) {
+// Build compiles cmd/caddy, once in a process, and returns the program's path.
+// It is kept between runs, so that an unchanged program is linked once;
+// concurrent test packages wait for each other. Tests run with -race get a
+// program built with -race. GATEWAY_BINARY names a ready program to use
+// instead.
+var Build = sync.OnceValues(build)
+
+func build() (string, error) {
 	if ready := os.Getenv("GATEWAY_BINARY"); ready != "" {
 		return ready, nil
 	}
@@ -43,7 +46,7 @@ func Build(ctx context.Context) (string, error) {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		return "", fmt.Errorf("build the gateway: %w", err)
 	}
-	cmd := exec.CommandContext(ctx, "go", append(args, "-o", program, "./cmd/caddy")...)
+	cmd := exec.Command("go", append(args, "-o", program, "./cmd/caddy")...)
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the gateway: %w\n%s", err, strings.TrimSpace(string(out)))

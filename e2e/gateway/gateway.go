@@ -37,7 +37,7 @@ type Gateway struct {
 // Start builds the gateway, runs it with a state directory of its own and
 // waits until it is ready.
 func Start(ctx context.Context, c Config) (*Gateway, error) {
-	program, err := Build(ctx)
+	program, err := Build()
 	if err != nil {
 		return nil, err
 	}

@@ -19,8 +19,6 @@ type SigningKey struct {
 	Private crypto.Signer
 	// ID is the RFC 7638 thumbprint, Alg the JOSE name of its algorithm.
 	ID, Alg string
-	// Certificate is the key's certificate, PEM.
-	Certificate string
 }
 
 // SigningKeys returns the keys that the gateway signs registry tokens with.
@@ -51,9 +49,8 @@ func (s *Stage) SigningKeys() ([]SigningKey, error) {
 func parseRing(raw []byte) ([]SigningKey, error) {
 	var ring struct {
 		Keys []struct {
-			Algorithm   string `json:"algorithm"`
-			PrivateKey  string `json:"private_key"`
-			Certificate string `json:"certificate"`
+			Algorithm  string `json:"algorithm"`
+			PrivateKey string `json:"private_key"`
 		} `json:"keys"`
 	}
 	if json.Unmarshal(raw, &ring) != nil {
@@ -77,7 +74,7 @@ func parseRing(raw []byte) ([]SigningKey, error) {
 		if err != nil {
 			return nil, err
 		}
-		keys = append(keys, SigningKey{Private: private, ID: id, Alg: k.Algorithm, Certificate: k.Certificate})
+		keys = append(keys, SigningKey{Private: private, ID: id, Alg: k.Algorithm})
 	}
 	return keys, nil
 }

@@ -100,13 +100,13 @@ func configuration(dir string, port int, o Options) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `version: 0.1
 log: {level: warn, accesslog: {disabled: true}}
-storage: {filesystem: {rootdirectory: %s}, delete: {enabled: true}}
+storage: {filesystem: {rootdirectory: %q}, delete: {enabled: true}}
 http: {addr: 127.0.0.1:%d, secret: shared-by-nobody, relativeurls: %t}
 `, filepath.Join(dir, "data"), port, !o.AbsoluteURLs)
 	if t := o.Token; t != nil {
-		keys := "rootcertbundle: " + t.RootCertBundle
+		keys := fmt.Sprintf("rootcertbundle: %q", t.RootCertBundle)
 		if t.JWKS != "" {
-			keys = "jwks: " + t.JWKS
+			keys = fmt.Sprintf("jwks: %q", t.JWKS)
 		}
 		fmt.Fprintf(&b, "auth: {token: {realm: %q, service: %q, issuer: %q, %s}}\n", t.Realm, t.Service, t.Issuer, keys)
 	}
