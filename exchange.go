@@ -57,6 +57,8 @@ func (x *exchange) serve() error {
 		return x.refuse(outcomeUnavailable, http.StatusServiceUnavailable, tokenendpoint.CodeUnavailable, "the registry did not say what the decision depends on: try again", err.Error())
 	case !allowed:
 		return x.refuseAccess()
+	case x.request.Route == authz.RouteCatalog && x.decision.Rule != nil && x.decision.Rule.Kind == authz.RuleCatalog:
+		return x.serveCatalog()
 	}
 	return x.forward()
 }
@@ -65,18 +67,30 @@ func (x *exchange) authenticate() (err error) {
 	if x.credential, err = authn.FromHeader(x.r.Header, clientAddr(x.r)); err != nil {
 		return err
 	}
-	x.principal, err = x.run.chain.Authenticate(x.r.Context(), x.credential)
+	if x.principal, err = x.run.chain.Authenticate(x.r.Context(), x.credential); err == nil {
+		return nil
+	}
+	if p, ok := x.continues(err); ok {
+		x.principal = p
+		return nil
+	}
 	return err
 }
 
+var noTags = []string{}
+
 // query describes an access to the policy.
 func (x *exchange) query(access authz.Access, action authz.Action) authz.Query {
+	tags := x.request.Tags
+	if x.request.Route == authz.RouteBlob {
+		tags = noTags // a tag points at a manifest, never at a blob
+	}
 	return authz.Query{
 		Type:       access.Type,
 		Repository: access.Name,
 		Action:     action,
 		Tag:        x.request.Tag(),
-		Tags:       x.request.Tags,
+		Tags:       tags,
 		Digest:     x.request.Digest(),
 		Remote:     x.credential.Remote,
 		UserAgent:  x.r.UserAgent(),

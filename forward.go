@@ -3,6 +3,8 @@ package registryauth
 import (
 	"net/http"
 	"strings"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 )
 
 // forward cleans the request and hands it to the next handler. What was
@@ -11,6 +13,9 @@ import (
 func (x *exchange) forward() error {
 	x.record(outcomeAllowed, 0, "")
 	r := x.r
+	if x.request.Route == authz.RouteUpload {
+		_, x.request.RawQuery = cutParameter(x.request.RawQuery, graceParameter)
+	}
 	r.URL.Path, r.URL.RawPath, r.URL.RawQuery = x.request.Path, "", x.request.RawQuery
 	r.URL.ForceQuery, r.URL.Fragment = false, ""
 	r.RequestURI = r.URL.RequestURI()

@@ -38,14 +38,14 @@ func (g *gate) WriteHeader(status int) {
 	h := g.Header()
 	delete(h, "Www-Authenticate")
 	delete(h, "Set-Cookie")
-	switch {
-	case status == http.StatusUnauthorized || status == http.StatusProxyAuthRequired:
+	switch status {
+	case http.StatusUnauthorized, http.StatusProxyAuthRequired:
 		g.block()
 		return
-	case status == http.StatusSwitchingProtocols:
+	case http.StatusSwitchingProtocols:
 		g.refuse("the registry answered with a protocol upgrade that nobody asked for")
 		return
-	case status == http.StatusCreated || status == http.StatusAccepted || status == http.StatusNoContent:
+	case http.StatusCreated, http.StatusAccepted, http.StatusNoContent:
 		g.rewriteLocation(h)
 	}
 	g.passed = true
@@ -115,25 +115,26 @@ func clearBody(h http.Header) {
 	}
 }
 
-// rewriteLocation turns an absolute Location of an upload or of a new
-// manifest that names another host into one relative to this gateway: the
-// registry does not know under which name its clients reach it.
+// rewriteLocation makes the Location of an upload or of a new manifest lead
+// back here: an absolute one that names another host becomes relative, since
+// the registry does not know under which name its clients reach it.
 func (g *gate) rewriteLocation(h http.Header) {
-	x := g.exchange
-	if x.request.Route == authz.RouteBase {
+	x, location := g.exchange, h.Get("Location")
+	if location == "" {
 		return
 	}
-	location := h.Get("Location")
-	if location == "" || location[0] == '/' && !strings.HasPrefix(location, "//") {
-		return
+	if location[0] != '/' || strings.HasPrefix(location, "//") {
+		u, err := url.Parse(location)
+		if err != nil || u.Host == "" || !strings.HasPrefix(u.Path, "/v2/") {
+			return
+		}
+		if u.Scheme+"://"+u.Host != x.realm.base(x.r) {
+			u.Scheme, u.Host, u.User = "", "", nil
+			location = u.String()
+		}
 	}
-	u, err := url.Parse(location)
-	if err != nil || u.Host == "" || !strings.HasPrefix(u.Path, "/v2/") {
-		return
+	if x.request.Route == authz.RouteUploads || x.request.Route == authz.RouteUpload {
+		location = x.withGrace(location)
 	}
-	if u.Scheme+"://"+u.Host == x.realm.base(x.r) {
-		return
-	}
-	u.Scheme, u.Host, u.User = "", "", nil
-	h.Set("Location", u.String())
+	h.Set("Location", location)
 }

@@ -157,10 +157,14 @@ func (t *RegistryToken) verify(ctx context.Context, token string, now time.Time)
 	if err != nil {
 		return nil, invalidToken(err)
 	}
-	if err := t.check(claims, now); err != nil {
+	expired, err := t.check(claims, now)
+	if err != nil {
 		return nil, err
 	}
 	p := claims.principal()
+	if expired {
+		return nil, &ExpiredTokenError{Principal: p}
+	}
 	until := p.Expires.Add(t.cfg.Leeway)
 	if !key.Until.IsZero() && key.Until.Before(until) {
 		until = key.Until
@@ -169,21 +173,19 @@ func (t *RegistryToken) verify(ctx context.Context, token string, now time.Time)
 	return p, nil
 }
 
-// check compares what a well-formed token says with what we ask of it.
-func (t *RegistryToken) check(c *RegistryClaims, now time.Time) error {
+// check compares what a well-formed token says with what we ask of it. A token
+// of which nothing is wrong but its age is told apart.
+func (t *RegistryToken) check(c *RegistryClaims, now time.Time) (expired bool, err error) {
 	early, late := now.Add(t.cfg.Leeway).Unix(), now.Add(-t.cfg.Leeway).Unix()
 	switch {
 	case c.Issuer != t.cfg.Issuer:
-		return invalidToken(errTokenIssuer)
+		return false, invalidToken(errTokenIssuer)
 	case !t.audiences[c.Audience]:
-		return invalidToken(errTokenAudience)
+		return false, invalidToken(errTokenAudience)
 	case c.NotBefore > early || c.IssuedAt > early:
-		return invalidToken(errTokenNotYet)
-	case c.ExpiresAt <= late:
-		return fmt.Errorf("%w: registry token expired at %s", ErrExpired,
-			time.Unix(c.ExpiresAt, 0).UTC().Format(time.RFC3339))
+		return false, invalidToken(errTokenNotYet)
 	}
-	return nil
+	return c.ExpiresAt <= late, nil
 }
 
 func invalidToken(reason error) error {

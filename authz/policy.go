@@ -1,3 +1,10 @@
+// Package authz answers "may they?": it reads requests to the registry API and
+// scopes into accesses, and decides about them with a [Policy]. It knows
+// principals, but nothing of credentials, tokens or Caddy.
+//
+// A [Config] is compiled into an immutable policy once; decisions then cost the
+// same with ten rules and with a hundred thousand, and each can say why it is
+// as it is: [Decision.Reason], [Policy.Explain], [Policy.WhoCan].
 package authz
 
 import (

@@ -84,16 +84,12 @@ func (c *compiler) projects(projects []Project) {
 		if p.Name == "" {
 			p.Name = strings.Join(p.Patterns, " ")
 		}
-		// Under its patterns as well: a second block of the same ones would
-		// add to the first unnoticed.
-		byPatterns := "patterns " + strings.Join(slices.Sorted(slices.Values(p.Patterns)), " ")
-		for _, key := range []string{"name " + p.Name, byPatterns} {
-			if source, ok := seen[key]; ok && len(p.Patterns) > 0 {
-				c.fail(p.Source, fmt.Errorf("project %q: there is one already%s", p.Name, in(source)))
-				break
-			}
-			seen[key] = p.Source
+		// Without names of their own, blocks of the same patterns are the
+		// same project: the second would add to the first unnoticed.
+		if source, ok := seen[p.Name]; ok {
+			c.fail(p.Source, fmt.Errorf("project %q: there is one already%s", p.Name, in(source)))
 		}
+		seen[p.Name] = p.Source
 		c.project(p)
 	}
 }

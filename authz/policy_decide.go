@@ -163,7 +163,7 @@ func (e *evaluation) one(p *Policy, f *facts, admin *tally) verdict {
 	switch asked := v.missing & f.want; {
 	case asked == 0:
 		v.ask = AskAbsent
-	case r.unclear:
+	case r.unclear && asked == Delete:
 		v.ask, v.missing = AskTags, asked
 	default:
 		v.missing = asked

@@ -33,7 +33,7 @@ type tally struct {
 	got      Action   // what was found
 	by       *Rule    // the first that gave part of what is asked for
 	override override // of administrators
-	unclear  bool     // it depends on tags that are not known
+	unclear  *Rule    // whose say on deleting depends on tags that are not known
 	collect  bool     // every rule that applies, not only until all is found
 	rules    []*Rule
 }
@@ -66,7 +66,7 @@ func (e *evaluation) admin(p *Policy, f *facts) tally {
 type rights struct {
 	have, denied Action
 	by, denier   *Rule
-	unclear      bool
+	unclear      bool // whether Delete is had depends on tags that are not known
 }
 
 func (e *evaluation) rights(p *Policy, f *facts, admin *tally, want Action) rights {
@@ -86,10 +86,19 @@ func (e *evaluation) rights(p *Policy, f *facts, admin *tally, want Action) righ
 		}
 		e.visit(&at.grants, f, &grants)
 	}
-	return rights{
+	r := rights{
 		have: grants.got&^denies.got | admin.got&want, denied: denies.got,
-		by: grants.by, denier: denies.by, unclear: denies.unclear || grants.unclear,
+		by: grants.by, denier: denies.by,
 	}
+	switch {
+	case denies.got.Has(Delete) || admin.got.Has(Delete):
+	case denies.unclear != nil && (r.have.Has(Delete) || grants.unclear != nil):
+		r.unclear = true
+		r.have, r.denied, r.denier = r.have&^Delete, r.denied|Delete, denies.unclear
+	case !r.have.Has(Delete):
+		r.unclear = grants.unclear != nil
+	}
+	return r
 }
 
 // catalog lets those list the catalog who may list some repository, where
@@ -133,11 +142,11 @@ func (e *evaluation) consider(r *Rule, f *facts, t *tally) (done bool) {
 	if !all {
 		gain &^= t.got
 	}
-	if gain != 0 && len(r.Tags) > 0 {
-		gain = e.tagged(r, f, t, gain)
-	}
 	if gain != 0 && r.conditions != nil {
 		gain = conditional(r, f, gain)
+	}
+	if gain != 0 && len(r.Tags) > 0 {
+		gain = e.tagged(r, f, t, gain)
 	}
 	if gain == 0 {
 		return false
@@ -170,16 +179,13 @@ func (e *evaluation) tagged(r *Rule, f *facts, t *tally, gain Action) Action {
 	case e.state == tagKnown:
 		return gain &^ tagged
 	}
-	if gain&Delete != 0 {
-		t.unclear = t.unclear || e.state == tagUnknown
-		if !deny || e.state != tagUnknown {
-			gain &^= Delete
-		}
+	if gain&Delete != 0 && e.state == tagUnknown {
+		t.unclear = r
 	}
 	if deny {
-		gain &^= Push | Overwrite
+		return gain &^ tagged
 	}
-	return gain
+	return gain &^ Delete
 }
 
 // conditional returns the part of a rule's actions for which its conditions

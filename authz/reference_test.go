@@ -62,7 +62,7 @@ func (ref reference) decide(p *authn.Principal, q *Query) (allowed bool, ask Ask
 func (ref reference) one(p *authn.Principal, q *Query, tag string, admin bool, above []string) (bool, Ask) {
 	unknown := tag == "" && q.Tags == nil && q.Action&Delete != 0
 	mayExist := tag != "" && q.Action.Has(Push) && !q.Absent
-	depends, overwrites := false, true
+	depends, overwrites, refused := false, true, Action(0)
 	for _, name := range AllActions.Names() {
 		a, _ := ParseAction(name)
 		asked := q.Action.Has(a)
@@ -72,15 +72,18 @@ func (ref reference) one(p *authn.Principal, q *Query, tag string, admin bool, a
 		ok, d := ref.may(p, q.Repository, a, tag, unknown)
 		ok, depends = ok || admin, depends || d && !admin
 		switch {
-		case !ok && asked && depends:
-			return false, AskTags
 		case !ok && asked:
-			return false, AskNothing
+			refused |= a
 		case !ok:
 			overwrites = false
 		}
 	}
-	if !overwrites {
+	switch {
+	case refused == Delete && depends:
+		return false, AskTags
+	case refused != 0:
+		return false, AskNothing
+	case !overwrites:
 		return false, AskAbsent
 	}
 	if slices.Contains(above, "immutable") {
@@ -108,6 +111,7 @@ func (ref reference) one(p *authn.Principal, q *Query, tag string, admin bool, a
 // may is one action for one tag; depends: the outcome hangs on tags that are
 // not known.
 func (ref reference) may(p *authn.Principal, repository string, a Action, tag string, unknown bool) (allowed, depends bool) {
+	maybeAllowed, maybeDenied := false, false
 	about := func(g Grant, deny bool) bool {
 		if !ref.actions(g).Has(a) || g.Shadow || !ref.subjects(g.Subjects, p) {
 			return false
@@ -117,9 +121,12 @@ func (ref reference) may(p *authn.Principal, repository string, a Action, tag st
 			return true
 		case tag != "":
 			return ref.tags(g.Tags, tag)
+		case a == Delete && unknown && deny:
+			maybeDenied = true
+			return false
 		case a == Delete && unknown:
-			depends = true
-			return deny
+			maybeAllowed = true
+			return false
 		case a == Delete:
 			return false
 		}
@@ -148,7 +155,8 @@ func (ref reference) may(p *authn.Principal, repository string, a Action, tag st
 			allowed = allowed || !p.IsAnonymous() && ref.patterns(r.Patterns, repository, p, false)
 		}
 	}
-	return allowed && !denied, depends
+	depends = !denied && (maybeAllowed && !allowed || maybeDenied && (allowed || maybeAllowed))
+	return allowed && !denied && !maybeDenied, depends
 }
 
 func (ref reference) actions(g Grant) Action {

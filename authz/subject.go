@@ -57,9 +57,6 @@ func (t *subjects) intern(text string) (subjectID, error) {
 	if !ok {
 		return 0, fmt.Errorf("subject %q: %w", text, unknown("subject", text, slices.Clone(subjectKinds)))
 	}
-	table := map[string]map[string]subjectID{
-		"user": t.users, "group": t.groups, "role": t.roles, "robot": t.robots, "workload": t.workloads,
-	}
 	if kind == "claim" {
 		path, value, ok := strings.Cut(name, "=")
 		if !ok || path == "" || value == "" {
@@ -67,14 +64,32 @@ func (t *subjects) intern(text string) (subjectID, error) {
 		}
 		return t.add(t.claim(path), value, text), nil
 	}
-	names, ok := table[kind]
-	if !ok {
-		return 0, fmt.Errorf("subject %q: %w", text, unknown("subject kind", kind, append(keys(table), "claim")))
+	names := t.table(kind)
+	if names == nil {
+		return 0, fmt.Errorf("subject %q: %w", text, unknown("subject kind", kind,
+			[]string{"user", "group", "role", "robot", "workload", "claim"}))
 	}
 	if name == "" {
 		return 0, fmt.Errorf("subject %q: the name is missing", text)
 	}
 	return t.add(names, name, text), nil
+}
+
+// table returns the names of one kind of subject, nil if there is no such kind.
+func (t *subjects) table(kind string) map[string]subjectID {
+	switch kind {
+	case "user":
+		return t.users
+	case "group":
+		return t.groups
+	case "role":
+		return t.roles
+	case "robot":
+		return t.robots
+	case "workload":
+		return t.workloads
+	}
+	return nil
 }
 
 func (t *subjects) add(names map[string]subjectID, name, text string) subjectID {

@@ -11,7 +11,7 @@ import (
 // tokenWords are the subdirectives of a token block.
 var tokenWords = []string{
 	"lifetime", "algorithm", "key_id", "x5c", "issuer", "service_alias",
-	"url", "path", "jwks_path", "certificates_path", "rotate_every",
+	"url", "path", "jwks_path", "certificates_path", "rotate_every", "upload_grace",
 }
 
 // Token reads how registry tokens are made and where clients get them:
@@ -28,6 +28,7 @@ var tokenWords = []string{
 //		jwks_path         <path>
 //		certificates_path <path>
 //		rotate_every      <duration>|never
+//		upload_grace      <duration>|off
 //	}
 //
 // service_alias and path may stand several times.
@@ -74,6 +75,8 @@ func tokenLine(d *caddyfile.Dispenser, c *tokenendpoint.Config) error {
 		return scalar(d, &c.JWKSPath)
 	case "certificates_path":
 		return scalar(d, &c.CertificatesPath)
+	case "upload_grace":
+		return duration(d, &c.UploadGrace, "off")
 	case "rotate_every":
 		return duration(d, &c.RotateEvery, "never")
 	}

@@ -73,7 +73,7 @@ func TestTokenErrors(t *testing.T) {
 		"lifetime":                               "wrong argument count",
 		"lifetime 5m 6m":                         "wrong argument count",
 		"lifetime soon":                          "is not a duration",
-		"lifetime 30s":                           "want 1m0s to 24h0m0s",
+		"lifetime 3s":                            "want 10s to 24h0m0s",
 		"lifetime -5m":                           "is not a duration",
 		"lifetime 5m\nlifetime 5m":               "lifetime: given twice",
 		"algorithm HS256":                        "want ES256, RS256 or EdDSA",

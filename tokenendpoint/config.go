@@ -20,21 +20,28 @@ const (
 	DefaultCertificatesPath = "/v2/token/certificates"
 )
 
-// Bounds of a token's lifetime. Docker takes a shorter one for a minute; and
-// what a registry that verifies tokens itself can be shown after a withdrawal
-// has to end some day.
+// Bounds of a token's lifetime. Clients take any shorter one for a minute, and
+// the leeway makes that true; what a registry that verifies tokens itself can
+// be shown after a withdrawal has to end some day.
 const (
-	minLifetime = time.Minute
+	DefaultUploadGrace = time.Hour
+
+	minLifetime = 10 * time.Second
 	maxLifetime = 24 * time.Hour
 )
 
 // Config is the configuration of the token endpoint, as it stands in a file.
 type Config struct {
-	// How long a registry token is valid: from `1m` to `24h`. Default: `5m`.
+	// How long a registry token is valid: from `10s` to `24h`. Default: `5m`.
 	// What a token allows is checked again with each use, so that a long
 	// lifetime does not delay a withdrawal; a short one makes clients come
 	// back more often.
 	Lifetime Duration `json:"lifetime,omitempty"`
+
+	// How long after a token's expiry its holder may go on with an upload that
+	// was started while it was valid, or a negative value for not at all: a
+	// layer may take longer than a token lives. Default: `1h`.
+	UploadGrace Duration `json:"upload_grace,omitempty"`
 
 	// The signature algorithm: `ES256` (default), `RS256` or `EdDSA`. It
 	// matters to registries that verify tokens themselves: Distribution 2
@@ -107,10 +114,18 @@ func (c *Config) lifetime() time.Duration {
 	return cmp.Or(time.Duration(c.Lifetime), DefaultLifetime)
 }
 
+// Grace returns how long uploads outlive their token, zero for not at all.
+func (c *Config) Grace() time.Duration {
+	return max(0, cmp.Or(time.Duration(c.UploadGrace), DefaultUploadGrace))
+}
+
 // Validate reports the first thing in the configuration that can't be used.
 func (c *Config) Validate() error {
 	if l := c.lifetime(); l < minLifetime || l > maxLifetime {
 		return fmt.Errorf("lifetime %s: want %s to %s", l, minLifetime, maxLifetime)
+	}
+	if g := c.Grace(); g > maxLifetime {
+		return fmt.Errorf("upload_grace %s: want at most %s", g, maxLifetime)
 	}
 	if slices.Contains(c.ServiceAliases, "") {
 		return fmt.Errorf("service_alias: name is empty")

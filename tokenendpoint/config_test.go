@@ -29,7 +29,7 @@ func TestConfigDefaults(t *testing.T) {
 
 func TestConfigRefuses(t *testing.T) {
 	for document, want := range map[string]string{
-		`{"lifetime":"59s"}`:                          "lifetime 59s",
+		`{"lifetime":"9s"}`:                           "lifetime 9s",
 		`{"lifetime":"25h"}`:                          "lifetime 25h",
 		`{"algorithm":"none"}`:                        "algorithm",
 		`{"key_id":"x"}`:                              "key id format",

@@ -104,7 +104,7 @@ func (x *exchange) granted() []authz.Access {
 }
 
 // lifetime of the token: no longer than the credential's, but never so short
-// that clients would not use it.
+// that it is over before its first use.
 func (x *exchange) lifetime() time.Duration {
 	lifetime := x.endpoint.Config.lifetime()
 	if end := x.principal.Expires; !end.IsZero() {
@@ -141,7 +141,9 @@ func writeToken(w http.ResponseWriter, t issued, oauth bool) {
 	body = append(body, `","access_token":"`...)
 	body = append(body, t.token...)
 	body = append(body, `","expires_in":`...)
-	body = strconv.AppendInt(body, int64(t.lifetime/time.Second), 10)
+	// Clients take a shorter time for a minute, or come back for each request.
+	// Until then the leeway keeps the token good.
+	body = strconv.AppendInt(body, int64(max(t.lifetime, Leeway)/time.Second), 10)
 	if oauth {
 		// Types, names and actions need no escapes in JSON.
 		body = append(body, `,"token_type":"Bearer","scope":"`...)

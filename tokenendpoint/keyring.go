@@ -77,9 +77,7 @@ func (r *KeyRing) VerificationKey(ctx context.Context, id string) (authn.Verific
 		if now-last < int64(missInterval) || !r.lastMiss.CompareAndSwap(last, now) {
 			return authn.VerificationKey{}, false
 		}
-		if err := r.reload(ctx); err != nil {
-			r.cfg.Log.Error("reading the signing keys again", "error", err)
-		}
+		r.lookAgain(ctx)
 		if k, known = r.current.Load().byID[id]; !known {
 			return authn.VerificationKey{}, false
 		}
@@ -89,6 +87,16 @@ func (r *KeyRing) VerificationKey(ctx context.Context, id string) (authn.Verific
 		return authn.VerificationKey{}, false
 	}
 	return authn.VerificationKey{Method: k.method, Public: k.public, Until: until}, true
+}
+
+// lookAgain reloads for a request, whose client may not end it early: the next
+// look is some seconds away, for everybody.
+func (r *KeyRing) lookAgain(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), missInterval)
+	defer cancel()
+	if err := r.reload(ctx); err != nil {
+		r.cfg.Log.Error("reading the signing keys again", "error", err)
+	}
 }
 
 // Generation implements [authn.KeySource]: it changes with every change of
