@@ -185,6 +185,9 @@ func (m *docsMachine) settle(adapted []byte) ([]byte, error) {
 	}
 	config["admin"] = map[string]any{"disabled": true}
 	config["storage"] = map[string]any{"module": "file_system", "root": filepath.Join(m.dir, "storage")}
+	if config["logging"] == nil {
+		config["logging"] = map[string]any{"logs": map[string]any{"default": map[string]any{"level": "ERROR"}}}
+	}
 	apps, _ := config["apps"].(map[string]any)
 	http, _ := apps["http"].(map[string]any)
 	servers, _ := http["servers"].(map[string]any)
