@@ -77,14 +77,20 @@ func (x *exchange) authenticate() (err error) {
 	return err
 }
 
+var noTags = []string{}
+
 // query describes an access to the policy.
 func (x *exchange) query(access authz.Access, action authz.Action) authz.Query {
+	tags := x.request.Tags
+	if x.request.Route == authz.RouteBlob {
+		tags = noTags // a tag points at a manifest, never at a blob
+	}
 	return authz.Query{
 		Type:       access.Type,
 		Repository: access.Name,
 		Action:     action,
 		Tag:        x.request.Tag(),
-		Tags:       x.request.Tags,
+		Tags:       tags,
 		Digest:     x.request.Digest(),
 		Remote:     x.credential.Remote,
 		UserAgent:  x.r.UserAgent(),

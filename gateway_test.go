@@ -23,7 +23,7 @@ import (
 
 // A gateway is the plugin in a real Caddy in front of a fake registry.
 type gateway struct {
-	t        *testing.T
+	t        testing.TB
 	url      string
 	robot    string // secret of robot ci, which may push to team/**
 	hash     string
@@ -41,7 +41,7 @@ type fakeRegistry struct {
 	answer   http.HandlerFunc
 }
 
-func newFakeRegistry(t *testing.T) *fakeRegistry {
+func newFakeRegistry(t testing.TB) *fakeRegistry {
 	f := &fakeRegistry{}
 	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f.mu.Lock()
@@ -92,7 +92,7 @@ const standardRealm = `
 
 // startGateway runs Caddy with the realm's settings; HASH stands for the
 // stored form of the robot's secret.
-func startGateway(t *testing.T, realm string) *gateway {
+func startGateway(t testing.TB, realm string) *gateway {
 	t.Helper()
 	g := &gateway{t: t, upstream: newFakeRegistry(t), storage: t.TempDir(), logs: t.TempDir() + "/caddy.log"}
 	g.robot, g.hash = authn.NewSecret(authn.SecretRobot)
@@ -101,8 +101,17 @@ func startGateway(t *testing.T, realm string) *gateway {
 		Transport:     &http.Transport{},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	g.url = "http://" + freeAddress(t)
-	g.load(realm)
+	for attempt := 0; ; attempt++ {
+		g.url = "http://" + freeAddress(t)
+		err := g.tryLoad(realm)
+		if err == nil {
+			break
+		}
+		// Somebody else may take the port before Caddy does.
+		if attempt == 5 || !strings.Contains(err.Error(), "address already in use") {
+			t.Fatalf("loading: %v", err)
+		}
+	}
 	t.Cleanup(func() {
 		g.client.CloseIdleConnections()
 		if err := caddy.Stop(); err != nil {
@@ -150,7 +159,7 @@ func (g *gateway) caddyfile(realm string) string {
 `, g.storage, g.logs, g.url, realm, g.upstream.URL)
 }
 
-func loadCaddyfile(t *testing.T, text string) error {
+func loadCaddyfile(t testing.TB, text string) error {
 	t.Helper()
 	adapted, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
 	if err != nil {
@@ -164,7 +173,7 @@ func loadCaddyfile(t *testing.T, text string) error {
 	return caddy.Load(adapted, true)
 }
 
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -195,28 +204,34 @@ func header(name, value string) option {
 // do sends a request to the gateway.
 func (g *gateway) do(method, path, body string, options ...option) answer {
 	g.t.Helper()
+	for attempt := 0; ; attempt++ {
+		a, err := g.try(method, path, body, options...)
+		if err == nil {
+			return a
+		}
+		// Right after a reload the old server may still accept a connection
+		// and close it.
+		if attempt == 3 {
+			g.t.Fatalf("%s %s: %v", method, path, err)
+		}
+	}
+}
+
+func (g *gateway) try(method, path, body string, options ...option) (answer, error) {
 	r, err := http.NewRequestWithContext(g.t.Context(), method, g.url+path, strings.NewReader(body))
 	if err != nil {
-		g.t.Fatal(err)
+		return answer{}, err
 	}
 	for _, o := range options {
 		o(r)
 	}
 	response, err := g.client.Do(r)
-	if err != nil && body == "" {
-		// Right after a reload the old server may still accept a connection
-		// and close it.
-		response, err = g.client.Do(r)
-	}
 	if err != nil {
-		g.t.Fatalf("%s %s: %v", method, path, err)
+		return answer{}, err
 	}
 	defer response.Body.Close()
 	data, err := io.ReadAll(response.Body)
-	if err != nil {
-		g.t.Fatalf("%s %s: %v", method, path, err)
-	}
-	return answer{Response: response, body: string(data)}
+	return answer{Response: response, body: string(data)}, err
 }
 
 // token gets a registry token for the scopes.

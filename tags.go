@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,9 +43,9 @@ func (x *exchange) settle(query *authz.Query) error {
 	defer cancel()
 	switch x.decision.Ask {
 	case authz.AskAbsent:
-		tags := query.Tags
+		tags := slices.Clone(query.Tags)
 		if query.Tag != "" {
-			tags = []string{query.Tag}
+			tags = append(tags, query.Tag)
 		}
 		unlock, err := x.realm.memory.tags.lock(ctx, query.Repository, tags)
 		if err != nil {

@@ -41,7 +41,7 @@ const AuthenticatorNamespace = "registry_auth.authenticators"
 //		audit           all|changes|refusals
 //	}
 func Realm(d *caddyfile.Dispenser) (*Config, error) {
-	p := realmParser{d: d, config: new(Config), robotsAt: -1, seen: map[string]bool{}}
+	p := realmParser{d: d, config: new(Config), robotsAt: -1, seen: map[string]bool{}, declared: map[string]bool{}}
 	for d.Next() {
 		if d.NextArg() {
 			return nil, d.ArgErr()
@@ -60,7 +60,7 @@ type realmParser struct {
 	config   *Config
 	seen     map[string]bool // scalars that were given
 	robots   []authn.RobotConfig
-	loose    []authz.Project // grants of robots outside of projects
+	declared map[string]bool // robots by name
 	robotsAt int             // position of the robots among the authenticators
 }
 
@@ -122,7 +122,6 @@ func (p *realmParser) authenticator(name string) error {
 // finish puts the robots in their place and checks the policy as a whole, so
 // that `caddy adapt` already tells what is wrong, and where.
 func (p *realmParser) finish() (*Config, error) {
-	p.placeLoose()
 	if _, err := authz.Compile(p.config.Policy); err != nil {
 		return nil, fmt.Errorf("registry_auth: %w", err)
 	}

@@ -1,8 +1,6 @@
 package caddyfile
 
 import (
-	"slices"
-
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
@@ -30,28 +28,14 @@ func (p *realmParser) robot() error {
 	if err != nil || len(robot.Repositories) == 0 {
 		return err
 	}
-	p.loose = append(p.loose, authz.Project{
+	actions := authz.TokenActions(robot.Actions...).Names()
+	p.config.Policy.Projects = append(p.config.Policy.Projects, authz.Project{
 		Name:     "robot " + robot.Name,
 		Patterns: robot.Repositories,
-		Grants:   []authz.Grant{{Actions: robot.Actions, Subjects: []string{"robot:" + robot.Name}, Source: at}},
+		Grants:   []authz.Grant{{Actions: actions, Subjects: []string{"robot:" + robot.Name}, Source: at}},
 		Source:   at,
 	})
 	return nil
-}
-
-// placeLoose gives the robots outside of projects their grants: in the
-// project of the same patterns if there is one, else in one of their own.
-func (p *realmParser) placeLoose() {
-	projects := p.config.Policy.Projects
-	for _, loose := range p.loose {
-		same := func(other authz.Project) bool { return slices.Equal(other.Patterns, loose.Patterns) }
-		if i := slices.IndexFunc(projects, same); i >= 0 {
-			projects[i].Grants = append(projects[i].Grants, loose.Grants...)
-			continue
-		}
-		projects = append(projects, loose)
-	}
-	p.config.Policy.Projects = projects
 }
 
 func (p *realmParser) declare(d *caddyfile.Dispenser) (*RobotBlock, error) {
@@ -59,11 +43,10 @@ func (p *realmParser) declare(d *caddyfile.Dispenser) (*RobotBlock, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, other := range p.robots {
-		if other.Name == robot.Name {
-			return nil, d.Errf("robot %s is already declared: to let it into another project write `allow <action>... robot:%s` there", robot.Name, robot.Name)
-		}
+	if p.declared[robot.Name] {
+		return nil, d.Errf("robot %s is already declared: to let it into another project write `allow <action>... robot:%s` there", robot.Name, robot.Name)
 	}
+	p.declared[robot.Name] = true
 	if p.robotsAt < 0 {
 		p.robotsAt = len(p.config.AuthenticatorsRaw)
 	}
