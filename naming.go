@@ -12,7 +12,7 @@ import (
 // realm and stable over restarts: registry tokens carry it.
 func nameAuthenticators(modules []any) ([]authn.Named, error) {
 	seen := map[string]bool{}
-	prefixes := map[string]string{} // of user names, by provider
+	prefixes := map[string]string{}  // of user names, by provider
 	issuers := map[string]string{}   // by issuer of tokens
 	workloads := map[string]string{} // by workload
 	list := make([]authn.Named, 0, len(modules))
