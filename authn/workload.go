@@ -54,6 +54,10 @@ func (a *Workload) assess(claims map[string]any, now time.Time) (verdict, error)
 	if _, logout := claims["events"]; logout {
 		return verdict{}, fmt.Errorf("%w: a logout token proves no workload", ErrInvalid)
 	}
+	jti, _ := claims["jti"].(string)
+	if len(jti) > maxSubject {
+		return verdict{}, fmt.Errorf("%w: jti is longer than %d bytes", ErrInvalid, maxSubject)
+	}
 	audiences, err := workloadAudiences(claims)
 	if err != nil {
 		return verdict{}, err
@@ -68,16 +72,15 @@ func (a *Workload) assess(claims map[string]any, now time.Time) (verdict, error)
 	}
 	p := &Principal{
 		Kind: KindWorkload, Name: m.name, Issuer: a.issuer, Subject: subject, Claims: claims,
-		Credential: CredentialWorkloadToken, Expires: expires,
+		Credential: CredentialWorkloadToken, CredentialID: jti, Expires: expires,
 	}
-	p.CredentialID, _ = claims["jti"].(string)
 	p.Issued, _ = numericDate(claims, "iat")
 	v := verdict{principal: p, until: m.times.until(p, claims)}
 	if m.singleUse {
-		if p.CredentialID == "" {
+		if jti == "" {
 			return verdict{}, fmt.Errorf("%w: workload %s: single_use, and the token has no jti", ErrInvalid, m.name)
 		}
-		v.spend = func() error { return a.spent.spend(a.issuer, p.CredentialID, now, v.until) }
+		v.spend = func() error { return a.spent.spend(a.issuer, jti, now, v.until) }
 	}
 	return v, nil
 }

@@ -165,6 +165,7 @@ func TestWorkloadClaims(t *testing.T) {
 		{"iat-future", object{"iat": in(time.Hour), "exp": in(2 * time.Hour)}, ErrInvalid},
 		{"nbf-future", object{"nbf": in(time.Hour)}, ErrInvalid},
 		{"too old", object{"iat": in(-62 * time.Minute)}, ErrExpired},
+		{"jti huge", object{"jti": strings.Repeat("j", 256)}, ErrInvalid},
 		{"logout token", object{"events": object{}}, ErrInvalid},
 	} {
 		t.Run(test.name, func(t *testing.T) {
