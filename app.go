@@ -38,7 +38,11 @@ func (a *App) Provision(ctx caddy.Context) error {
 		if err != nil {
 			return fmt.Errorf("loading storage: %w", err)
 		}
-		if a.storage, err = module.(caddy.StorageConverter).CertMagicStorage(); err != nil {
+		converter, ok := module.(caddy.StorageConverter)
+		if !ok {
+			return fmt.Errorf("storage module %T is no storage", module)
+		}
+		if a.storage, err = converter.CertMagicStorage(); err != nil {
 			return fmt.Errorf("opening storage: %w", err)
 		}
 	}
@@ -63,6 +67,20 @@ func (a *App) Stop() error {
 		r.stop()
 	}
 	return nil
+}
+
+// appOf returns the configuration's app, which is there even if nobody has
+// configured it.
+func appOf(ctx caddy.Context) (*App, error) {
+	module, err := ctx.App("registry_auth")
+	if err != nil {
+		return nil, fmt.Errorf("loading the registry_auth app: %w", err)
+	}
+	app, ok := module.(*App)
+	if !ok {
+		return nil, fmt.Errorf("the registry_auth app is a %T", module)
+	}
+	return app, nil
 }
 
 // parseGlobalOption reads the global option:

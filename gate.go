@@ -38,14 +38,14 @@ func (g *gate) WriteHeader(status int) {
 	h := g.Header()
 	delete(h, "Www-Authenticate")
 	delete(h, "Set-Cookie")
-	switch {
-	case status == http.StatusUnauthorized || status == http.StatusProxyAuthRequired:
+	switch status {
+	case http.StatusUnauthorized, http.StatusProxyAuthRequired:
 		g.block()
 		return
-	case status == http.StatusSwitchingProtocols:
+	case http.StatusSwitchingProtocols:
 		g.refuse("the registry answered with a protocol upgrade that nobody asked for")
 		return
-	case status == http.StatusCreated || status == http.StatusAccepted || status == http.StatusNoContent:
+	case http.StatusCreated, http.StatusAccepted, http.StatusNoContent:
 		g.rewriteLocation(h)
 	}
 	g.passed = true

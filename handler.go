@@ -41,9 +41,9 @@ func parseHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 // Provision compiles the policy and loads the authenticators. It makes no
 // keys and touches no network.
 func (h *Handler) Provision(ctx caddy.Context) error {
-	module, err := ctx.App("registry_auth")
+	app, err := appOf(ctx)
 	if err != nil {
-		return fmt.Errorf("loading the registry_auth app: %w", err)
+		return err
 	}
 	var list []authn.Named
 	if h.AuthenticatorsRaw != nil {
@@ -51,7 +51,8 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		if err != nil {
 			return fmt.Errorf("loading authenticators: %w", err)
 		}
-		if list, err = nameAuthenticators(modules.([]any)); err != nil {
+		found, _ := modules.([]any)
+		if list, err = nameAuthenticators(found); err != nil {
 			return err
 		}
 	}
@@ -59,7 +60,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	if h.realm, err = module.(*App).realms.register(mine); err != nil || h.realm != mine {
+	if h.realm, err = app.realms.register(mine); err != nil || h.realm != mine {
 		mine.lease.done()
 	}
 	if err != nil {

@@ -75,7 +75,7 @@ func (o *OIDC) Provision(ctx caddy.Context) error {
 		o.poolKey = ""
 		return err
 	}
-	o.provider = value.(provider)
+	o.provider, _ = value.(provider)
 	return nil
 }
 

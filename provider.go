@@ -33,11 +33,11 @@ func (Provider) CaddyModule() caddy.ModuleInfo {
 // Provision finds the app; the realm is looked up when it is used, since the
 // site that declares it may be provisioned later.
 func (p *Provider) Provision(ctx caddy.Context) error {
-	app, err := ctx.App("registry_auth")
+	app, err := appOf(ctx)
 	if err != nil {
-		return fmt.Errorf("loading the registry_auth app: %w", err)
+		return err
 	}
-	p.app = app.(*App)
+	p.app = app
 	p.app.realms.want(p.Realm)
 	return nil
 }

@@ -95,7 +95,7 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 	if err != nil {
 		return nil, err
 	}
-	r.memory = value.(*memory)
+	r.memory, _ = value.(*memory)
 	r.lease = newLease(func() { _, _ = pool.Delete("realm:" + r.name) })
 	return r, nil
 }

@@ -1,7 +1,6 @@
 package registryauth
 
 import (
-	"fmt"
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
@@ -47,11 +46,11 @@ func parseTokenHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, err
 // Provision finds the app; the realm is looked up when it is used, since the
 // site that declares it may be provisioned later.
 func (t *TokenHandler) Provision(ctx caddy.Context) error {
-	app, err := ctx.App("registry_auth")
+	app, err := appOf(ctx)
 	if err != nil {
-		return fmt.Errorf("loading the registry_auth app: %w", err)
+		return err
 	}
-	t.app = app.(*App)
+	t.app = app
 	t.app.realms.want(t.Realm)
 	return nil
 }

@@ -3,6 +3,7 @@ package registryauth
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/caddyserver/caddy/v2"
@@ -61,14 +62,15 @@ func (w *Workload) Provision(ctx caddy.Context) error {
 	}
 	// Apart from the verifier, so that a change of the settings does not let
 	// tokens be used again.
-	spent, err := w.hold("workload-spent:"+w.Issuer, func() (caddy.Destructor, error) {
+	value, err := w.hold("workload-spent:"+w.Issuer, func() (caddy.Destructor, error) {
 		return spentTokens{authn.NewSpentTokens()}, nil
 	})
 	if err != nil {
 		return err
 	}
-	value, err := w.hold("workload:"+string(settings), func() (caddy.Destructor, error) {
-		verifier, err := authn.NewWorkload(w.WorkloadConfig, spent.(spentTokens).SpentTokens,
+	spent, _ := value.(spentTokens)
+	value, err = w.hold("workload:"+string(settings), func() (caddy.Destructor, error) {
+		verifier, err := authn.NewWorkload(w.WorkloadConfig, spent.SpentTokens,
 			authn.Options{Transport: transport, Logger: caddy.Log().Named("registry_auth.workload")})
 		if err != nil {
 			return nil, err
@@ -78,13 +80,13 @@ func (w *Workload) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	w.verifier = value.(workloadVerifier)
+	w.verifier, _ = value.(workloadVerifier)
 	return nil
 }
 
 // hold takes something out of the pool, or makes it.
-func (w *Workload) hold(key string, make caddy.Constructor) (any, error) {
-	value, _, err := pool.LoadOrNew(key, make)
+func (w *Workload) hold(key string, construct caddy.Constructor) (any, error) {
+	value, _, err := pool.LoadOrNew(key, construct)
 	if err == nil {
 		w.keys = append(w.keys, key)
 	}
@@ -111,11 +113,13 @@ func (w *Workload) Start(ctx context.Context) { w.verifier.Start(ctx) }
 
 // Cleanup gives back what is held in the pool.
 func (w *Workload) Cleanup() error {
+	var errs []error
 	for _, key := range w.keys {
-		_, _ = pool.Delete(key)
+		_, err := pool.Delete(key)
+		errs = append(errs, err)
 	}
 	w.keys = nil
-	return nil
+	return errors.Join(errs...)
 }
 
 // Authenticate verifies a job's token.

@@ -11,14 +11,11 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 )
 
 // jobIssuer issues tokens to jobs, as a CI platform does.
@@ -215,32 +212,5 @@ func TestWorkloadConflicts(t *testing.T) {
 	}
 	if _, err := nameAuthenticators(modules); err == nil || !strings.Contains(err.Error(), `both have a workload "ci"`) {
 		t.Errorf("one name at two issuers: %v", err)
-	}
-}
-
-// TestWorkloadDocs loads every Caddyfile of the page.
-func TestWorkloadDocs(t *testing.T) {
-	page, err := os.ReadFile(filepath.Join("docs", "workload.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	blocks := strings.Split(string(page), "\n```caddyfile\n")[1:]
-	if len(blocks) < 3 {
-		t.Fatalf("%d Caddyfiles", len(blocks))
-	}
-	for i, block := range blocks {
-		text, _, _ := strings.Cut(block, "\n```")
-		adapted, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text+"\n"), map[string]any{"filename": "Caddyfile"})
-		if err != nil || len(warnings) > 0 {
-			t.Errorf("block %d: %v %v", i+1, err, warnings)
-			continue
-		}
-		config := new(caddy.Config)
-		if err := json.Unmarshal(adapted, config); err != nil {
-			t.Fatal(err)
-		}
-		if err := caddy.Validate(config); err != nil {
-			t.Errorf("block %d: %v", i+1, err)
-		}
 	}
 }

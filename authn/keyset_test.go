@@ -241,7 +241,9 @@ func TestKeysKinds(t *testing.T) {
 		object{"kty": "EC", "kid": "off the curve", "crv": "P-256", "x": encode(make([]byte, 32)), "y": encode(make([]byte, 32))},
 		object{"kty": "EC", "kid": "other curve", "crv": "secp256k1", "x": encode(make([]byte, 32)), "y": encode(make([]byte, 32))},
 		object{"kty": "OKP", "kid": "Ed448", "crv": "Ed448", "x": encode(make([]byte, 57))},
-		object{"kty": 7}, "text", nil, []any{},
+		object{"kty": 7},
+		"text", nil,
+		[]any{},
 		with(key, object{"kid": "enc", "use": "enc"}),
 		with(key, object{"kid": "ops", "key_ops": []string{"encrypt"}}),
 	}

@@ -157,7 +157,7 @@ func (t *RegistryToken) verify(ctx context.Context, token string, now time.Time)
 	if err != nil {
 		return nil, invalidToken(err)
 	}
-	err, expired := t.check(claims, now)
+	expired, err := t.check(claims, now)
 	if err != nil {
 		return nil, err
 	}
@@ -175,17 +175,17 @@ func (t *RegistryToken) verify(ctx context.Context, token string, now time.Time)
 
 // check compares what a well-formed token says with what we ask of it. A token
 // of which nothing is wrong but its age is told apart.
-func (t *RegistryToken) check(c *RegistryClaims, now time.Time) (wrong error, expired bool) {
+func (t *RegistryToken) check(c *RegistryClaims, now time.Time) (expired bool, err error) {
 	early, late := now.Add(t.cfg.Leeway).Unix(), now.Add(-t.cfg.Leeway).Unix()
 	switch {
 	case c.Issuer != t.cfg.Issuer:
-		return invalidToken(errTokenIssuer), false
+		return false, invalidToken(errTokenIssuer)
 	case !t.audiences[c.Audience]:
-		return invalidToken(errTokenAudience), false
+		return false, invalidToken(errTokenAudience)
 	case c.NotBefore > early || c.IssuedAt > early:
-		return invalidToken(errTokenNotYet), false
+		return false, invalidToken(errTokenNotYet)
 	}
-	return nil, c.ExpiresAt <= late
+	return c.ExpiresAt <= late, nil
 }
 
 func invalidToken(reason error) error {

@@ -89,7 +89,7 @@ func TestThrottleIgnores(t *testing.T) {
 			{SchemeBasic, ErrDisabled},
 		} {
 			err := th.Failed(&Credential{Scheme: test.scheme, Username: "a", Secret: secret, Remote: here}, test.err)
-			if err != test.err { //nolint:errorlint // the very same
+			if err != test.err {
 				t.Fatalf("%s, %v: %v", test.scheme, test.err, err)
 			}
 		}

@@ -34,8 +34,14 @@ func (a Access) String() string {
 
 // scopeActions has the words for every set of pull, push and delete.
 var scopeActions = [...][]string{
-	{}, {"pull"}, {"push"}, {"pull", "push"},
-	{"delete"}, {"pull", "delete"}, {"push", "delete"}, {"pull", "push", "delete"},
+	{},
+	{"pull"},
+	{"push"},
+	{"pull", "push"},
+	{"delete"},
+	{"pull", "delete"},
+	{"push", "delete"},
+	{"pull", "push", "delete"},
 }
 
 var anyAction = []string{"*"}

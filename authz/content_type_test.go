@@ -31,10 +31,14 @@ func TestParseRequestContentType(t *testing.T) {
 		}
 	}
 	for _, others := range [][]string{
-		nil, {""}, {"application/json"}, {"application/octet-stream"},
+		nil,
+		{""},
+		{"application/json"},
+		{"application/octet-stream"},
 		{"application/vnd.oci.image.manifest.v1+json"},
 		{"application/vnd.docker.distribution.manifest.list.v2+json; charset=utf-8"},
-		{"application/vnd.example.form+json"}, {"text/plain"},
+		{"application/vnd.example.form+json"},
+		{"text/plain"},
 	} {
 		if _, err := ParseRequest("POST", u, http.Header{"Content-Type": others}, nil); err != nil {
 			t.Errorf("%q: %v", others, err)

@@ -168,7 +168,7 @@ func FuzzDecide(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, seed uint64) {
-		d := dice{rand.New(rand.NewPCG(seed, 1))} //nolint:gosec // reproducible on purpose
+		d := dice{rand.New(rand.NewPCG(seed, 1))}
 		cfg := d.config()
 		policy, err := Compile(cfg)
 		if err != nil {

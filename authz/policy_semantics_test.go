@@ -166,13 +166,20 @@ func TestDenyAdminProtections(t *testing.T) {
 	})
 	alice := user("alice")
 	check(t, p, []expect{
-		{alice, Push, "a/x", "", true}, {user("mallory"), Push, "a/x", "", false}, {user("mallory"), Pull, "a/x", "", true},
+		{alice, Push, "a/x", "", true},
+		{user("mallory"), Push, "a/x", "", false},
+		{user("mallory"), Pull, "a/x", "", true},
 		{user("root"), Push, "b/x", "", true},
-		{alice, Delete, "a/x", "tmp", true}, {user("i", "interns"), Delete, "a/x", "tmp", false},
+		{alice, Delete, "a/x", "tmp", true},
+		{user("i", "interns"), Delete, "a/x", "tmp", false},
 		{user("root", "interns"), Delete, "a/x", "tmp", true},
-		{alice, Delete, "a/x", "v1", false}, {user("root"), Delete, "a/x", "v1", false}, {user("super"), Delete, "a/x", "v1", true},
-		{alice, Push, "frozen/x", "", false}, {alice, Pull, "frozen/x", "", true},
-		{user("root"), Push, "frozen/x", "", false}, {user("super"), Push, "frozen/x", "", true},
+		{alice, Delete, "a/x", "v1", false},
+		{user("root"), Delete, "a/x", "v1", false},
+		{user("super"), Delete, "a/x", "v1", true},
+		{alice, Push, "frozen/x", "", false},
+		{alice, Pull, "frozen/x", "", true},
+		{user("root"), Push, "frozen/x", "", false},
+		{user("super"), Push, "frozen/x", "", true},
 		{user("night"), Pull, "b/x", "", false},
 	})
 	if d := p.Decide(user("night"), &Query{Repository: "b/x", Action: Pull, Remote: netip.MustParseAddr("192.0.2.7")}); !d.Allowed || d.Rule.Kind != RuleAdmin {
@@ -315,7 +322,8 @@ func TestCatalog(t *testing.T) {
 }
 
 func TestShadow(t *testing.T) {
-	p := mustCompile(t, Config{Projects: []Project{{Patterns: []string{"a/**"},
+	p := mustCompile(t, Config{Projects: []Project{{
+		Patterns: []string{"a/**"},
 		Grants: []Grant{
 			{Role: "guest", Subjects: []string{"authenticated"}},
 			{Role: "developer", Subjects: []string{"group:dev"}, Shadow: true, Source: "Caddyfile:3"},
@@ -395,7 +403,8 @@ func TestRelevant(t *testing.T) {
 }
 
 func TestAllowedLooksAhead(t *testing.T) {
-	p := mustCompile(t, Config{Projects: []Project{{Patterns: []string{"a/**"},
+	p := mustCompile(t, Config{Projects: []Project{{
+		Patterns: []string{"a/**"},
 		Grants: []Grant{
 			{Actions: []string{"pull"}, Subjects: []string{"anyone"}},
 			{Actions: []string{"push"}, Subjects: []string{"anyone"}, Conditions: Conditions{When: `request.tag.startsWith("dev-")`}},

@@ -19,8 +19,11 @@ func TestParseScopes(t *testing.T) {
 		{"one", []string{"repository:team/app:pull"}, []Access{repo("team/app", Pull)}},
 		{"repeated", []string{"repository:b:pull,push", "repository:a:pull"}, []Access{repo("b", Pull|Push), repo("a", Pull)}},
 		{"joined", []string{"repository:b:pull,push repository:a:pull"}, []Access{repo("b", Pull|Push), repo("a", Pull)}},
-		{"merged", []string{"repository:a:pull repository:b:push repository:a:pull,push", "repository:a:delete"},
-			[]Access{repo("a", Pull|Push|Delete), repo("b", Push)}},
+		{
+			"merged",
+			[]string{"repository:a:pull repository:b:push repository:a:pull,push", "repository:a:delete"},
+			[]Access{repo("a", Pull|Push|Delete), repo("b", Push)},
+		},
 		{"push first", []string{"repository:a:push,pull"}, []Access{repo("a", Pull|Push)}},
 		{"all", []string{"repository:a:*"}, []Access{repo("a", AllActions)}},
 		{"class", []string{"repository(plugin):a:pull repository:a:push"}, []Access{repo("a", Pull|Push)}},

@@ -1,3 +1,6 @@
+// Package caddyfile holds the grammar of the plugin's Caddyfile directives:
+// each file turns one block into a configuration struct. Placeholders stay as
+// they are written; they are resolved when the configuration is provisioned.
 package caddyfile
 
 import (

@@ -28,7 +28,8 @@ func TestOIDC(t *testing.T) {
 	}{
 		{
 			"one line", "oidc https://sso.example.com/realms/corp registry",
-			authn.OIDCConfig{Issuer: "https://sso.example.com/realms/corp", ClientID: "registry"}, "",
+			authn.OIDCConfig{Issuer: "https://sso.example.com/realms/corp", ClientID: "registry"},
+			"",
 		},
 		{
 			"all", `oidc https://sso.example.com {
@@ -53,15 +54,18 @@ func TestOIDC(t *testing.T) {
 				Username: "email", Groups: "realm.groups", Roles: "realm_access.roles", Prefix: "corp/", RequiredGroups: []string{"dev", "ops"},
 				Algorithms: []string{"RS256", "EdDSA"}, MaxAge: authn.Duration(24 * time.Hour), JWKSMaxAge: authn.Duration(5 * time.Minute),
 				JWKSGrace: authn.Duration(2 * time.Hour), ClockSkew: authn.Duration(30 * time.Second),
-			}, `{"pem_files":["/etc/ssl/corp.pem"],"provider":"file"}`,
+			},
+			`{"pem_files":["/etc/ssl/corp.pem"],"provider":"file"}`,
 		},
 		{
 			"http on this machine", "oidc http://127.0.0.1:9900 registry",
-			authn.OIDCConfig{Issuer: "http://127.0.0.1:9900", ClientID: "registry"}, "",
+			authn.OIDCConfig{Issuer: "http://127.0.0.1:9900", ClientID: "registry"},
+			"",
 		},
 		{
 			"http elsewhere", "oidc http://sso.test registry {\ninsecure_issuer\n}",
-			authn.OIDCConfig{Issuer: "http://sso.test", ClientID: "registry", InsecureIssuer: true}, "",
+			authn.OIDCConfig{Issuer: "http://sso.test", ClientID: "registry", InsecureIssuer: true},
+			"",
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

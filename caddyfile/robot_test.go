@@ -18,11 +18,13 @@ func TestRobot(t *testing.T) {
 	}{
 		{
 			"shortest", "robot ci {\nsecret_hash " + robotHash + "\n}",
-			authn.RobotConfig{Name: "ci", SecretHashes: []string{robotHash}}, []string{"pull"},
+			authn.RobotConfig{Name: "ci", SecretHashes: []string{robotHash}},
+			[]string{"pull"},
 		},
 		{
 			"placeholder", "robot ci pull push {\nsecret_hash {env.CI_ROBOT_HASH}\n}",
-			authn.RobotConfig{Name: "ci", SecretHashes: []string{"{env.CI_ROBOT_HASH}"}}, []string{"pull", "push"},
+			authn.RobotConfig{Name: "ci", SecretHashes: []string{"{env.CI_ROBOT_HASH}"}},
+			[]string{"pull", "push"},
 		},
 		{
 			"all", `robot ci.build-1 {
@@ -38,7 +40,8 @@ func TestRobot(t *testing.T) {
 			authn.RobotConfig{
 				Name: "ci.build-1", SecretHashes: []string{"{file./run/secrets/ci}", robotHash, "$2a$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"},
 				Expires: "2027-01-31", From: []string{"10.0.0.0/8", "192.0.2.1", "2001:db8::/32"}, Disabled: true,
-			}, []string{"pull", "push", "delete"},
+			},
+			[]string{"pull", "push", "delete"},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -97,8 +97,11 @@ func TestMessagesAreNeverGeneric(t *testing.T) {
 }
 
 func BenchmarkChallenge(b *testing.B) {
-	c := Challenge{"https://registry.example.com/v2/token", "registry.example.com",
-		[]authz.Access{{Type: "repository", Name: "team/app", Actions: authz.Pull | authz.Push}}, ""}
+	c := Challenge{
+		"https://registry.example.com/v2/token", "registry.example.com",
+		[]authz.Access{{Type: "repository", Name: "team/app", Actions: authz.Pull | authz.Push}},
+		"",
+	}
 	h := http.Header{}
 	b.ReportAllocs()
 	for b.Loop() {
@@ -113,8 +116,11 @@ func (d discard) Write(p []byte) (int, error) { return len(p), nil }
 func (d discard) WriteHeader(int)             {}
 
 func BenchmarkUnauthorized(b *testing.B) {
-	c := Challenge{"https://registry.example.com/v2/token", "registry.example.com",
-		[]authz.Access{{Type: "repository", Name: "team/app", Actions: authz.Pull | authz.Push}}, ""}
+	c := Challenge{
+		"https://registry.example.com/v2/token", "registry.example.com",
+		[]authz.Access{{Type: "repository", Name: "team/app", Actions: authz.Pull | authz.Push}},
+		"",
+	}
 	r, w := httptest.NewRequest("GET", "/v2/", nil), discard{http.Header{}}
 	b.ReportAllocs()
 	for b.Loop() {

@@ -63,14 +63,17 @@ func newStage(t testing.TB) *stage {
 		"alice": person("alice", "team", "unmentioned"), "bob": person("bob"), "root": person("root"),
 		"robot$ci": {Kind: authn.KindRobot, Name: "ci", Credential: "robot_secret", CredentialID: "abc", Expires: start.Add(90 * time.Second)},
 		"dying":    {Kind: authn.KindUser, Name: "dying", Expires: start.Add(time.Second)},
-		"narrow": {Kind: authn.KindUser, Name: "alice", Groups: []string{"team"},
-			Limits: []authn.Limit{{Type: "repository", Name: "team/app", Actions: []string{"pull"}}}},
+		"narrow": {
+			Kind: authn.KindUser, Name: "alice", Groups: []string{"team"},
+			Limits: []authn.Limit{{Type: "repository", Name: "team/app", Actions: []string{"pull"}}},
+		},
 	}
 	policy, err := authz.Compile(authz.Config{
 		Admins: []authz.Admin{{Subjects: []string{"user:root"}}},
 		Projects: []authz.Project{
 			{Patterns: []string{"team/**"}, Grants: []authz.Grant{
-				{Role: "maintainer", Subjects: []string{"group:team"}}, {Role: "developer", Subjects: []string{"robot:ci"}}}},
+				{Role: "maintainer", Subjects: []string{"group:team"}}, {Role: "developer", Subjects: []string{"robot:ci"}},
+			}},
 			{Patterns: []string{"pub/**"}, Grants: []authz.Grant{{Role: "guest", Subjects: []string{"anyone"}}}},
 		},
 	})
