@@ -140,6 +140,15 @@ func TestMountFromForbiddenRepositoryGoesOnWithoutIt(t *testing.T) {
 	}
 }
 
+func TestUnreachableRegistry(t *testing.T) {
+	g := startGateway(t, standardRealm)
+	g.upstream.Close()
+	a := g.do("GET", manifest, "", basic("robot$ci", g.robot))
+	if a.StatusCode != http.StatusBadGateway || a.code() != "UNAVAILABLE" || a.Header.Get("Retry-After") == "" {
+		t.Fatalf("%d %v %s", a.StatusCode, a.Header, a.body)
+	}
+}
+
 func TestOtherPaths(t *testing.T) {
 	g := startGateway(t, standardRealm)
 	if a := g.do("GET", "/ui/index.html", ""); a.StatusCode != 200 {

@@ -98,6 +98,18 @@ func TestReferenceToUnknownRealm(t *testing.T) {
 	}
 }
 
+func TestIssuerOfOurTokensIsOurs(t *testing.T) {
+	g := startGateway(t, standardRealm)
+	err := g.tryLoad(standardRealm + "oidc http://127.0.0.1:1 registry\n")
+	if err != nil {
+		t.Errorf("a provider: %v", err)
+	}
+	err = g.tryLoad(strings.Replace(standardRealm, "token {", "token {\nissuer http://127.0.0.1:1", 1) + "oidc http://127.0.0.1:1 registry\n")
+	if err == nil || !strings.Contains(err.Error(), "issuer of their own") {
+		t.Errorf("the provider's issuer for our tokens: %v", err)
+	}
+}
+
 func TestNotReadyIsUnavailable(t *testing.T) {
 	r := &realm{lease: newLease(func() {})}
 	h := Handler{realm: r}

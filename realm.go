@@ -77,6 +77,11 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 	if err = r.token.Validate(); err != nil {
 		return nil, fmt.Errorf("token: %w", err)
 	}
+	for _, a := range authenticators {
+		if i, ok := a.Authenticator.(interface{ TokenIssuer() string }); ok && i.TokenIssuer() == r.token.Issuer {
+			return nil, fmt.Errorf("token: issuer %q is also that of %s: registry tokens need an issuer of their own", r.token.Issuer, a.Name)
+		}
+	}
 	if r.policy, err = authz.Compile(config.Policy); err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
