@@ -17,15 +17,31 @@ func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "registry-auth",
 		Usage: "<command>",
-		Short: "Works with the registry gateway's secrets",
+		Short: "Works with the registry gateway's secrets and policy",
 		Long: `
 Commands for the registry_auth plugin: make a robot's secret, and the stored
-form of a secret for the configuration. Secrets are read from standard input
-and never from arguments, which other users of the machine can see.`,
-		CobraFunc: func(cmd *cobra.Command) {
-			cmd.AddCommand(newSecretCommand(), hashSecretCommand())
-		},
+form of a secret for the configuration; explain, list and test what the policy
+allows. Secrets are read from standard input and never from arguments, which
+other users of the machine can see.`,
+		CobraFunc: addCommands,
 	})
+}
+
+func addCommands(cmd *cobra.Command) {
+	cmd.AddCommand(newSecretCommand(), hashSecretCommand(), explainCommand(), policyTestCommand(), whoCanCommand())
+	// Without this a misspelled command prints the help and succeeds, which
+	// in a CI job looks like a test that passes.
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return cmd.Help()
+		}
+		var names []string
+		for _, c := range cmd.Commands() {
+			names = append(names, c.Name())
+		}
+		return unknownWord("command", args[0], names)
+	}
+	withStatus(cmd)
 }
 
 func newSecretCommand() *cobra.Command {

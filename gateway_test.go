@@ -101,8 +101,17 @@ func startGateway(t testing.TB, realm string) *gateway {
 		Transport:     &http.Transport{},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	g.url = "http://" + freeAddress(t)
-	g.load(realm)
+	for attempt := 0; ; attempt++ {
+		g.url = "http://" + freeAddress(t)
+		err := g.tryLoad(realm)
+		if err == nil {
+			break
+		}
+		// Somebody else may take the port before Caddy does.
+		if attempt == 5 || !strings.Contains(err.Error(), "address already in use") {
+			t.Fatalf("loading: %v", err)
+		}
+	}
 	t.Cleanup(func() {
 		g.client.CloseIdleConnections()
 		if err := caddy.Stop(); err != nil {
@@ -195,28 +204,34 @@ func header(name, value string) option {
 // do sends a request to the gateway.
 func (g *gateway) do(method, path, body string, options ...option) answer {
 	g.t.Helper()
+	for attempt := 0; ; attempt++ {
+		a, err := g.try(method, path, body, options...)
+		if err == nil {
+			return a
+		}
+		// Right after a reload the old server may still accept a connection
+		// and close it.
+		if attempt == 3 {
+			g.t.Fatalf("%s %s: %v", method, path, err)
+		}
+	}
+}
+
+func (g *gateway) try(method, path, body string, options ...option) (answer, error) {
 	r, err := http.NewRequestWithContext(g.t.Context(), method, g.url+path, strings.NewReader(body))
 	if err != nil {
-		g.t.Fatal(err)
+		return answer{}, err
 	}
 	for _, o := range options {
 		o(r)
 	}
 	response, err := g.client.Do(r)
-	if err != nil && body == "" {
-		// Right after a reload the old server may still accept a connection
-		// and close it.
-		response, err = g.client.Do(r)
-	}
 	if err != nil {
-		g.t.Fatalf("%s %s: %v", method, path, err)
+		return answer{}, err
 	}
 	defer response.Body.Close()
 	data, err := io.ReadAll(response.Body)
-	if err != nil {
-		g.t.Fatalf("%s %s: %v", method, path, err)
-	}
-	return answer{Response: response, body: string(data)}
+	return answer{Response: response, body: string(data)}, err
 }
 
 // token gets a registry token for the scopes.

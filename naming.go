@@ -15,11 +15,12 @@ func nameAuthenticators(modules []any) ([]authn.Named, error) {
 	prefixes := map[string]string{} // of user names, by provider
 	list := make([]authn.Named, 0, len(modules))
 	for _, m := range modules {
-		a, ok := m.(authn.Authenticator)
-		if !ok {
+		a, isAuthenticator := m.(authn.Authenticator)
+		module, isModule := m.(caddy.Module)
+		if !isAuthenticator || !isModule {
 			return nil, fmt.Errorf("%T is not an authenticator", m)
 		}
-		name := m.(caddy.Module).CaddyModule().ID.Name()
+		name := module.CaddyModule().ID.Name()
 		if n, ok := m.(interface{ AuthenticatorName() string }); ok {
 			name = n.AuthenticatorName()
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	caddycf "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -59,17 +60,17 @@ func (o *OIDC) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, MaxIdleConns: 4, IdleConnTimeout: time.Minute}
 	if o.CARaw != nil {
 		module, err := ctx.LoadModule(o, "CARaw")
 		if err != nil {
 			return fmt.Errorf("loading trust_pool: %w", err)
 		}
-		pool := module.(caddytls.CA).CertPool()
-		if pool == nil {
+		authority, ok := module.(caddytls.CA)
+		if !ok || authority.CertPool() == nil {
 			return errNoCertificates
 		}
-		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+		transport.TLSClientConfig = &tls.Config{RootCAs: authority.CertPool(), MinVersion: tls.VersionTLS12}
 	}
 	o.poolKey = "oidc:" + string(settings)
 	value, _, err := pool.LoadOrNew(o.poolKey, func() (caddy.Destructor, error) {

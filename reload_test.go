@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 )
 
 // TestReload: tokens stay good, an upload in flight goes on, a robot that was
@@ -51,6 +53,15 @@ func TestReload(t *testing.T) {
 		t.Fatal("the upload hangs")
 	}
 
+	_, rotated := authn.NewSecret(authn.SecretRobot)
+	g.load(strings.ReplaceAll(standardRealm, "HASH", rotated))
+	if a := g.do("GET", manifest, "", bearer(token)); a.StatusCode != http.StatusUnauthorized {
+		t.Errorf("token of a secret that was replaced: %d", a.StatusCode)
+	}
+	g.load(strings.ReplaceAll(standardRealm, "HASH", rotated+" "+g.hash))
+	if a := g.do("GET", manifest, "", bearer(token)); a.StatusCode != http.StatusAccepted {
+		t.Errorf("token while both secrets are good: %d", a.StatusCode)
+	}
 	g.load(strings.ReplaceAll(standardRealm, "robot ci", "robot other"))
 	if a := g.do("GET", manifest, "", bearer(token)); a.StatusCode != http.StatusUnauthorized {
 		t.Errorf("token of a removed robot: %d", a.StatusCode)

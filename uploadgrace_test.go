@@ -35,7 +35,7 @@ func (g *gateway) mint(expires time.Time) string {
 		Issuer: "http://registry.test", Subject: "robot:ci", Audience: "registry.test", ID: "test",
 		ExpiresAt: expires.Unix(), NotBefore: issued.Unix(), IssuedAt: issued.Unix(),
 		Access:    []authn.Limit{{Type: "repository", Name: "team/app", Actions: []string{"pull", "push"}}},
-		Principal: &authn.RegistryPrincipal{Kind: authn.KindRobot, Name: "ci", Authenticator: "robots", Credential: "robot_secret"},
+		Principal: &authn.RegistryPrincipal{Kind: authn.KindRobot, Name: "ci", Authenticator: "robots", Credential: "robot_secret", CredentialID: strings.Split(g.hash, ":")[1]},
 	})
 	if err != nil {
 		g.t.Fatal(err)

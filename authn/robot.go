@@ -199,6 +199,9 @@ func (rs *Robots) Recheck(p *Principal, c *Credential) error {
 	if r == nil || p.Kind != KindRobot {
 		return fmt.Errorf("%w: robot %s does not exist any more", ErrDisabled, p.Name)
 	}
+	if p.Origin != "" && !slices.ContainsFunc(r.secrets, func(s robotSecret) bool { return s.hash.ID() == p.OriginID }) {
+		return fmt.Errorf("%w: robot %s does not have this secret any more", ErrDisabled, p.Name)
+	}
 	return r.admits(c.Remote, rs.now())
 }
 

@@ -13,6 +13,8 @@ type conditions struct {
 	until   time.Time
 	between *hours
 	when    *expression
+
+	written Conditions // as in the configuration
 }
 
 // outcome is whether conditions hold. Of several the last in this order
@@ -47,7 +49,7 @@ func (c *compiler) conditions(in Conditions) (*conditions, error) {
 		return nil, nil
 	}
 	var errs []error
-	out := new(conditions)
+	out := &conditions{written: in}
 	for _, text := range in.From {
 		prefix, err := parsePrefix(text)
 		out.from, errs = append(out.from, prefix), append(errs, err)

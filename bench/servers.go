@@ -63,7 +63,7 @@ func start(o options) (*servers, error) {
 // MiB for blobs.
 func serveUpstream(l net.Listener) {
 	manifest, blob := []byte(strings.Repeat("m", 900)), make([]byte, 64<<20)
-	_ = http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { //nolint:gosec // a benchmark's upstream
+	_ = http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body := manifest
 		if strings.Contains(r.URL.Path, "/blobs/") {
 			body = blob
@@ -109,7 +109,7 @@ func caddy(o options, name, directive, upstream string) (*server, error) {
 func (g *servers) getToken() error {
 	url := "http://" + g.gate.address + "/v2/token?service=registry&scope=repository:team/app:pull"
 	for range 100 {
-		r, err := http.NewRequest(http.MethodGet, url, nil) //nolint:noctx // a benchmark
+		r, err := http.NewRequest(http.MethodGet, url, nil)
 		if err != nil {
 			return err
 		}

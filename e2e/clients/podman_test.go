@@ -1,6 +1,8 @@
 package clients
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -8,18 +10,27 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/stage"
 )
 
-type podman struct{ *shell }
+type podman struct {
+	*shell
+
+	dir string // of its storage
+}
 
 func TestPodman(t *testing.T) {
 	onEachRegistry(t, func(t *testing.T, s *stage.Stage) {
 		process.Need(t, "podman")
-		play(t, s, "podman", &podman{newShell(t, s)})
+		dir, err := os.MkdirTemp("", "podman-") // t.TempDir is too long a name for podman
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { os.RemoveAll(dir) })
+		play(t, s, "podman", &podman{newShell(t, s), dir})
 	})
 }
 
 // podman runs podman with a storage of its own.
 func (p *podman) podman(args ...string) (string, error) {
-	return p.run("podman", append([]string{"--root", p.path("root"), "--runroot", p.path("run"), "--storage-driver", "vfs"}, args...)...)
+	return p.run("podman", append([]string{"--root", filepath.Join(p.dir, "root"), "--runroot", filepath.Join(p.dir, "run"), "--storage-driver", "vfs"}, args...)...)
 }
 
 func (p *podman) Login(user, password, _ string) error {

@@ -30,17 +30,17 @@ func newRobots() map[string]*Robot {
 		"longpw": {Name: "longpw", Secret: LongPassword, Stored: longPasswordHash},
 	}
 	for _, name := range robotNames {
-		secret, stored := newSecret()
+		secret, stored := NewSecret()
 		robots[name] = &Robot{Name: name, Secret: secret, Stored: stored}
 	}
 	return robots
 }
 
-// newSecret makes a robot secret of the documented form
+// NewSecret makes a robot secret of the documented form
 // <prefix>_<id>_<random>_<checksum> and its stored form. Written from the
 // documentation and not with the gateway's own function: a change of the
 // format that would lock out secrets already handed out fails the tests.
-func newSecret() (secret, stored string) {
+func NewSecret() (secret, stored string) {
 	const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 	id := strings.ToLower(rand.Text()[:12])
 	random := rand.Text() + rand.Text()

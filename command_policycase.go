@@ -1,0 +1,168 @@
+package registryauth
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+)
+
+// policyCase is one expectation of a policy test, and what it says once it
+// was understood.
+type policyCase struct {
+	Name      string         `yaml:"name"`
+	As        string         `yaml:"as"`
+	Groups    []string       `yaml:"groups"`
+	Roles     []string       `yaml:"roles"`
+	Claims    map[string]any `yaml:"claims"`
+	IP        string         `yaml:"ip"`
+	Time      string         `yaml:"time"`
+	UserAgent string         `yaml:"user_agent"`
+	Do        string         `yaml:"do"`
+	TagExists *bool          `yaml:"tag_exists"`
+	Tags      []string       `yaml:"tags"`
+	Expect    string         `yaml:"expect"`
+	Because   string         `yaml:"because"`
+
+	where     string // "policy_test.yaml:12"
+	principal *authn.Principal
+	query     authz.Query
+	state     registryState
+}
+
+var policyCaseFields = []string{
+	"name", "as", "groups", "roles", "claims", "ip", "time", "user_agent", "do", "tag_exists", "tags", "expect", "because",
+}
+
+// parsePolicyCases reads a list of cases. The error joins everything that is
+// wrong, each with file and line.
+func parsePolicyCases(file string, data []byte) ([]policyCase, error) {
+	var nodes []yaml.Node
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	if err := decoder.Decode(&nodes); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("want a list of cases: %w", yamlError(file, err))
+	}
+	if len(nodes) == 0 {
+		return nil, fmt.Errorf("%s: there is no case", file)
+	}
+	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%s: want one list of cases, there is a second document", file)
+	}
+	var errs []error
+	cases := make([]policyCase, len(nodes))
+	for i := range nodes {
+		c := &cases[i]
+		c.where = fmt.Sprintf("%s:%d", file, nodes[i].Line)
+		if err := unknownFields(&nodes[i], file); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if err := nodes[i].Decode(c); err != nil {
+			errs = append(errs, yamlError(file, err))
+			continue
+		}
+		errs = append(errs, c.understand()...)
+	}
+	return cases, errors.Join(errs...)
+}
+
+// yamlError puts the file in front of the lines that the decoder names, which
+// are in its text only.
+func yamlError(file string, err error) error {
+	texts := []string{strings.TrimPrefix(err.Error(), "yaml: ")}
+	if bad, ok := errors.AsType[*yaml.TypeError](err); ok {
+		texts = bad.Errors
+	}
+	var errs []error
+	for _, text := range texts {
+		if line, ok := strings.CutPrefix(text, "line "); ok {
+			text = file + ":" + line
+		} else {
+			text = file + ": " + text
+		}
+		errs = append(errs, errors.New(text))
+	}
+	return errors.Join(errs...)
+}
+
+// unknownFields refuses a field that means nothing: a misspelled one would
+// make a test that tests something else.
+func unknownFields(node *yaml.Node, file string) error {
+	if node.Kind == yaml.AliasNode {
+		node = node.Alias
+	}
+	if node.Kind != yaml.MappingNode {
+		return fmt.Errorf("%s:%d: want a case such as {as: user:alice, do: pull team-a/app, expect: allow}", file, node.Line)
+	}
+	var errs []error
+	for i := 0; i < len(node.Content); i += 2 {
+		if key := node.Content[i]; key.Tag != "!!merge" && !slices.Contains(policyCaseFields, key.Value) {
+			errs = append(errs, fmt.Errorf("%s:%d: %w", file, key.Line, unknownWord("field", key.Value, policyCaseFields)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// understand turns the words of a case into what the policy is asked.
+func (c *policyCase) understand() (errs []error) {
+	wrong := func(err error) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", c.where, err))
+		}
+	}
+	if query, err := parseQuery(strings.Fields(c.Do)); err != nil {
+		wrong(fmt.Errorf("do: %w", err))
+	} else {
+		c.query = *query
+		c.state = registryState{exists: c.TagExists, tags: c.Tags}
+		wrong(situate(&c.query, c.IP, c.Time, c.UserAgent))
+		wrong(c.state.apply(query))
+	}
+	claims, err := jsonClaims(c.Claims)
+	if err == nil && c.As == "" {
+		err = errors.New("as: who asks is missing: want for example user:alice or anonymous")
+	}
+	if err == nil {
+		c.principal, err = newPrincipal(c.As, c.Groups, c.Roles, claims)
+	}
+	wrong(err)
+	if c.Expect != decisionAllow && c.Expect != decisionDeny {
+		wrong(fmt.Errorf("expect %q: want allow or deny", c.Expect))
+	}
+	return errs
+}
+
+// jsonClaims gives claims the types that they have in a token: all numbers
+// are floating-point ones there.
+func jsonClaims(claims map[string]any) (map[string]any, error) {
+	if claims == nil {
+		return nil, nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(claims)) {
+		if _, err := json.Marshal(claims[name]); err != nil {
+			return nil, fmt.Errorf("claims: %s is nothing that JSON can have", name)
+		}
+	}
+	data, err := json.Marshal(claims)
+	if err != nil {
+		return nil, err
+	}
+	return parseClaims(data)
+}
+
+// title is how a difference calls the case.
+func (c *policyCase) title() string {
+	if c.Name != "" {
+		return c.Name
+	}
+	return c.As + " " + c.Do
+}
