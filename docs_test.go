@@ -183,8 +183,7 @@ func (m *docsMachine) file(name, content string) string {
 	return path
 }
 
-// settle lets the sites listen on any port of this machine, without TLS, and
-// switches Caddy's admin endpoint and its storage in the user's folder off.
+// settle gives the sites ports of this machine, without TLS, and switches Caddy's admin endpoint and its storage in the user's folder off.
 func (m *docsMachine) settle(adapted []byte) ([]byte, error) {
 	var config map[string]any
 	if err := json.Unmarshal(adapted, &config); err != nil {
@@ -192,12 +191,17 @@ func (m *docsMachine) settle(adapted []byte) ([]byte, error) {
 	}
 	config["admin"] = map[string]any{"disabled": true}
 	config["storage"] = map[string]any{"module": "file_system", "root": filepath.Join(m.dir, "storage")}
+	if config["logging"] == nil {
+		config["logging"] = map[string]any{"logs": map[string]any{"default": map[string]any{"level": "ERROR"}}}
+	}
 	apps, _ := config["apps"].(map[string]any)
 	http, _ := apps["http"].(map[string]any)
 	servers, _ := http["servers"].(map[string]any)
+	port := 0
 	for _, s := range servers {
 		server := s.(map[string]any)
-		server["listen"] = []string{"127.0.0.1:0"}
+		port++ // nobody listens: two servers must not have the same address
+		server["listen"] = []string{fmt.Sprintf("127.0.0.1:%d", port)}
 		server["automatic_https"] = map[string]any{"disable": true}
 		delete(server, "tls_connection_policies")
 	}

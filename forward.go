@@ -1,10 +1,15 @@
 package registryauth
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
 )
 
 // forward cleans the request and hands it to the next handler. What was
@@ -22,7 +27,37 @@ func (x *exchange) forward() error {
 	r.Trailer = nil
 	cleanHeaders(r.Header, fromTrustedProxy(r))
 	x.realm.upstream.apply(r.Header, x.credential)
-	return x.next.ServeHTTP(&gate{ResponseWriter: x.w, exchange: x}, r)
+	g := &gate{ResponseWriter: x.w, exchange: x}
+	if err := x.next.ServeHTTP(g, r); err != nil {
+		return x.broken(g, err)
+	}
+	return nil
+}
+
+// broken answers when the registry could not be asked, in the words that
+// registry clients read. What went wrong is for the log.
+func (x *exchange) broken(g *gate, err error) error {
+	if g.passed || g.blocked || x.r.Context().Err() != nil {
+		return err // the answer is on its way, or nobody waits for it
+	}
+	status := http.StatusBadGateway
+	if failed := (caddyhttp.HandlerError{}); errors.As(err, &failed) && failed.StatusCode >= 400 {
+		status = failed.StatusCode
+	}
+	message, code := "the registry behind the gateway does not answer: try again", tokenendpoint.CodeUnavailable
+	if status < 500 {
+		message, code = "the request was refused on its way to the registry", tokenendpoint.CodeUnsupported
+	} else {
+		x.w.Header().Set("Retry-After", "5")
+	}
+	x.realm.logger.Error("the registry cannot be reached",
+		zap.String("realm", x.realm.name),
+		zap.String("method", x.r.Method),
+		zap.String("path", x.request.Path),
+		zap.Int("status", status),
+		zap.Error(err))
+	tokenendpoint.WriteError(x.w, x.r, status, code, message, nil)
+	return nil
 }
 
 // cleanHeaders removes what a client could use to speak in the gateway's name

@@ -36,6 +36,7 @@ func init() {
 	caddy.RegisterModule(Provider{})
 	caddy.RegisterModule(OIDC{})
 	caddy.RegisterModule(Robots{})
+	caddy.RegisterModule(Workload{})
 
 	httpcaddyfile.RegisterGlobalOption("registry_auth", parseGlobalOption)
 	httpcaddyfile.RegisterHandlerDirective("registry_auth", parseHandler)
@@ -66,4 +67,7 @@ var (
 	_ authn.Rechecker                   = (*Robots)(nil)
 	_ authn.Rechecker                   = (*OIDC)(nil)
 	_ caddy.CleanerUpper                = (*OIDC)(nil)
+	_ authn.Authenticator               = (*Workload)(nil)
+	_ authn.Rechecker                   = (*Workload)(nil)
+	_ caddy.CleanerUpper                = (*Workload)(nil)
 )

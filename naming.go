@@ -12,7 +12,9 @@ import (
 // realm and stable over restarts: registry tokens carry it.
 func nameAuthenticators(modules []any) ([]authn.Named, error) {
 	seen := map[string]bool{}
-	prefixes := map[string]string{} // of user names, by provider
+	prefixes := map[string]string{}  // of user names, by provider
+	issuers := map[string]string{}   // by issuer of tokens
+	workloads := map[string]string{} // by workload
 	list := make([]authn.Named, 0, len(modules))
 	for _, m := range modules {
 		a, isAuthenticator := m.(authn.Authenticator)
@@ -33,6 +35,20 @@ func nameAuthenticators(modules []any) ([]authn.Named, error) {
 				return nil, fmt.Errorf("%s and %s would both call their users by plain names: give one of them a `prefix`, or a user of the one could take a name of the other", other, name)
 			}
 			prefixes[p.NamePrefix()] = name
+		}
+		if i, ok := m.(interface{ TokenIssuer() string }); ok {
+			if other, taken := issuers[i.TokenIssuer()]; taken {
+				return nil, fmt.Errorf("%s and %s are for tokens of the same issuer, and each would refuse those of the other: keep one of them", other, name)
+			}
+			issuers[i.TokenIssuer()] = name
+		}
+		if w, ok := m.(interface{ WorkloadNames() []string }); ok {
+			for _, workload := range w.WorkloadNames() {
+				if other, taken := workloads[workload]; taken {
+					return nil, fmt.Errorf("%s and %s both have a workload %q: rules could not tell them apart", other, name, workload)
+				}
+				workloads[workload] = name
+			}
 		}
 		list = append(list, authn.Named{Name: name, Authenticator: a})
 	}

@@ -2,16 +2,11 @@ package registryauth
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net/http"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	caddycf "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-	"github.com/caddyserver/caddy/v2/modules/caddytls"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
@@ -52,25 +47,21 @@ func (o *OIDC) UnmarshalCaddyfile(d *caddycf.Dispenser) (err error) {
 	return err
 }
 
-var errNoCertificates = errors.New("trust_pool has no certificates")
-
 // Provision prepares the verifier; it does not touch the network.
 func (o *OIDC) Provision(ctx caddy.Context) error {
 	settings, err := json.Marshal(o)
 	if err != nil {
 		return err
 	}
-	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, MaxIdleConns: 4, IdleConnTimeout: time.Minute}
+	var roots any
 	if o.CARaw != nil {
-		module, err := ctx.LoadModule(o, "CARaw")
-		if err != nil {
+		if roots, err = ctx.LoadModule(o, "CARaw"); err != nil {
 			return fmt.Errorf("loading trust_pool: %w", err)
 		}
-		authority, ok := module.(caddytls.CA)
-		if !ok || authority.CertPool() == nil {
-			return errNoCertificates
-		}
-		transport.TLSClientConfig = &tls.Config{RootCAs: authority.CertPool(), MinVersion: tls.VersionTLS12}
+	}
+	transport, err := issuerTransport(roots)
+	if err != nil {
+		return err
 	}
 	o.poolKey = "oidc:" + string(settings)
 	value, _, err := pool.LoadOrNew(o.poolKey, func() (caddy.Destructor, error) {
@@ -90,6 +81,9 @@ func (o *OIDC) Provision(ctx caddy.Context) error {
 
 // AuthenticatorName tells the providers of a realm apart.
 func (o *OIDC) AuthenticatorName() string { return o.provider.Name() }
+
+// TokenIssuer is whose tokens are verified.
+func (o *OIDC) TokenIssuer() string { return o.Issuer }
 
 // NamePrefix is what names of this provider's users start with.
 func (o *OIDC) NamePrefix() string { return o.Prefix }

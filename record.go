@@ -76,7 +76,7 @@ func (x *exchange) record(o outcome, status int, reason string) {
 	if check == nil {
 		return
 	}
-	var array [18]zap.Field
+	var array [19]zap.Field
 	fields := append(array[:0],
 		zap.String("decision", o.String()),
 		zap.String("method", x.r.Method),
@@ -100,11 +100,14 @@ func (x *exchange) record(o outcome, status int, reason string) {
 	if status != 0 {
 		fields = append(fields, zap.Int("status", status))
 	}
-	if reason == "" && x.decision.Allowed {
+	if reason == "" && x.decision.Allowed && x.decision.Rule != nil {
 		reason = x.decision.Reason()
 	}
 	if reason != "" {
 		fields = append(fields, zap.String("reason", bounded(reason)))
+	}
+	if len(x.decision.Shadow) > 0 {
+		fields = append(fields, zap.String("shadow", bounded(x.decision.ShadowReason())))
 	}
 	fields = append(fields, zap.Duration("took", time.Since(x.start)))
 	check.Write(fields...)
@@ -159,9 +162,12 @@ func (c *recorder) token(r *http.Request, t tokenendpoint.Record) {
 		return
 	}
 	x := exchange{r: r, principal: t.Principal}
-	fields := x.who(append(make([]zap.Field, 0, 16), zap.String("decision", o.String()), zap.Int("status", t.Status)))
+	fields := x.who(append(make([]zap.Field, 0, 17), zap.String("decision", o.String()), zap.Int("status", t.Status)))
 	if len(t.Requested) > 0 {
 		fields = append(fields, zap.String("requested", bounded(authz.FormatScopes(t.Requested))), zap.String("granted", bounded(authz.FormatScopes(t.Granted))))
+	}
+	if t.TokenID != "" {
+		fields = append(fields, zap.String("token_id", t.TokenID)) // the credential_id of its uses
 	}
 	if t.ClientID != "" {
 		fields = append(fields, zap.String("client_id", bounded(t.ClientID)))

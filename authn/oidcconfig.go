@@ -103,20 +103,30 @@ func (c OIDCConfig) Validate() error {
 	if slices.Contains(c.Audiences, "") || slices.Contains(c.AuthorizedParties, "") || slices.Contains(c.RequiredGroups, "") {
 		return wrong("an audience, authorized_party or required_group is empty")
 	}
-	for _, a := range c.Algorithms {
+	if c.MaxAge < 0 {
+		return wrong("max_age is negative")
+	}
+	if err := checkVerification(c.Algorithms, c.JWKSMaxAge, c.JWKSGrace, c.ClockSkew); err != nil {
+		return wrong("%w", err)
+	}
+	return nil
+}
+
+// checkVerification checks the settings that all authenticators of signed
+// tokens share.
+func checkVerification(algorithms []string, maxAge, grace, skew Duration) error {
+	for _, a := range algorithms {
 		if err := CheckAlgorithm(a); err != nil {
-			return wrong("%w", err)
+			return err
 		}
 	}
 	switch {
-	case c.MaxAge < 0:
-		return wrong("max_age is negative")
-	case c.JWKSMaxAge != 0 && (time.Duration(c.JWKSMaxAge) < time.Second || time.Duration(c.JWKSMaxAge) > 24*time.Hour):
-		return wrong("jwks_max_age %s is not between 1s and 24h", time.Duration(c.JWKSMaxAge))
-	case c.JWKSGrace < 0 || time.Duration(c.JWKSGrace) > 7*24*time.Hour:
-		return wrong("jwks_grace %s is not between 0 and 7 days", time.Duration(c.JWKSGrace))
-	case c.ClockSkew < 0 || time.Duration(c.ClockSkew) > 5*time.Minute:
-		return wrong("clock_skew %s is not between 0 and 5m", time.Duration(c.ClockSkew))
+	case maxAge != 0 && (time.Duration(maxAge) < time.Second || time.Duration(maxAge) > 24*time.Hour):
+		return fmt.Errorf("jwks_max_age %s is not between 1s and 24h", time.Duration(maxAge))
+	case grace < 0 || time.Duration(grace) > 7*24*time.Hour:
+		return fmt.Errorf("jwks_grace %s is not between 0 and 7 days", time.Duration(grace))
+	case skew < 0 || time.Duration(skew) > 5*time.Minute:
+		return fmt.Errorf("clock_skew %s is not between 0 and 5m", time.Duration(skew))
 	}
 	return nil
 }

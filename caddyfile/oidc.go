@@ -77,16 +77,7 @@ func oidcLine(d *caddyfile.Dispenser, c *authn.OIDCConfig) error {
 	case "required_group":
 		return appendList(d, &c.RequiredGroups)
 	case "algorithms":
-		before := len(c.Algorithms)
-		if err := appendList(d, &c.Algorithms); err != nil {
-			return err
-		}
-		for _, a := range c.Algorithms[before:] {
-			if err := authn.CheckAlgorithm(a); err != nil {
-				return d.WrapErr(err)
-			}
-		}
-		return nil
+		return algorithms(d, &c.Algorithms)
 	case "max_age":
 		return duration(d, &c.MaxAge, "")
 	case "jwks_max_age":
@@ -100,6 +91,20 @@ func oidcLine(d *caddyfile.Dispenser, c *authn.OIDCConfig) error {
 	}
 	return unrecognized(d, "oidc", "client_id", "audience", "authorized_party", "username", "groups", "roles", "prefix",
 		"required_group", "algorithms", "max_age", "jwks_max_age", "jwks_grace", "clock_skew", "trust_pool", "insecure_issuer")
+}
+
+// algorithms reads names of signature algorithms.
+func algorithms(d *caddyfile.Dispenser, to *[]string) error {
+	before := len(*to)
+	if err := appendList(d, to); err != nil {
+		return err
+	}
+	for _, a := range (*to)[before:] {
+		if err := authn.CheckAlgorithm(a); err != nil {
+			return d.WrapErr(err)
+		}
+	}
+	return nil
 }
 
 // trustPool reads a module of the namespace tls.ca_pool.source.

@@ -23,6 +23,7 @@ const AuthenticatorNamespace = "registry_auth.authenticators"
 //		public_url      <url>
 //		service         <name>
 //		oidc            <issuer> [<client_id>] { … }
+//		workload        <name> <issuer> { … }
 //		robot           <name> [<action>...] { … }
 //		<authenticator> …
 //		admin           <subject>...
@@ -62,6 +63,7 @@ type realmParser struct {
 	robots   []authn.RobotConfig
 	declared map[string]bool // robots by name
 	robotsAt int             // position of the robots among the authenticators
+	issuers  []*workloadIssuer
 }
 
 func (p *realmParser) option(name string) error {
@@ -90,6 +92,8 @@ func (p *realmParser) option(name string) error {
 		return Token(d, &c.Token)
 	case "robot":
 		return p.robot()
+	case authn.WorkloadName:
+		return p.workload()
 	case "project":
 		project, err := Project(d, p.projectRobot)
 		c.Policy.Projects = append(c.Policy.Projects, project)
@@ -124,6 +128,9 @@ func (p *realmParser) authenticator(name string) error {
 func (p *realmParser) finish() (*Config, error) {
 	if _, err := authz.Compile(p.config.Policy); err != nil {
 		return nil, fmt.Errorf("registry_auth: %w", err)
+	}
+	if err := p.finishWorkloads(); err != nil {
+		return nil, err
 	}
 	if len(p.robots) > 0 {
 		raw, err := json.Marshal(map[string]any{"type": "robots", "robots": p.robots})

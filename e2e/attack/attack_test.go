@@ -29,14 +29,10 @@ func TestAttackRows(t *testing.T) {
 	}
 	t.Cleanup(func() { r.Close() })
 
-	var rows []runner.Row
 	files := append([]string{"../testdata/attacks.jsonl", "../testdata/attacks-own.jsonl"}, filepath.SplitList(os.Getenv("ATTACK_CASES"))...)
-	for _, file := range files {
-		more, err := runner.Load(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		rows = append(rows, more...)
+	rows, err := runner.Load(files...)
+	if err != nil {
+		t.Fatal(err)
 	}
 	report := r.PlayAll(t.Context(), rows, os.Stdout)
 	if report.Failed > 0 {

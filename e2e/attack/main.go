@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/attack/runner"
 	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/stage"
@@ -19,23 +20,19 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, append(filepath.SplitList(os.Getenv("ATTACK_CASES")), os.Args[1:]...)); err != nil {
+	files := slices.Concat(
+		[]string{"e2e/testdata/attacks.jsonl", "e2e/testdata/attacks-own.jsonl"},
+		filepath.SplitList(os.Getenv("ATTACK_CASES")), os.Args[1:])
+	if err := run(ctx, files); err != nil {
 		fmt.Fprintln(os.Stderr, "attack:", err)
 		os.Exit(1)
 	}
 }
 
 func run(ctx context.Context, files []string) (err error) {
-	if len(files) == 0 {
-		files = []string{"e2e/testdata/attacks.jsonl", "e2e/testdata/attacks-own.jsonl"}
-	}
-	var rows []runner.Row
-	for _, file := range files {
-		more, err := runner.Load(file)
-		if err != nil {
-			return err
-		}
-		rows = append(rows, more...)
+	rows, err := runner.Load(files...)
+	if err != nil {
+		return err
 	}
 	s, err := stage.Start(ctx, stage.Options{Record: true})
 	if err != nil {

@@ -31,8 +31,20 @@ type Row struct {
 	Raw bool `json:"raw"`
 }
 
-// Load reads the rows of a file.
-func Load(path string) ([]Row, error) {
+// Load reads the rows of files.
+func Load(paths ...string) ([]Row, error) {
+	var rows []Row
+	for _, path := range paths {
+		more, err := load(path)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, more...)
+	}
+	return rows, nil
+}
+
+func load(path string) ([]Row, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err

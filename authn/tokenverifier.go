@@ -1,0 +1,145 @@
+package authn
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// tokenCacheSize is how many verified tokens of one issuer are remembered.
+const tokenCacheSize = 8192
+
+// tokenVerifier verifies the JWTs of one issuer. What a token has to say to
+// be good, and who it stands for, is the matter of judge.
+type tokenVerifier struct {
+	name       string // of the authenticator
+	issuer     string
+	algorithms []string
+	keys       *keySet
+	tokens     *TokenCache
+	now        func() time.Time
+	judge      func(claims map[string]any, now time.Time) (verdict, error)
+}
+
+// verdict is what the claims of a token come to if its signature is right.
+type verdict struct {
+	principal *Principal
+	until     time.Time    // when the token has to be refused
+	spend     func() error // nil: the token may be shown again
+}
+
+// issuerSettings are the parts of a configuration that a tokenVerifier needs.
+type issuerSettings struct {
+	name, issuer  string
+	algorithms    []string
+	maxAge, grace Duration
+	insecure      bool
+	// keys replaces the issuer's own key set.
+	keys func(context.Context) (*providerKeys, error)
+}
+
+func newTokenVerifier(s issuerSettings, o Options) tokenVerifier {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	log := o.Logger.With(zap.String("issuer", s.issuer))
+	v := tokenVerifier{
+		name: s.name, issuer: s.issuer, algorithms: slices.Clone(s.algorithms),
+		tokens: NewTokenCache(tokenCacheSize), now: o.Now,
+	}
+	if len(v.algorithms) == 0 {
+		v.algorithms = defaultAlgorithms
+	}
+	fetch := s.keys
+	if fetch == nil {
+		source := &discovery{issuer: s.issuer, insecure: s.insecure, client: providerClient(o.Transport), now: o.Now}
+		fetch = source.fetch
+	}
+	tokens := v.tokens
+	v.keys = &keySet{
+		fetch:  fetch,
+		maxAge: s.maxAge.orDefault(defaultJWKSMaxAge),
+		grace:  s.grace.orDefault(defaultJWKSGrace),
+		now:    o.Now,
+		withdrawn: func() {
+			log.Info("provider has withdrawn a signing key")
+			tokens.Drop()
+		},
+		failed: func(err error, retry time.Duration) {
+			log.Warn("provider cannot be reached", zap.Error(err), zap.Duration("retry_in", retry))
+		},
+	}
+	return v
+}
+
+// Name is how a realm calls this authenticator: its kind and the issuer.
+func (v *tokenVerifier) Name() string { return v.name }
+
+// Start fetches the issuer's keys in the background, so that the first
+// request finds them, and goes on trying until that has succeeded or ctx ends.
+// It returns at once. Without it the first request starts the fetch.
+func (v *tokenVerifier) Start(ctx context.Context) { go v.keys.keepTrying(ctx) }
+
+// Authenticate implements [Authenticator]. It owns every well-formed JWT whose
+// "iss" is the issuer, whoever signed it. While the issuer's keys cannot be
+// had, the answer is [ErrUnavailable] and never [ErrInvalid].
+func (v *tokenVerifier) Authenticate(ctx context.Context, c *Credential) (*Principal, error) {
+	if !looksLikeJWT(c.Secret) {
+		return nil, ErrNotMine
+	}
+	now := v.now()
+	if p, ok := v.tokens.Get(c.Secret, now); ok && v.keys.fresh() != nil {
+		return p, nil
+	}
+	t, err := parseToken(c.Secret)
+	if t == nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotMine, err)
+	}
+	if iss, _ := t.claims["iss"].(string); iss != v.issuer {
+		return nil, ErrNotMine
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	if !slices.Contains(v.algorithms, t.algorithm) {
+		return nil, fmt.Errorf("%w: signature algorithm %.20q is not accepted", ErrInvalid, t.algorithm)
+	}
+	return v.verify(ctx, c.Secret, t, now)
+}
+
+// verify checks signature and claims. A wrong signature is reported before
+// anything else: nothing that a forged token says is worth reporting.
+func (v *tokenVerifier) verify(ctx context.Context, token string, t *signedToken, now time.Time) (*Principal, error) {
+	generation := v.tokens.Generation() // before the keys
+	verdict, claimsErr := v.judge(t.claims, now)
+	keys, err := v.keys.find(ctx, t, claimsErr == nil)
+	if err != nil {
+		return nil, err
+	}
+	// While keys are used beyond their age, tokens known to be good pass here.
+	if p, ok := v.tokens.Get(token, now); ok {
+		return p, nil
+	}
+	algorithm := signatureAlgorithms[t.algorithm]
+	if !slices.ContainsFunc(keys, func(k verificationKey) bool { return algorithm.verify(k.public, t.signed, t.signature) }) {
+		return nil, fmt.Errorf("%w: signature is wrong", ErrInvalid)
+	}
+	if claimsErr != nil {
+		return nil, claimsErr
+	}
+	verdict.principal.Authenticator = v.name
+	if verdict.spend != nil { // never remembered: the next showing is to fail
+		if err := verdict.spend(); err != nil {
+			return nil, err
+		}
+		return verdict.principal, nil
+	}
+	v.tokens.PutGeneration(generation, token, verdict.principal, verdict.until)
+	return verdict.principal, nil
+}

@@ -1,0 +1,166 @@
+package registryauth
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
+)
+
+// TestReferenceHasEveryDirective wants each word that the Caddyfile's grammar
+// knows in docs/reference.md, as code: it reads them from the parser itself.
+func TestReferenceHasEveryDirective(t *testing.T) {
+	files, err := filepath.Glob("caddyfile/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := map[string]bool{}
+	for _, file := range files {
+		if !strings.HasSuffix(file, "_test.go") {
+			for _, word := range comparedWords(t, file) {
+				words[word] = true
+			}
+		}
+	}
+	if len(words) < 50 {
+		t.Fatalf("the parser compares %d words only", len(words))
+	}
+	wantDocumented(t, "docs/reference.md", words)
+}
+
+// comparedWords are the strings that a file's code compares something with.
+func comparedWords(t *testing.T, file string) []string {
+	t.Helper()
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var words []string
+	add := func(e ast.Expr) {
+		if literal, ok := e.(*ast.BasicLit); ok && literal.Kind == token.STRING {
+			if word, err := strconv.Unquote(literal.Value); err == nil && word != "" {
+				words = append(words, word)
+			}
+		}
+	}
+	ast.Inspect(parsed, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.CaseClause:
+			for _, e := range n.List {
+				add(e)
+			}
+		case *ast.BinaryExpr:
+			if n.Op == token.EQL {
+				add(n.X)
+				add(n.Y)
+			}
+		}
+		return true
+	})
+	return words
+}
+
+// TestReferenceHasEveryField wants each JSON field in docs/reference.md.
+func TestReferenceHasEveryField(t *testing.T) {
+	fields := map[string]bool{}
+	for _, v := range []any{caddyfile.Config{}, authn.OIDCConfig{}, authn.RobotConfig{}, App{}, TokenHandler{}, Provider{}, Matcher{}, OIDC{}, Robots{}} {
+		jsonFields(reflect.TypeOf(v), fields)
+	}
+	if len(fields) < 50 {
+		t.Fatalf("%d fields only", len(fields))
+	}
+	wantDocumented(t, "docs/reference.md", fields)
+}
+
+func jsonFields(t reflect.Type, fields map[string]bool) {
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct {
+		return
+	}
+	for f := range t.Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name != "" {
+			fields[name] = true
+		}
+		if name != "" || f.Anonymous {
+			jsonFields(f.Type, fields)
+		}
+	}
+}
+
+// TestReferenceHasEveryPlaceholder reads the placeholders from the code that
+// answers them.
+func TestReferenceHasEveryPlaceholder(t *testing.T) {
+	names := map[string]bool{}
+	for _, word := range comparedWords(t, "placeholder.go") {
+		if !strings.Contains(word, ".") {
+			word = "http.auth.user." + word
+		}
+		names["{"+word+"}"] = true
+	}
+	if len(names) < 8 {
+		t.Fatalf("%d placeholders only", len(names))
+	}
+	wantDocumented(t, "docs/reference.md", names)
+}
+
+// TestOperationsHasEveryMetric wants the metrics, the audit log's fields and
+// its outcomes in docs/operations.md.
+func TestOperationsHasEveryMetric(t *testing.T) {
+	names := map[string]bool{}
+	for _, c := range []prometheus.Collector{decisionsTotal, tokensTotal, decisionSeconds} {
+		descriptions := make(chan *prometheus.Desc, 4)
+		c.Describe(descriptions)
+		close(descriptions)
+		for d := range descriptions {
+			names[regexp.MustCompile(`fqName: "([^"]*)"`).FindStringSubmatch(d.String())[1]] = true
+		}
+	}
+	for _, o := range outcomeNames {
+		names[o] = true
+	}
+	source, err := os.ReadFile("record.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, field := range regexp.MustCompile(`zap\.\w+\("(\w+)"`).FindAllStringSubmatch(string(source), -1) {
+		names[field[1]] = true
+	}
+	wantDocumented(t, "docs/operations.md", names)
+}
+
+// wantDocumented wants every word somewhere in backticks.
+func wantDocumented(t *testing.T, file string, words map[string]bool) {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	have := map[string]bool{}
+	for line := range strings.Lines(string(data)) {
+		for _, code := range codeWords(line) {
+			have[code] = true
+			for _, word := range strings.Fields(code) {
+				have[word] = true
+			}
+		}
+	}
+	for word := range words {
+		if !have[word] {
+			t.Errorf("%s does not have `%s`", file, word)
+		}
+	}
+}
