@@ -19,13 +19,14 @@ const modulePath = "github.com/caddy-registry-auth/caddy-registry-auth"
 // top-level folder with all that is below it; "" is the root package.
 var arrows = map[string][]string{
 	"store":         {},
+	"signature":     {},
 	"authn":         {"store"},
 	"authz":         {"authn", "store"},
 	"tokenendpoint": {"authn", "authz", "store"},
 	"management":    {"authn", "authz", "tokenendpoint", "store"},
 	"portal":        {"authn", "authz", "tokenendpoint", "store", "management"},
 	"caddyfile":     {"authn", "authz", "tokenendpoint", "store", "management", "portal"},
-	"":              {"authn", "authz", "tokenendpoint", "store", "management", "portal", "caddyfile"},
+	"":              {"authn", "authz", "tokenendpoint", "store", "signature", "management", "portal", "caddyfile"},
 	"bench":         {"", "authn", "authz", "tokenendpoint", "store", "caddyfile"},
 }
 

@@ -128,6 +128,7 @@ var (
 	docsVariable  = regexp.MustCompile(`\{(?:env\.|\$)(\w+)\}`)
 	docsFile      = regexp.MustCompile(`\{file\.(/[\w./-]+)\}`)
 	docsAuthority = regexp.MustCompile(`/etc/ssl/[\w./-]+\.pem`)
+	docsPublic    = regexp.MustCompile(`/etc/caddy/[\w./-]+\.pub`)
 	docsFolder    = regexp.MustCompile(`/(?:var/log|shared|srv)/[\w./-]+`)
 )
 
@@ -138,6 +139,9 @@ func (m *docsMachine) value(name string) string {
 		m.secret[name] = "not-a-secret"
 		if strings.Contains(name, "hash") {
 			_, m.secret[name] = authn.NewSecret(authn.SecretRobot)
+		}
+		if strings.Contains(name, "public_key") {
+			m.secret[name] = docsPublicKey
 		}
 	}
 	return m.secret[name]
@@ -152,6 +156,9 @@ func (m *docsMachine) adapt(b docsBlock) ([]byte, error) {
 	})
 	text = docsAuthority.ReplaceAllStringFunc(text, func(name string) string {
 		return m.file(filepath.Base(name), docsCertificate)
+	})
+	text = docsPublic.ReplaceAllStringFunc(text, func(name string) string {
+		return m.file(filepath.Base(name), docsPublicKey)
 	})
 	text = docsFolder.ReplaceAllStringFunc(text, func(name string) string { return m.dir + name })
 
@@ -201,6 +208,12 @@ func (m *docsMachine) settle(adapted []byte) ([]byte, error) {
 	delete(apps, "tls")
 	return json.Marshal(config)
 }
+
+// docsPublicKey is the public key of an example in RFC 8410.
+const docsPublicKey = `-----BEGIN PUBLIC KEY-----
+MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=
+-----END PUBLIC KEY-----
+`
 
 // docsCertificate is a certificate authority as examples name one. Nobody has
 // its key.

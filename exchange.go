@@ -60,6 +60,9 @@ func (x *exchange) serve() error {
 	case x.request.Route == authz.RouteCatalog && x.decision.Rule != nil && x.decision.Rule.Kind == authz.RuleCatalog:
 		return x.serveCatalog()
 	}
+	if rules := x.signatureRules(); rules != nil {
+		return x.serveSigned(rules)
+	}
 	return x.forward()
 }
 

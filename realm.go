@@ -30,6 +30,7 @@ type realm struct {
 	token          tokenendpoint.Config // with defaults
 	authenticators []authn.Named
 	policy         *authz.Policy
+	verifiers      verifiers
 	extensions     *authz.Extensions
 	upstream       upstreamAuth
 	memory         *memory
@@ -85,6 +86,9 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 	if r.policy, err = authz.Compile(config.Policy); err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
+	if r.verifiers, err = newVerifiers(config.Policy.Projects); err != nil {
+		return nil, fmt.Errorf("policy: %w", err)
+	}
 	if r.extensions, err = authz.NewExtensions(config.Extensions); err != nil {
 		return nil, fmt.Errorf("extensions: %w", err)
 	}
@@ -95,7 +99,7 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 		return nil, err
 	}
 	value, _, err := pool.LoadOrNew("realm:"+r.name, func() (caddy.Destructor, error) {
-		return &memory{throttle: authn.NewThrottle(nil), tags: newTagLocks()}, nil
+		return &memory{throttle: authn.NewThrottle(nil), tags: newTagLocks(), verdicts: newVerdicts()}, nil
 	})
 	if err != nil {
 		return nil, err

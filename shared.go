@@ -23,6 +23,7 @@ var hashing = authn.NewHashPool(max(1, runtime.GOMAXPROCS(0)-1))
 type memory struct {
 	throttle *authn.Throttle
 	tags     *tagLocks
+	verdicts *verdicts
 }
 
 // Destruct is called when no configuration and no request uses it any more.

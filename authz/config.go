@@ -87,6 +87,19 @@ type Project struct {
 	// Refuses everything that writes to these repositories.
 	ReadOnly bool `json:"read_only,omitempty"`
 
+	// Lets manifests be pulled only if they are signed.
+	RequireSignature *SignatureRule `json:"require_signature,omitempty"`
+
+	// Where this was written.
+	Source string `json:"source,omitempty"`
+}
+
+// SignatureRule says which signatures a manifest needs one of.
+type SignatureRule struct {
+	// The public keys, one of which suffices: the absolute path of a PEM
+	// file, or the PEM text itself, which may come from a placeholder.
+	Keys []string `json:"keys,omitempty"`
+
 	// Where this was written.
 	Source string `json:"source,omitempty"`
 }

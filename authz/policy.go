@@ -28,6 +28,7 @@ type Policy struct {
 	rules    []*Rule // in the order of the configuration
 	mentions mentions
 	shadows  bool
+	signed   bool // there are signature rules
 }
 
 // Compile checks a configuration and makes a policy of it. The error joins

@@ -130,4 +130,5 @@ func (c *compiler) project(p Project) {
 		r := c.note(&Rule{Kind: RuleReadOnly, Project: p.Name, Patterns: p.Patterns, Source: p.Source})
 		c.protect(r, func(at *place) { at.readOnly = r })
 	}
+	c.signature(p)
 }

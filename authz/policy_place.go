@@ -15,6 +15,9 @@ type place struct {
 	immutable []*Rule
 	readOnly  *Rule
 
+	// signatures say what must be signed to be pulled from here.
+	signatures []*SignatureRule
+
 	known bool // to the compiler
 }
 

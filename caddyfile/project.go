@@ -18,6 +18,7 @@ import (
 //		robot     <name> …
 //		immutable <tag pattern...>
 //		read_only
+//		require   signature { … }
 //	}
 //
 // read_only with subjects is the role of that name.
@@ -64,6 +65,8 @@ func projectLine(d *caddyfile.Dispenser, p *authz.Project, robot RobotFunc) erro
 		tags, err := list(d)
 		p.Immutable = append(p.Immutable, authz.Immutable{Tags: tags, Source: at})
 		return err
+	case "require":
+		return requirement(d, p)
 	case "read_only":
 		if d.CountRemainingArgs() == 0 {
 			return flag(d, &p.ReadOnly)
@@ -83,7 +86,7 @@ func projectLine(d *caddyfile.Dispenser, p *authz.Project, robot RobotFunc) erro
 // projectWords are what a line of a project may begin with, roles of one's
 // own aside.
 var projectWords = []string{
-	"name", "allow", "deny", "robot", "immutable", "read_only",
+	"name", "allow", "deny", "robot", "immutable", "read_only", "require",
 	"limited_guest", "guest", "developer", "maintainer", "project_admin", "admin",
 }
 
