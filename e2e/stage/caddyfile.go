@@ -38,7 +38,7 @@ func (s *Stage) Config() (gateway.Config, error) {
 	}
 	replace := strings.NewReplacer(
 		"HOST", host, "PORT", port, "URL", s.URL, "SERVICE", Service, "CLIENT", Client,
-		"ISSUER_A", issuer, "ISSUER_B", s.SecondIdP.Issuer,
+		"ISSUER_A", issuer, "ISSUER_B", s.SecondIdP.Issuer, "ISSUER_CI", s.CI.Issuer, "JOB", Job,
 		"TOKEN_LINES", s.options.Token,
 		"UPSTREAM_AUTH", upstreamAuth, "REGISTRY", registry,
 	)
@@ -73,6 +73,10 @@ http://:PORT {
 		oidc ISSUER_B CLIENT {
 			prefix second-
 		}
+		workload github ISSUER_CI {
+			audience SERVICE
+			require sub JOB
+		}
 		token {
 			path /v2/token /token
 			TOKEN_LINES
@@ -82,6 +86,7 @@ http://:PORT {
 		admin group:registry-admins
 		project team/** {
 			maintainer group:team-maintainers
+			guest workload:github
 			robot ci pull push {
 				secret_hash {env.HASH_CI}
 			}

@@ -29,6 +29,15 @@ func (s *Stage) Claims(person string) (jose.Object, error) {
 	return s.IdP.Claims(person, Client, g...), nil
 }
 
+// Job is the subject of the CI jobs that have rights.
+const Job = "repo:corp/app:ref:refs/heads/main"
+
+// JobToken returns the token of a CI job.
+func (s *Stage) JobToken(subject string) (string, error) {
+	claims := s.CI.Claims(subject, Service).With("groups", nil).With("preferred_username", nil)
+	return s.CI.Sign(claims)
+}
+
 // IDToken returns a fresh ID token of a person: also the person's password.
 func (s *Stage) IDToken(person string) (string, error) {
 	claims, err := s.Claims(person)

@@ -6,7 +6,8 @@
 // alice maintains team, carol other, mallory pub; bob may pull pub and
 // team/app; admin administers everything; dave is refused by his provider.
 // Robots: ci may push to team, reader pull from it, janitor delete too; exp
-// has expired, dis is disabled, longpw has a password of 72 bytes.
+// has expired, dis is disabled, longpw has a password of 72 bytes. The CI jobs
+// of the main branch of corp/app may pull from team.
 package stage
 
 import (
@@ -59,9 +60,11 @@ type Stage struct {
 	// URL is the gateway's base address, Addr its host and port.
 	URL, Addr string
 	// Gateway, IdP and SecondIdP are what runs; users are known to IdP only.
+	// CI issues the tokens of CI jobs.
 	Gateway   *gateway.Gateway
 	IdP       *idp.Hostile
 	SecondIdP *idp.Hostile
+	CI        *idp.Hostile
 	// Recorder sits before the registry; nil unless asked for.
 	Recorder *upstream.Recorder
 	// Direct speaks to the registry without the gateway.
@@ -112,6 +115,10 @@ func (s *Stage) startProviders(context.Context) (err error) {
 	}
 	s.SecondIdP.Break(s.options.Broken)
 	s.stops = append(s.stops, s.SecondIdP.Close)
+	if s.CI, err = idp.StartHostile(); err != nil {
+		return err
+	}
+	s.stops = append(s.stops, s.CI.Close)
 	return nil
 }
 

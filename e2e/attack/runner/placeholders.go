@@ -22,6 +22,8 @@ func (r *Runner) resolve(ctx context.Context, name, mutation, argument string) (
 		return r.secret(r.idToken(ctx, mutation, argument))
 	case "idtoken-big":
 		return r.secret(r.bigIDToken(argument))
+	case "gha":
+		return r.secret(r.stage.JobToken(argument))
 	case "basic":
 		return r.basic(argument)
 	case "basicraw":
