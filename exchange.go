@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
@@ -28,11 +29,13 @@ type exchange struct {
 	remounted  bool   // a mount was asked for and taken out
 	unlock     func() // gives back the tags that a push holds
 	start      time.Time
+	span       trace.Span // of the decision; nil where nobody traces
 }
 
 // serve answers one registry request.
 func (x *exchange) serve() error {
 	x.start = time.Now()
+	x.startSpan()
 	var err error
 	if x.request, err = authz.ParseRequest(x.r.Method, x.r.URL, x.r.Header, x.realm.extensions); err != nil {
 		return x.refuseRequest(err)

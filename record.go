@@ -7,8 +7,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
@@ -69,6 +67,7 @@ func (x *exchange) record(o outcome, status int, reason string) {
 	c := x.realm.recorder
 	c.metrics.decision(x.request.Action(), o)
 	x.publish()
+	x.endSpan(o)
 	if !c.writes(o, x.request.Write()) {
 		return
 	}
@@ -141,19 +140,13 @@ func (x *exchange) publish() {
 			extra.Set(zap.String("registry_repository", x.request.Repository))
 		}
 	}
-	if span := trace.SpanFromContext(ctx); span.IsRecording() && x.principal != nil {
-		span.SetAttributes(
-			attribute.String("registry.principal", x.principal.String()),
-			attribute.String("registry.action", x.request.Action().String()),
-			attribute.String("registry.repository", x.request.Repository),
-			attribute.Bool("registry.allowed", x.decision.Allowed))
-	}
 }
 
 // token notes what happened at the token endpoint.
 func (c *recorder) token(r *http.Request, t tokenendpoint.Record) {
 	o := tokenOutcome(t)
 	c.metrics.token(o, t.Duration)
+	tokenSpan(r, t, o)
 	if !c.writes(o, false) {
 		return
 	}

@@ -1,0 +1,52 @@
+package registryauth
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+)
+
+func TestDecisionHasASpan(t *testing.T) {
+	g := startGateway(t, standardRealm)
+	app, err := caddy.ActiveContext().AppIfConfigured("registry_auth")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := app.(*App).realms.realm("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	spans := tracetest.NewSpanRecorder()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
+	ctx, parent := provider.Tracer("test").Start(t.Context(), "request")
+	request := httptest.NewRequest(http.MethodPut, manifest, nil).WithContext(ctx)
+	request.SetBasicAuth("robot-ci", g.robot)
+	w := httptest.NewRecorder()
+	request = caddyhttp.PrepareRequest(request, caddy.NewEmptyReplacer(), w, nil)
+	next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error {
+		if len(spans.Ended()) != 1 {
+			t.Error("the span does not end with the decision")
+		}
+		return nil
+	})
+	if err := (&Handler{realm: r}).ServeHTTP(w, request, next); err != nil {
+		t.Fatal(err)
+	}
+	parent.End()
+	got := map[string]string{}
+	for _, a := range spans.Ended()[0].Attributes() {
+		got[string(a.Key)] = a.Value.AsString()
+	}
+	for key, want := range map[string]string{
+		"registry.principal": "robot:ci", "registry.action": "push", "registry.repository": "team/app", "registry.decision": "allowed",
+	} {
+		if got[key] != want {
+			t.Errorf("%s: %q, want %q", key, got[key], want)
+		}
+	}
+}
