@@ -58,11 +58,11 @@ var errAbandoned = errors.New("looking for a signature ended early")
 func (v *verdicts) of(ctx context.Context, key verdictKey, look func(listed bool) error) error {
 	v.mu.Lock()
 	now := v.now()
-	if _, ok := v.signed.get(key, now); ok {
+	if ok, _ := v.signed.get(key, now); ok {
 		v.mu.Unlock()
 		return nil
 	}
-	if err, ok := v.unsigned.get(key, now); ok {
+	if ok, err := v.unsigned.get(key, now); ok {
 		v.mu.Unlock()
 		return err
 	}
@@ -77,7 +77,7 @@ func (v *verdicts) of(ctx context.Context, key verdictKey, look func(listed bool
 	}
 	f := &flight{done: make(chan struct{}), err: errAbandoned}
 	v.flights[key] = f
-	_, listed := v.listed.get(key, now)
+	listed, _ := v.listed.get(key, now)
 	v.mu.Unlock()
 	defer func() { // also if look panics
 		v.mu.Lock()
@@ -128,18 +128,18 @@ func newRemembered(limit int) *remembered {
 	return &remembered{limit: limit, entries: map[verdictKey]*list.Element{}, order: list.New()}
 }
 
-func (r *remembered) get(key verdictKey, now time.Time) (error, bool) {
+func (r *remembered) get(key verdictKey, now time.Time) (ok bool, err error) {
 	element, ok := r.entries[key]
 	if !ok {
-		return nil, false
+		return false, nil
 	}
 	e, _ := element.Value.(*rememberedEntry)
 	if !now.Before(e.until) {
 		r.drop(key)
-		return nil, false
+		return false, nil
 	}
 	r.order.MoveToFront(element)
-	return e.err, true
+	return true, e.err
 }
 
 func (r *remembered) put(key verdictKey, err error, until time.Time) {

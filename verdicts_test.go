@@ -92,14 +92,14 @@ func TestRememberedIsBounded(t *testing.T) {
 	r.put(key(3), nil, now.Add(time.Hour))
 	var kept []int
 	for i := range 4 {
-		if _, ok := r.get(key(i), now); ok {
+		if ok, _ := r.get(key(i), now); ok {
 			kept = append(kept, i)
 		}
 	}
 	if fmt.Sprint(kept) != "[0 2 3]" || r.order.Len() != 3 {
 		t.Errorf("kept %v", kept)
 	}
-	if _, ok := r.get(key(0), now.Add(time.Hour)); ok || len(r.entries) != 2 {
+	if ok, _ := r.get(key(0), now.Add(time.Hour)); ok || len(r.entries) != 2 {
 		t.Error("an entry outlives its time")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // maxPattern bounds a pattern's length: a repository name has at most 255
@@ -64,6 +65,8 @@ func parsePattern(text string) (pattern, error) {
 		return fail("empty; ** is every repository")
 	case len(text) > maxPattern:
 		return fail("longer than %d characters", maxPattern)
+	case !utf8.ValidString(text):
+		return fail("not UTF-8")
 	}
 	p := pattern{text: text}
 	groups := 0

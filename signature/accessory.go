@@ -20,7 +20,7 @@ const maxAccessory = 16 << 20
 func Accessory(ctx context.Context, f Fetcher, repository string, body []byte, mediaType string) (bool, error) {
 	m, err := readManifest(body)
 	if err != nil || mediaType != typeManifest || !plain(body) {
-		return false, nil
+		return false, nil //nolint:nilerr // what is no manifest is no accessory
 	}
 	if len(m.Layers) == 0 || len(m.Layers) > MaxLayers {
 		return false, nil
@@ -98,11 +98,11 @@ func unambiguous(d *json.Decoder, depth int) bool {
 		if delimiter == '{' {
 			token, err := d.Token()
 			name, ok := token.(string)
-			if folded := strings.ToLower(name); err != nil || !ok || seen[folded] {
+			folded := strings.ToLower(name)
+			if err != nil || !ok || seen[folded] {
 				return false
-			} else {
-				seen[folded] = true
 			}
+			seen[folded] = true
 		}
 		if !unambiguous(d, depth+1) {
 			return false

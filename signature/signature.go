@@ -29,9 +29,9 @@ const (
 )
 
 var (
-	// ErrUnsigned: nothing that could be a signature is attached.
+	// ErrUnsigned says that nothing that could be a signature is attached.
 	ErrUnsigned = errors.New("there is no signature")
-	// ErrUntrusted: there are signatures, and none of them was made for this
+	// ErrUntrusted says that there are signatures, and none of them was made for this
 	// digest with one of the keys.
 	ErrUntrusted = errors.New("no signature verifies with a configured key")
 	// ErrNotFound is what a [Fetcher] returns for a blob that is not there or

@@ -103,7 +103,7 @@ func (s *search) manifest(ctx context.Context, reference string) (bool, error) {
 	}
 	m, err := readManifest(body)
 	if err != nil || mediaType != typeManifest || len(m.Layers) > MaxLayers {
-		return false, nil // no signature manifest, whatever it is
+		return false, nil //nolint:nilerr // no signature manifest, whatever it is
 	}
 	for i := range m.Layers {
 		if found, err := s.layer(ctx, &m.Layers[i]); found || err != nil {
