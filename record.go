@@ -3,6 +3,7 @@ package registryauth
 import (
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -61,6 +62,9 @@ func (c *recorder) writes(o outcome, change bool) bool {
 	return o != outcomeAllowed || c.level == caddyfile.AuditAll || (change && c.level == caddyfile.AuditChanges)
 }
 
+// fieldArrays are reused: a line has a kilobyte of fields.
+var fieldArrays = sync.Pool{New: func() any { return new(make([]zap.Field, 0, 20)) }}
+
 // record notes the decision on a registry request. Status is 0 where the
 // registry is yet to answer.
 func (x *exchange) record(o outcome, status int, reason string) {
@@ -75,8 +79,8 @@ func (x *exchange) record(o outcome, status int, reason string) {
 	if check == nil {
 		return
 	}
-	var array [19]zap.Field
-	fields := append(array[:0],
+	array := fieldArrays.Get().(*[]zap.Field) //nolint:forcetypeassert // the pool holds nothing else
+	fields := append((*array)[:0],
 		zap.String("decision", o.String()),
 		zap.String("method", x.r.Method),
 		zap.String("action", x.request.Action().String()))
@@ -110,6 +114,9 @@ func (x *exchange) record(o outcome, status int, reason string) {
 	}
 	fields = append(fields, zap.Duration("took", time.Since(x.start)))
 	check.Write(fields...)
+	clear(fields)
+	*array = fields
+	fieldArrays.Put(array)
 }
 
 // who appends the principal, the client and the request id.

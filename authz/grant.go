@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 )
 
 // RuleKind says what sort of rule made a decision.
@@ -37,6 +38,8 @@ type Rule struct {
 
 	conditions *conditions
 	override   override
+
+	text atomic.Pointer[string] // see where
 }
 
 // override is what an administrator stands above, beyond grants and denies.
@@ -90,12 +93,18 @@ func few(list []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(list[:most], " "), len(list)-most)
 }
 
-// where returns the rule with its source, for messages.
+// where returns the rule with its source, for messages. It is put together
+// once: the audit log has it for every decision.
 func (r *Rule) where() string {
-	if r.Source == "" {
-		return r.String()
+	if text := r.text.Load(); text != nil {
+		return *text
 	}
-	return r.String() + " (" + r.Source + ")"
+	text := r.String()
+	if r.Source != "" {
+		text += " (" + r.Source + ")"
+	}
+	r.text.Store(&text)
+	return text
 }
 
 // compileGrant checks a grant or deny rule.
