@@ -86,22 +86,28 @@ func run(o options, only string) error {
 	return nil
 }
 
+// side is one of the two that are compared.
+type side struct {
+	server  *server
+	results *[]result
+}
+
 // compare runs the pairs of one case and prints medians and ratios.
 func compare(o options, g *servers, c benchCase) error {
 	var bare, gate []result
+	sides := []side{{g.bare, &bare}, {g.gate, &gate}}
+	if c.gateOnly {
+		sides = sides[1:]
+	}
 	for range o.pairs {
-		if !c.gateOnly {
-			r, err := wrk(o, g.bare, c, g)
+		for _, s := range sides {
+			r, err := wrk(o, s.server, c, g)
 			if err != nil {
 				return err
 			}
-			bare = append(bare, r)
+			*s.results = append(*s.results, r)
 		}
-		r, err := wrk(o, g.gate, c, g)
-		if err != nil {
-			return err
-		}
-		gate = append(gate, r)
+		slices.Reverse(sides) // neither is always the first
 	}
 	m := medians(gate)
 	if c.gateOnly {
