@@ -245,8 +245,6 @@ func (x *exchange) challengeReason(o outcome, errorCode string, scope []authz.Ac
 
 func (x *exchange) refuse(o outcome, status int, code tokenendpoint.Code, message, reason string) error {
 	x.record(o, status, reason)
-	// Nothing of the body was read: with HTTP/1.1 the connection is of no
-	// further use while the client is still sending one.
 	tokenendpoint.WriteError(x.w, x.r, status, code, message, nil)
 	return nil
 }

@@ -95,10 +95,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if own == nil && !authz.IsRegistryPath(r.URL) {
 		return h.serveOther(w, r, next)
 	}
-	run := h.realm.running.Load()
-	if run == nil || !h.realm.lease.acquire() {
-		w.Header().Set("Retry-After", retryAfter(retryAfterStart))
-		tokenendpoint.WriteError(w, r, http.StatusServiceUnavailable, tokenendpoint.CodeUnavailable, "the gateway is starting, try again in a moment", nil)
+	run := h.realm.enter(w, r)
+	if run == nil {
 		return nil
 	}
 	defer h.realm.lease.done()

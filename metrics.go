@@ -23,7 +23,7 @@ var (
 		Namespace: "caddy", Subsystem: "registry_auth", Name: "token_requests_total",
 		Help: "Requests to the token endpoint by realm and outcome.",
 	}, []string{"realm", "outcome"})
-	decisionSeconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+	tokenSeconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Namespace: "caddy", Subsystem: "registry_auth", Name: "token_duration_seconds",
 		Help:    "Time to answer a request to the token endpoint.",
 		Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .05, .1, .5, 1, 5},
@@ -40,12 +40,12 @@ type realmMetrics struct {
 
 func newRealmMetrics(ctx caddy.Context, realm string) (*realmMetrics, error) {
 	registry := ctx.GetMetricsRegistry()
-	for _, c := range []prometheus.Collector{decisionsTotal, tokensTotal, decisionSeconds} {
+	for _, c := range []prometheus.Collector{decisionsTotal, tokensTotal, tokenSeconds} {
 		if err := registry.Register(c); err != nil && !errors.As(err, new(prometheus.AlreadyRegisteredError)) {
 			return nil, err
 		}
 	}
-	m := &realmMetrics{duration: decisionSeconds.WithLabelValues(realm)}
+	m := &realmMetrics{duration: tokenSeconds.WithLabelValues(realm)}
 	for o := range outcomes {
 		m.tokens[o] = tokensTotal.WithLabelValues(realm, o.String())
 		for i := range m.decisions {

@@ -171,6 +171,17 @@ func (r *realm) start(storage certmagic.Storage) error {
 	return nil
 }
 
+// enter takes the realm's lease for a request, which gives it back when it is
+// done. While the realm is not ready it answers the request and returns nil.
+func (r *realm) enter(w http.ResponseWriter, req *http.Request) *running {
+	if run := r.running.Load(); run != nil && r.lease.acquire() {
+		return run
+	}
+	w.Header().Set("Retry-After", retryAfter(retryAfterStart))
+	tokenendpoint.WriteError(w, req, http.StatusServiceUnavailable, tokenendpoint.CodeUnavailable, "the gateway is starting, try again in a moment", nil)
+	return nil
+}
+
 // stop ends background work. Requests that are under way go on.
 func (r *realm) stop() {
 	if r.cancel != nil {

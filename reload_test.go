@@ -1,11 +1,16 @@
 package registryauth
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 )
@@ -85,12 +90,34 @@ func TestSameRealmTwice(t *testing.T) {
 	}
 }
 
+// TestValidateMakesNoKeys: a configuration that is only checked leaves nothing
+// in the storage; one that is loaded leaves the signing keys.
 func TestValidateMakesNoKeys(t *testing.T) {
 	g := startGateway(t, standardRealm)
-	if a := g.do("GET", "/v2/", ""); a.StatusCode != 401 {
-		t.Fatal(a.StatusCode)
+	keys := func() int {
+		found, err := filepath.Glob(g.storage + "/registry_auth/*/keys.json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(found)
 	}
-	if lines := g.logLines("registry access"); len(lines) == 0 {
-		t.Error("no audit line")
+	if keys() != 1 {
+		t.Fatalf("%d key rings after the start", keys())
+	}
+	g.storage = t.TempDir()
+	text := g.caddyfile(strings.ReplaceAll(standardRealm, "HASH", g.hash))
+	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var config caddy.Config
+	if err := json.Unmarshal(adapted, &config); err != nil {
+		t.Fatal(err)
+	}
+	if err := caddy.Validate(&config); err != nil {
+		t.Fatal(err)
+	}
+	if keys() != 0 {
+		t.Error("validating made keys")
 	}
 }

@@ -6,8 +6,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
-	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
 )
 
 // TokenHandler serves a realm's token endpoint and its public keys alone, for
@@ -65,10 +63,8 @@ func (t *TokenHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next ca
 	if own == nil {
 		return next.ServeHTTP(w, r)
 	}
-	run := realm.running.Load()
-	if run == nil || !realm.lease.acquire() {
-		w.Header().Set("Retry-After", retryAfter(retryAfterStart))
-		tokenendpoint.WriteError(w, r, http.StatusServiceUnavailable, tokenendpoint.CodeUnavailable, "the gateway is starting, try again in a moment", nil)
+	run := realm.enter(w, r)
+	if run == nil {
 		return nil
 	}
 	defer realm.lease.done()
