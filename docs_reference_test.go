@@ -121,7 +121,7 @@ func TestReferenceHasEveryPlaceholder(t *testing.T) {
 // its outcomes in docs/operations.md.
 func TestOperationsHasEveryMetric(t *testing.T) {
 	names := map[string]bool{}
-	for _, c := range []prometheus.Collector{decisionsTotal, tokensTotal, decisionSeconds} {
+	for _, c := range []prometheus.Collector{decisionsTotal, tokensTotal, tokenSeconds} {
 		descriptions := make(chan *prometheus.Desc, 4)
 		c.Describe(descriptions)
 		close(descriptions)
