@@ -56,6 +56,9 @@ type Credential struct {
 	// Remote is the client's address as the server determined it, honouring
 	// trusted proxies only. IPv4-mapped addresses are unmapped.
 	Remote netip.Addr
+
+	// Evidence is what else the request shows; nil where there is no request.
+	Evidence *Evidence
 }
 
 // Errors that authenticators return, wrapped with details.

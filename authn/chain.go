@@ -29,6 +29,7 @@ type Equalizer interface {
 // use; a credential that is right passes without a lock being taken here.
 type Chain struct {
 	list     []Named
+	ambients []Named // those that implement Ambient
 	byName   map[string]Authenticator
 	throttle *Throttle
 }
@@ -39,23 +40,58 @@ func NewChain(list []Named, throttle *Throttle) *Chain {
 	c := &Chain{list: slices.Clone(list), byName: make(map[string]Authenticator, len(list)), throttle: throttle}
 	for _, n := range list {
 		c.byName[n.Name] = n.Authenticator
+		if _, ok := n.Authenticator.(Ambient); ok {
+			c.ambients = append(c.ambients, n)
+		}
 	}
 	return c
 }
 
-// Authenticate returns who shows the credential: [Anonymous] if there is none,
-// else what the first authenticator says that owns it. A credential that is
+// Authenticate returns who shows the credential: if there is none, who the
+// first [Ambient] authenticator sees, else [Anonymous]; if there is one, what
+// the first authenticator says that owns it. A credential that is
 // wrong ends the chain; one that nobody owns is [ErrInvalid]. Errors name the
 // authenticator, never the secret.
 func (ch *Chain) Authenticate(ctx context.Context, c *Credential) (*Principal, error) {
 	if c.Scheme == SchemeNone {
-		return Anonymous, nil
+		return ch.ambient(ctx, c)
 	}
 	p, err := ch.ask(ctx, c)
 	if err != nil && ch.throttle != nil {
 		err = ch.throttle.Failed(c, err)
 	}
 	return p, err
+}
+
+// ambient asks who sends a request without a credential.
+func (ch *Chain) ambient(ctx context.Context, c *Credential) (*Principal, error) {
+	if c.Evidence == nil {
+		return Anonymous, nil
+	}
+	for _, n := range ch.ambients {
+		a, _ := n.Authenticator.(Ambient)
+		p, err := a.AuthenticateAmbient(ctx, c)
+		switch {
+		case err == nil && p == nil:
+			return nil, fmt.Errorf("%s: %w: no principal", n.Name, ErrInvalid)
+		case err == nil:
+			return p.vouchedBy(n.Name), nil
+		case !errors.Is(err, ErrNotMine):
+			return nil, fmt.Errorf("%s: %w", n.Name, err)
+		}
+	}
+	return Anonymous, nil
+}
+
+// vouchedBy returns the principal with the name of its authenticator. What an
+// authenticator returned is shared, so it is not changed.
+func (p *Principal) vouchedBy(name string) *Principal {
+	if p.Authenticator != "" {
+		return p
+	}
+	named := *p
+	named.Authenticator = name
+	return &named
 }
 
 func (ch *Chain) ask(ctx context.Context, c *Credential) (*Principal, error) {
@@ -67,12 +103,8 @@ func (ch *Chain) ask(ctx context.Context, c *Credential) (*Principal, error) {
 		switch {
 		case err == nil && p == nil:
 			return nil, fmt.Errorf("%s: %w: no principal", n.Name, ErrInvalid)
-		case err == nil && p.Authenticator == "":
-			named := *p // what an authenticator returned is shared
-			named.Authenticator = n.Name
-			return &named, nil
 		case err == nil:
-			return p, nil
+			return p.vouchedBy(n.Name), nil
 		case !errors.Is(err, ErrNotMine):
 			return nil, fmt.Errorf("%s: %w", n.Name, err)
 		}
