@@ -75,6 +75,7 @@ func (x *exchange) authenticate() (err error) {
 		return err
 	}
 	if x.principal, err = x.run.chain.Authenticate(x.r.Context(), x.credential); err == nil {
+		x.run.used(x.r, x.principal)
 		return nil
 	}
 	if p, ok := x.continues(err); ok {
