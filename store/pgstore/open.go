@@ -74,7 +74,7 @@ func (c Config) parse() (*pgxpool.Config, error) {
 }
 
 // pingIdle is how long a connection is taken for good without asking.
-const pingIdle = 100 * time.Millisecond
+const pingIdle = 10 * time.Millisecond
 
 // misread reports whether a part of the password seems to have become
 // something else, which error messages show.
