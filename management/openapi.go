@@ -114,7 +114,7 @@ func (r *route) failures() []Code {
 		codes = append(codes, CodeMalformed, CodeTooLarge, CodeUnsupportedMedia, CodeInvalid)
 	}
 	if r.changes() {
-		codes = append(codes, CodeUnavailable)
+		codes = append(codes, CodeUnavailable, CodeMalformed)
 		if r.versioned && r.takesMatch() {
 			codes = append(codes, CodeStale)
 		}
