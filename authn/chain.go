@@ -18,11 +18,16 @@ type Named struct {
 
 // Equalizer is implemented by authenticators with slow password hashes. A
 // [Chain] calls it when nobody owns a password, so that an unknown account
-// takes the time of a wrong password and cannot be told from it.
+// takes the time of a wrong password and cannot be told from it. Where there
+// are several, an unknown account looks like one of the first or one of the
+// second, always the same.
 type Equalizer interface {
 	// Equalize spends that time. It returns [ErrBusy] where the check of a
 	// wrong password would have, and nil otherwise.
 	Equalize(ctx context.Context, c *Credential) error
+	// EqualizeCost is about how many milliseconds that takes at most; zero
+	// if there is no account with a slow hash.
+	EqualizeCost() float64
 }
 
 // Chain asks authenticators in order. It is immutable and safe for concurrent
@@ -109,15 +114,30 @@ func (ch *Chain) ask(ctx context.Context, c *Credential) (*Principal, error) {
 			return nil, fmt.Errorf("%s: %w", n.Name, err)
 		}
 	}
-	for _, n := range ch.list {
-		if e, ok := n.Authenticator.(Equalizer); ok {
-			if err := e.Equalize(ctx, c); err != nil {
-				return nil, fmt.Errorf("%s: %w", n.Name, err)
-			}
-			break
-		}
+	if err := ch.equalize(ctx, c); err != nil {
+		return nil, err
 	}
 	return nil, fmt.Errorf("%w: no authenticator knows a credential of this kind", ErrInvalid)
+}
+
+// equalize spends the time of a wrong password for a credential that nobody
+// owns.
+func (ch *Chain) equalize(ctx context.Context, c *Credential) error {
+	var slow []Named
+	for _, n := range ch.list {
+		if e, ok := n.Authenticator.(Equalizer); ok && e.EqualizeCost() > 0 {
+			slow = append(slow, n)
+		}
+	}
+	if len(slow) == 0 {
+		return nil
+	}
+	n := slow[pretend(len(slow), "authenticator", c.Username)]
+	e, _ := n.Authenticator.(Equalizer)
+	if err := e.Equalize(ctx, c); err != nil {
+		return fmt.Errorf("%s: %w", n.Name, err)
+	}
+	return nil
 }
 
 // check refuses, before anybody is asked, what cannot be right: some

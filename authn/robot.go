@@ -19,8 +19,7 @@ type Robots struct {
 	byID   map[string]*robotSecret // by the public part of a secret of ours
 	slow   []Hash                  // a robot's slow hashes, for the time of a wrong password
 
-	pool  *HashPool
-	cache *VerifiedCache
+	match *passwordMatcher
 	now   func() time.Time
 }
 
@@ -46,13 +45,7 @@ type robotSecret struct {
 func NewRobots(list []RobotConfig, pool *HashPool, cache *VerifiedCache, now func() time.Time) (*Robots, error) {
 	rs := &Robots{
 		byName: make(map[string]*robot, len(list)), byID: make(map[string]*robotSecret, len(list)),
-		pool: pool, cache: cache, now: now,
-	}
-	if pool == nil {
-		rs.pool = NewHashPool(0)
-	}
-	if cache == nil {
-		rs.cache = NewVerifiedCache()
+		match: newPasswordMatcher(pool, cache), now: now,
 	}
 	if now == nil {
 		rs.now = time.Now
@@ -164,7 +157,7 @@ func (rs *Robots) byPassword(ctx context.Context, r *robot, c *Credential) (*rob
 		if !s.hash.Slow() {
 			continue
 		}
-		if ok, err := rs.slowMatch(ctx, r.name, c.Secret, s.hash); ok || err != nil {
+		if ok, err := rs.match.matches(ctx, "robot", c, s.hash); ok || err != nil {
 			return s, err
 		}
 	}
@@ -177,20 +170,15 @@ func (rs *Robots) Equalize(ctx context.Context, c *Credential) error {
 		return nil // nobody guesses these
 	}
 	for _, h := range rs.slow {
-		if _, err := rs.slowMatch(ctx, c.Username, c.Secret, h); err != nil {
+		if _, err := rs.match.matches(ctx, "robot", c, h); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (rs *Robots) slowMatch(ctx context.Context, name, secret string, h Hash) (bool, error) {
-	ok, err := rs.cache.Verify(ctx, rs.pool, Check{Kind: "robot", User: name, Secret: secret, Hash: h})
-	if err != nil && ctx.Err() != nil {
-		return false, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	return ok, err
-}
+// EqualizeCost implements [Equalizer].
+func (rs *Robots) EqualizeCost() float64 { return hashCost(rs.slow) }
 
 // Recheck implements [Rechecker]: the robot must still exist, be enabled and
 // accepted from the client's address.
