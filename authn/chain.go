@@ -36,13 +36,16 @@ type Chain struct {
 	list     []Named
 	ambients []Named // those that implement Ambient
 	byName   map[string]Authenticator
+	notNames map[string][]string // by authenticator, see Prefixed
 	throttle *Throttle
+
+	passwordsOff bool // see WithoutPasswords
 }
 
 // NewChain makes a chain that asks list in its order and answers repeated
 // failures through throttle, which may be shared between chains or nil.
 func NewChain(list []Named, throttle *Throttle) *Chain {
-	c := &Chain{list: slices.Clone(list), byName: make(map[string]Authenticator, len(list)), throttle: throttle}
+	c := &Chain{list: slices.Clone(list), byName: make(map[string]Authenticator, len(list)), notNames: notNames(list), throttle: throttle}
 	for _, n := range list {
 		c.byName[n.Name] = n.Authenticator
 		if _, ok := n.Authenticator.(Ambient); ok {
@@ -62,10 +65,14 @@ func (ch *Chain) Authenticate(ctx context.Context, c *Credential) (*Principal, e
 		return ch.ambient(ctx, c)
 	}
 	p, err := ch.ask(ctx, c)
-	if err != nil && ch.throttle != nil {
+	if err == nil {
+		return p, nil
+	}
+	err = ch.explainPassword(c, err)
+	if ch.throttle != nil {
 		err = ch.throttle.Failed(c, err)
 	}
-	return p, err
+	return nil, err
 }
 
 // ambient asks who sends a request without a credential.
@@ -77,10 +84,8 @@ func (ch *Chain) ambient(ctx context.Context, c *Credential) (*Principal, error)
 		a, _ := n.Authenticator.(Ambient)
 		p, err := a.AuthenticateAmbient(ctx, c)
 		switch {
-		case err == nil && p == nil:
-			return nil, fmt.Errorf("%s: %w: no principal", n.Name, ErrInvalid)
 		case err == nil:
-			return p.vouchedBy(n.Name), nil
+			return ch.vouch(n.Name, p)
 		case !errors.Is(err, ErrNotMine):
 			return nil, fmt.Errorf("%s: %w", n.Name, err)
 		}
@@ -88,15 +93,23 @@ func (ch *Chain) ambient(ctx context.Context, c *Credential) (*Principal, error)
 	return Anonymous, nil
 }
 
-// vouchedBy returns the principal with the name of its authenticator. What an
+// vouch returns the principal with the name of its authenticator. What an
 // authenticator returned is shared, so it is not changed.
-func (p *Principal) vouchedBy(name string) *Principal {
+func (ch *Chain) vouch(name string, p *Principal) (*Principal, error) {
+	if p == nil {
+		return nil, fmt.Errorf("%s: %w: no principal", name, ErrInvalid)
+	}
+	for _, prefix := range ch.notNames[name] {
+		if p.Kind == KindUser && strings.HasPrefix(p.Name, prefix) {
+			return nil, fmt.Errorf("%s: %w: the name %s begins with %q, as those of another authenticator do", name, ErrInvalid, p.Name, prefix)
+		}
+	}
 	if p.Authenticator != "" {
-		return p
+		return p, nil
 	}
 	named := *p
 	named.Authenticator = name
-	return &named
+	return &named, nil
 }
 
 func (ch *Chain) ask(ctx context.Context, c *Credential) (*Principal, error) {
@@ -106,10 +119,8 @@ func (ch *Chain) ask(ctx context.Context, c *Credential) (*Principal, error) {
 	for _, n := range ch.list {
 		p, err := n.Authenticator.Authenticate(ctx, c)
 		switch {
-		case err == nil && p == nil:
-			return nil, fmt.Errorf("%s: %w: no principal", n.Name, ErrInvalid)
 		case err == nil:
-			return p.vouchedBy(n.Name), nil
+			return ch.vouch(n.Name, p)
 		case !errors.Is(err, ErrNotMine):
 			return nil, fmt.Errorf("%s: %w", n.Name, err)
 		}

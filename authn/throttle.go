@@ -14,7 +14,7 @@ import (
 // does whose configuration is out of date, is no further guess.
 const (
 	strikeLimit   = 10
-	strikeMost    = 100 // beyond which nothing is counted
+	strikeMost    = 100              // beyond which nothing is counted
 	strikeWindow  = 15 * time.Minute // without a failure, all is forgotten
 	strikeSecrets = 4                // wrong secrets remembered of one account
 
