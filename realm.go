@@ -83,6 +83,11 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 			return nil, fmt.Errorf("token: issuer %q is also that of %s: registry tokens need an issuer of their own", r.token.Issuer, a.Name)
 		}
 	}
+	switch config.Passwords {
+	case "", caddyfile.PasswordsOn, caddyfile.PasswordsOff:
+	default:
+		return nil, fmt.Errorf("passwords %q: want on or off", config.Passwords)
+	}
 	if r.policy, err = authz.Compile(config.Policy); err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
@@ -150,6 +155,9 @@ func (r *realm) start(storage certmagic.Storage) error {
 	}
 	list := append([]authn.Named{{Name: "registry_token", Authenticator: registryToken}}, r.authenticators...)
 	run.chain = authn.NewChain(list, r.memory.throttle)
+	if r.config.Passwords == caddyfile.PasswordsOff {
+		run.chain = run.chain.WithoutPasswords()
+	}
 	run.endpoint = &tokenendpoint.Endpoint{
 		Service:      r.service,
 		Issuer:       r.token.Issuer,
