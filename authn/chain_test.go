@@ -28,6 +28,7 @@ func (s *stub) EqualizeCost() float64 {
 	}
 	return 0
 }
+
 func (s *stub) Equalize(context.Context, *Credential) error {
 	s.equalized++
 	return s.busy

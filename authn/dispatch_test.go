@@ -51,7 +51,8 @@ func TestDispatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	local, err := NewLocal(LocalConfig{Prefix: "local-", Users: []LocalUser{
-		{Name: "admin", PasswordHash: quickArgon2}, {Name: "bob", PasswordHash: quickArgon2},
+		{Name: "admin", PasswordHash: quickArgon2},
+		{Name: "bob", PasswordHash: quickArgon2},
 		{Name: "root", PasswordHash: quickArgon2, BreakGlass: true},
 	}}, nil, nil)
 	if err != nil {
