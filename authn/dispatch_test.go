@@ -205,7 +205,7 @@ func TestHashPoolFairness(t *testing.T) {
 	busy := make(chan string, 200)
 	ask := func(c Claimant) {
 		go func() {
-			if err := pool.Do(context.Background(), c, func() { <-hold; order <- c.Account }); err != nil {
+			if err := pool.Do(context.Background(), c, func() bool { <-hold; order <- c.Account; return false }); err != nil {
 				busy <- c.Account
 			}
 		}()

@@ -18,23 +18,32 @@ const (
 	hashQueue = 32
 	// hashServed is how many turns are remembered for the sake of fairness.
 	hashServed = 64
+	// hashSuspect is how many wrong ones among them make an address suspect.
+	hashSuspect = 10
+	// hashRest is how many times as long as a wrong check took the next one
+	// of a suspect address has to wait, at most.
+	hashRest = 9
 )
 
 // HashPool bounds how many slow password hashes are computed at a time, so
 // that a flood of wrong passwords cannot take the processor from those who
 // push and pull. Who waits is served in turn: first the addresses, then the
-// accounts that have had the fewest turns lately, so that a flood from one
+// accounts that have been wrong the least lately, so that a flood from one
 // place or at one account waits behind everybody else, and makes room for them
-// when the queue is full. It is safe for concurrent use; one serves the whole
-// process.
+// when the queue is full. Between the guesses of such a place the workers rest.
+// It is safe for concurrent use; one serves the whole process.
 type HashPool struct {
 	mu      sync.Mutex
 	free    int
 	waiting []*hashTurn // the longest waiting first
 	limit   int
-	served  [hashServed]Claimant
-	next    int // in served
 	wait    time.Duration
+
+	served [hashServed]Claimant // of checks that are under way, or were wrong
+	next   int                  // in served
+	ended  time.Time            // the last wrong check
+	took   time.Duration
+	rested *time.Timer // calls arrange when a worker has rested
 }
 
 // Claimant is for whom a hash is computed.
@@ -57,24 +66,23 @@ func NewHashPool(workers int) *HashPool {
 	return &HashPool{free: workers, limit: workers * hashQueue, wait: hashWait}
 }
 
-// Do runs compute when the claimant's turn comes. It returns [ErrBusy] without
-// having run it when too many are waiting or the turn does not come within a
-// second, and the context's error when the client has gone meanwhile.
-func (p *HashPool) Do(ctx context.Context, who Claimant, compute func()) error {
+// Do runs check when the claimant's turn comes; check reports whether the
+// secret was right. Do returns [ErrBusy] without having run it when too many
+// are waiting or the turn does not come within a second, and the context's
+// error when the client has gone meanwhile.
+func (p *HashPool) Do(ctx context.Context, who Claimant, check func() bool) error {
 	who.From = sourceNetwork(who.From)
 	if err := p.acquire(ctx, who); err != nil {
 		return err
 	}
-	defer p.release()
-	compute()
+	right, began := false, time.Now()
+	defer func() { p.release(who, right, began) }()
+	right = check()
 	return nil
 }
 
 func (p *HashPool) acquire(ctx context.Context, who Claimant) error {
 	turn := p.enter(who)
-	if turn == nil {
-		return nil
-	}
 	timer := time.NewTimer(p.wait)
 	defer timer.Stop()
 	select {
@@ -98,19 +106,15 @@ func (p *HashPool) acquire(ctx context.Context, who Claimant) error {
 	return nil
 }
 
-// enter takes a free worker, and returns nil, or a place in the queue.
+// enter takes a place in the queue, and with luck a worker at once.
 func (p *HashPool) enter(who Claimant) *hashTurn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.free > 0 {
-		p.free--
-		p.remember(who)
-		return nil
-	}
 	turn := &hashTurn{Claimant: who, decided: make(chan bool, 1)}
 	p.waiting = append(p.waiting, turn)
+	p.arrange()
 	if len(p.waiting) > p.limit {
-		// The last of those who have had the most has to go.
+		// The last of those who have been wrong the most has to go.
 		worst, most := 0, -1
 		for i, t := range p.waiting {
 			if n := p.turns(t.Claimant); n >= most {
@@ -120,6 +124,45 @@ func (p *HashPool) enter(who Claimant) *hashTurn {
 		p.remove(worst).decided <- false
 	}
 	return turn
+}
+
+// arrange gives free workers to those who have been wrong the least, unless
+// they have to wait for the workers to rest.
+func (p *HashPool) arrange() {
+	for p.free > 0 && len(p.waiting) > 0 {
+		best, least := 0, hashServed*(hashServed+1)+1
+		for i, t := range p.waiting {
+			if n := p.turns(t.Claimant); n < least {
+				best, least = i, n
+			}
+		}
+		if rest := time.Until(p.ended.Add(p.rest(least))); rest > 0 {
+			if p.rested == nil {
+				p.rested = time.AfterFunc(rest, func() {
+					p.mu.Lock()
+					defer p.mu.Unlock()
+					p.arrange()
+				})
+			} else {
+				p.rested.Reset(rest)
+			}
+			return
+		}
+		turn := p.remove(best)
+		p.free--
+		p.served[p.next] = turn.Claimant
+		p.next = (p.next + 1) % hashServed
+		turn.decided <- true
+	}
+}
+
+// rest is how long after a wrong check a claimant of so many turns may begin.
+func (p *HashPool) rest(turns int) time.Duration {
+	ofAddress, ofAccount := turns/(hashServed+1), turns%(hashServed+1)
+	if ofAddress < hashSuspect {
+		return 0
+	}
+	return p.took * time.Duration(min(max(ofAccount, 1), hashRest))
 }
 
 // leave gives up a place in the queue; it cannot be given up twice.
@@ -133,23 +176,20 @@ func (p *HashPool) leave(turn *hashTurn) bool {
 	return i >= 0
 }
 
-// release hands a worker on, to the first of those who have had the least.
-func (p *HashPool) release() {
+// release gives a worker back. Who was right is not remembered.
+func (p *HashPool) release(who Claimant, right bool, began time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.waiting) == 0 {
-		p.free++
-		return
-	}
-	best, least := 0, hashServed*(hashServed+1)
-	for i, t := range p.waiting {
-		if n := p.turns(t.Claimant); n < least {
-			best, least = i, n
+	p.free++
+	if right {
+		if i := slices.Index(p.served[:], who); i >= 0 {
+			p.served[i] = Claimant{}
 		}
+	} else {
+		p.ended = time.Now()
+		p.took = p.ended.Sub(began)
 	}
-	turn := p.remove(best)
-	p.remember(turn.Claimant)
-	turn.decided <- true
+	p.arrange()
 }
 
 func (p *HashPool) remove(i int) *hashTurn {
@@ -158,20 +198,14 @@ func (p *HashPool) remove(i int) *hashTurn {
 	return turn
 }
 
-func (p *HashPool) remember(who Claimant) {
-	p.served[p.next] = who
-	p.next = (p.next + 1) % hashServed
-}
-
 // turns weighs what a claimant has had lately: any turn of the address weighs
 // more than all those of the account there.
-func (p *HashPool) turns(who Claimant) int {
-	n := 0
+func (p *HashPool) turns(who Claimant) (n int) {
 	for i := range p.served {
 		if p.served[i].From != who.From {
 			continue
 		}
-		if n += hashServed; p.served[i].Account == who.Account {
+		if n += hashServed + 1; p.served[i].Account == who.Account {
 			n++
 		}
 	}

@@ -65,7 +65,10 @@ func (c *VerifiedCache) Verify(ctx context.Context, pool *HashPool, check Check)
 	done := c.flights.DoChan(string(key[:]), func() (any, error) {
 		var ok bool
 		// Not the context of whoever came first: he may leave.
-		err := pool.Do(context.Background(), Claimant{From: check.From, Account: check.User}, func() { ok = check.Hash.Matches(check.Secret) })
+		err := pool.Do(context.Background(), Claimant{From: check.From, Account: check.User}, func() bool {
+			ok = check.Hash.Matches(check.Secret)
+			return ok
+		})
 		if err != nil {
 			return false, err
 		}

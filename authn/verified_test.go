@@ -116,12 +116,13 @@ func TestHashPoolBounds(t *testing.T) {
 	pool.wait = 50 * time.Millisecond
 	hold := make(chan struct{})
 	var running, most atomic.Int32
-	compute := func() {
+	compute := func() bool {
 		n := running.Add(1)
 		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
 		}
 		<-hold
 		running.Add(-1)
+		return true
 	}
 	var wg sync.WaitGroup
 	var busy atomic.Int32
@@ -147,7 +148,7 @@ func TestHashPoolBounds(t *testing.T) {
 	if most.Load() != 2 {
 		t.Errorf("%d at once, want 2", most.Load())
 	}
-	if err := pool.Do(t.Context(), Claimant{}, func() {}); err != nil {
+	if err := pool.Do(t.Context(), Claimant{}, func() bool { return true }); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}
 	if NewHashPool(0).free < 1 {
@@ -161,7 +162,9 @@ func TestVerifiedCacheBusy(t *testing.T) {
 	pool.wait = time.Millisecond
 	hold := make(chan struct{})
 	started := make(chan struct{})
-	go func() { _ = pool.Do(context.Background(), Claimant{}, func() { close(started); <-hold }) }()
+	go func() {
+		_ = pool.Do(context.Background(), Claimant{}, func() bool { close(started); <-hold; return true })
+	}()
 	<-started
 	if _, err := c.Verify(t.Context(), pool, Check{Secret: "right", Hash: h}); !errors.Is(err, ErrBusy) {
 		t.Errorf("error %v", err)
