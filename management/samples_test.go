@@ -154,7 +154,7 @@ func TestBusy(t *testing.T) {
 	pool := authn.NewHashPool(1)
 	s := prepare(t, func(o *Options) { o.Pool = pool })
 	hold, held := make(chan struct{}), make(chan struct{})
-	go func() { _ = pool.Do(t.Context(), func() { close(held); <-hold }) }()
+	go func() { _ = pool.Do(t.Context(), authn.Claimant{}, func() bool { close(held); <-hold; return true }) }()
 	<-held
 	defer close(hold)
 	var all sync.WaitGroup
