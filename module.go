@@ -37,6 +37,8 @@ func init() {
 	caddy.RegisterModule(OIDC{})
 	caddy.RegisterModule(Robots{})
 	caddy.RegisterModule(Workload{})
+	caddy.RegisterModule(BoltStore{})
+	caddy.RegisterModule(PostgresStore{})
 
 	httpcaddyfile.RegisterGlobalOption("registry_auth", parseGlobalOption)
 	httpcaddyfile.RegisterHandlerDirective("registry_auth", parseHandler)
@@ -70,4 +72,8 @@ var (
 	_ authn.Authenticator               = (*Workload)(nil)
 	_ authn.Rechecker                   = (*Workload)(nil)
 	_ caddy.CleanerUpper                = (*Workload)(nil)
+	_ storeOpener                       = (*BoltStore)(nil)
+	_ caddy.Provisioner                 = (*BoltStore)(nil)
+	_ storeOpener                       = (*PostgresStore)(nil)
+	_ caddy.Provisioner                 = (*PostgresStore)(nil)
 )

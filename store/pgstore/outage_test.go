@@ -89,7 +89,7 @@ func TestRestart(t *testing.T) {
 		if err := pg.Launch(); err != nil {
 			t.Fatal(err)
 		}
-		wantBatch(t, batches, mustPut(t, a, "again"), 2*time.Second)
+		wantBatch(t, batches, mustPut(t, a, "again"), 5*time.Second)
 		for len(errs) > 0 {
 			<-errs
 		}
