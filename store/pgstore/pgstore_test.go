@@ -80,9 +80,15 @@ func newSchema(t testing.TB) Config {
 	return Config{DSN: server(t).DSN(), Schema: fmt.Sprintf(`Schema "%d"`, schemas.Add(1)), MaxConns: 4}
 }
 
-func TestConformance(t *testing.T) {
+func TestConformance(t *testing.T) { conformance(t, "") }
+
+// TestConformancePooler has no prepared statements, as poolers may demand.
+func TestConformancePooler(t *testing.T) { conformance(t, "&default_query_exec_mode=exec") }
+
+func conformance(t *testing.T, parameters string) {
 	storetest.Run(t, func(t *testing.T) storetest.Place {
 		c := newSchema(t)
+		c.DSN += parameters
 		return storetest.Place{
 			Open:    func() (store.Store, error) { return Open(t.Context(), c) },
 			Lasting: true,
