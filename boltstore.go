@@ -12,8 +12,8 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/store/boltstore"
 )
 
-// BoltStore keeps state in one file, for one gateway.
-type BoltStore struct {
+// Bolt keeps state in one file, for one gateway.
+type Bolt struct {
 	// The file, which is made with mode 0600, and its folder with 0700. May
 	// be a placeholder. Default: registry_auth/state.db in Caddy's data
 	// directory.
@@ -23,14 +23,14 @@ type BoltStore struct {
 }
 
 // CaddyModule returns the Caddy module information.
-func (BoltStore) CaddyModule() caddy.ModuleInfo {
-	return caddy.ModuleInfo{ID: storeNamespace + ".bolt", New: func() caddy.Module { return new(BoltStore) }}
+func (Bolt) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: storeNamespace + ".bolt", New: func() caddy.Module { return new(Bolt) }}
 }
 
 // UnmarshalCaddyfile reads
 //
 //	bolt [<path>]
-func (b *BoltStore) UnmarshalCaddyfile(d *caddycf.Dispenser) error {
+func (b *Bolt) UnmarshalCaddyfile(d *caddycf.Dispenser) error {
 	d.Next() // the module's name
 	if d.NextArg() {
 		b.Path = d.Val()
@@ -44,13 +44,13 @@ func (b *BoltStore) UnmarshalCaddyfile(d *caddycf.Dispenser) error {
 	return nil
 }
 
-// Provision finds out which file it is.
-func (b *BoltStore) Provision(caddy.Context) (err error) {
-	b.file = filepath.Join(caddy.AppDataDir(), "registry_auth", "state.db")
-	if b.Path != "" {
-		if b.file, err = resolve(caddy.NewReplacer(), "path", b.Path); err != nil {
-			return err
-		}
+// Provision resolves placeholders in the path.
+func (b *Bolt) Provision(caddy.Context) (err error) {
+	if b.Path == "" {
+		return nil
+	}
+	if b.file, err = resolve(caddy.NewReplacer(), "path", b.Path); err != nil {
+		return err
 	}
 	if b.file, err = filepath.Abs(b.file); err != nil {
 		return fmt.Errorf("path: %w", err)
@@ -58,9 +58,17 @@ func (b *BoltStore) Provision(caddy.Context) (err error) {
 	return nil
 }
 
+// path is the file; of a module that nobody has configured, the default.
+func (b *Bolt) path() string {
+	if b.file != "" {
+		return b.file
+	}
+	return filepath.Join(caddy.AppDataDir(), "registry_auth", "state.db")
+}
+
 // OpenStore opens the file. While another process has it open it waits for a
 // few seconds.
-func (b *BoltStore) OpenStore(context.Context) (store.Store, error) { return boltstore.Open(b.file) }
+func (b *Bolt) OpenStore(context.Context) (store.Store, error) { return boltstore.Open(b.path()) }
 
-// StoreKey is the file's absolute path.
-func (b *BoltStore) StoreKey() string { return "bolt:" + b.file }
+// StoreKey names the file.
+func (b *Bolt) StoreKey() string { return "bolt:" + b.path() }

@@ -137,6 +137,9 @@ func (m *docsMachine) value(name string) string {
 	name = strings.ToLower(filepath.Base(name))
 	if m.secret[name] == "" {
 		m.secret[name] = "not-a-secret"
+		if strings.Contains(name, "dsn") {
+			m.secret[name] = "postgres://registry_auth@127.0.0.1:1/registry_auth"
+		}
 		if strings.Contains(name, "hash") {
 			_, m.secret[name] = authn.NewSecret(authn.SecretRobot)
 		}
@@ -195,6 +198,11 @@ func (m *docsMachine) settle(adapted []byte) ([]byte, error) {
 		config["logging"] = map[string]any{"logs": map[string]any{"default": map[string]any{"level": "ERROR"}}}
 	}
 	apps, _ := config["apps"].(map[string]any)
+	if apps["registry_auth"] == nil {
+		apps["registry_auth"] = map[string]any{}
+	}
+	own, _ := apps["registry_auth"].(map[string]any)
+	own["store"] = map[string]any{"type": "bolt", "path": filepath.Join(m.dir, "state.db")}
 	http, _ := apps["http"].(map[string]any)
 	servers, _ := http["servers"].(map[string]any)
 	port := 0

@@ -14,8 +14,8 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/store/pgstore"
 )
 
-// PostgresStore keeps state in PostgreSQL, for any number of gateways.
-type PostgresStore struct {
+// Postgres keeps state in PostgreSQL, for any number of gateways.
+type Postgres struct {
 	// The connection string, a URL or keywords and values. It may hold
 	// placeholders, and should where it holds a password.
 	DSN string `json:"dsn,omitempty"`
@@ -30,8 +30,8 @@ type PostgresStore struct {
 }
 
 // CaddyModule returns the Caddy module information.
-func (PostgresStore) CaddyModule() caddy.ModuleInfo {
-	return caddy.ModuleInfo{ID: storeNamespace + ".postgres", New: func() caddy.Module { return new(PostgresStore) }}
+func (Postgres) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: storeNamespace + ".postgres", New: func() caddy.Module { return new(Postgres) }}
 }
 
 // UnmarshalCaddyfile reads
@@ -40,7 +40,7 @@ func (PostgresStore) CaddyModule() caddy.ModuleInfo {
 //		schema    <name>
 //		max_conns <n>
 //	}
-func (p *PostgresStore) UnmarshalCaddyfile(d *caddycf.Dispenser) error {
+func (p *Postgres) UnmarshalCaddyfile(d *caddycf.Dispenser) error {
 	d.Next() // the module's name
 	if !d.AllArgs(&p.DSN) {
 		return d.ArgErr()
@@ -73,7 +73,7 @@ func (p *PostgresStore) UnmarshalCaddyfile(d *caddycf.Dispenser) error {
 
 // Provision resolves placeholders and checks the connection string, without
 // connecting.
-func (p *PostgresStore) Provision(caddy.Context) error {
+func (p *Postgres) Provision(caddy.Context) error {
 	dsn, err := resolve(caddy.NewReplacer(), "dsn", p.DSN)
 	if err != nil {
 		return err
@@ -83,12 +83,12 @@ func (p *PostgresStore) Provision(caddy.Context) error {
 }
 
 // OpenStore connects, and makes the tables if need be.
-func (p *PostgresStore) OpenStore(ctx context.Context) (store.Store, error) {
+func (p *Postgres) OpenStore(ctx context.Context) (store.Store, error) {
 	return pgstore.Open(ctx, p.config)
 }
 
 // StoreKey is a hash of all settings.
-func (p *PostgresStore) StoreKey() string {
+func (p *Postgres) StoreKey() string {
 	settings, _ := json.Marshal(p.config) // strings and a number: cannot fail
 	hash := sha256.Sum256(settings)
 	return "postgres:" + hex.EncodeToString(hash[:])

@@ -63,7 +63,7 @@ func TestBoltStore(t *testing.T) {
 		"{env.STATE}": os.Getenv("STATE"),
 		filepath.Join(dir, "x", "..", "third", "state.db"): filepath.Join(dir, "third", "state.db"),
 	} {
-		b := BoltStore{Path: path}
+		b := Bolt{Path: path}
 		if err := b.Provision(caddy.Context{}); err != nil {
 			t.Fatal(err)
 		}
@@ -78,7 +78,7 @@ func TestBoltStore(t *testing.T) {
 			t.Errorf("%q: %v %v", path, info, err)
 		}
 	}
-	if err := (&BoltStore{Path: "{env.NO_SUCH_VARIABLE}"}).Provision(caddy.Context{}); err == nil {
+	if err := (&Bolt{Path: "{env.NO_SUCH_VARIABLE}"}).Provision(caddy.Context{}); err == nil {
 		t.Error("an empty path")
 	}
 }
@@ -100,7 +100,7 @@ func TestPostgresStore(t *testing.T) {
 	const password = "s3cr3t-p4ss"
 	t.Setenv("DSN", "postgres://u:"+password+"@127.0.0.1:1/db")
 	t.Setenv("BAD_DSN", "postgres://u:"+password+"@127.0.0.1:port/db")
-	good := PostgresStore{DSN: "{env.DSN}"}
+	good := Postgres{DSN: "{env.DSN}"}
 	if err := good.Provision(caddy.Context{}); err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func TestPostgresStore(t *testing.T) {
 		t.Errorf("open: %v", err)
 	}
 	keys := map[string]bool{}
-	for _, p := range []PostgresStore{good, {DSN: "{env.DSN}", Schema: "s"}, {DSN: "{env.DSN}", MaxConns: 2}, {DSN: "host=h"}} {
+	for _, p := range []Postgres{good, {DSN: "{env.DSN}", Schema: "s"}, {DSN: "{env.DSN}", MaxConns: 2}, {DSN: "host=h"}} {
 		if err := p.Provision(caddy.Context{}); err != nil {
 			t.Fatal(err)
 		}
@@ -126,7 +126,7 @@ func TestPostgresStore(t *testing.T) {
 	if len(keys) != 4 || !keys[good.StoreKey()] {
 		t.Errorf("keys %v", keys)
 	}
-	for _, p := range []PostgresStore{{}, {DSN: "{env.NO_SUCH_VARIABLE}"}, {DSN: "{env.BAD_DSN}"}, {DSN: "host=h", MaxConns: -1}} {
+	for _, p := range []Postgres{{}, {DSN: "{env.NO_SUCH_VARIABLE}"}, {DSN: "{env.BAD_DSN}"}, {DSN: "host=h", MaxConns: -1}} {
 		if err := p.Provision(caddy.Context{}); err == nil || strings.Contains(err.Error(), password) {
 			t.Errorf("%s: %v", p.DSN, err)
 		}
