@@ -2,6 +2,7 @@ package registryauth
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -12,9 +13,10 @@ import (
 // realm and stable over restarts: registry tokens carry it.
 func nameAuthenticators(modules []any) ([]authn.Named, error) {
 	seen := map[string]bool{}
-	prefixes := map[string]string{}  // of user names, by provider
-	issuers := map[string]string{}   // by issuer of tokens
-	workloads := map[string]string{} // by workload
+	prefixes := map[string]nameOwner{} // of user names
+	issuers := map[string]string{}     // by issuer of tokens
+	workloads := map[string]string{}   // by workload
+	clients := map[string]string{}     // of names of workloads that are not listed, by prefix
 	list := make([]authn.Named, 0, len(modules))
 	for _, m := range modules {
 		a, isAuthenticator := m.(authn.Authenticator)
@@ -31,10 +33,19 @@ func nameAuthenticators(modules []any) ([]authn.Named, error) {
 		}
 		seen[name] = true
 		if p, ok := m.(interface{ NamePrefix() string }); ok {
-			if other, taken := prefixes[p.NamePrefix()]; taken {
-				return nil, fmt.Errorf("%s and %s would both call their users by plain names: give one of them a `prefix`, or a user of the one could take a name of the other", other, name)
+			owner := nameOwner{authenticator: name}
+			if s, ok := m.(interface {
+				NameSource() (issuer, claim string)
+			}); ok {
+				owner.issuer, owner.claim = s.NameSource()
 			}
-			prefixes[p.NamePrefix()] = name
+			other, taken := prefixes[p.NamePrefix()]
+			if taken && !owner.same(other) {
+				return nil, fmt.Errorf("%s and %s would both call their users by plain names: give one of them a `prefix`, or a user of the one could take a name of the other", other.authenticator, name)
+			}
+			if !taken || other.claim == "" {
+				prefixes[p.NamePrefix()] = owner
+			}
 		}
 		if i, ok := m.(interface{ TokenIssuer() string }); ok {
 			if other, taken := issuers[i.TokenIssuer()]; taken {
@@ -50,7 +61,39 @@ func nameAuthenticators(modules []any) ([]authn.Named, error) {
 				workloads[workload] = name
 			}
 		}
+		if w, ok := m.(interface{ WorkloadPrefix() (string, bool) }); ok {
+			if prefix, on := w.WorkloadPrefix(); on {
+				if other, taken := clients[prefix]; taken {
+					return nil, fmt.Errorf("%s and %s would both call their clients by plain names: give one of them a `prefix`", other, name)
+				}
+				clients[prefix] = name
+			}
+		}
 		list = append(list, authn.Named{Name: name, Authenticator: a})
 	}
+	for prefix, name := range clients {
+		for workload, other := range workloads {
+			if strings.HasPrefix(workload, prefix) {
+				return nil, fmt.Errorf("a client of %s could take the name of workload %q of %s: give %[1]s a `prefix` of its own", name, workload, other)
+			}
+		}
+	}
 	return list, nil
+}
+
+// nameOwner is whose names have a prefix: those in a claim of an issuer. The
+// claim is empty where there are no people.
+type nameOwner struct{ authenticator, issuer, claim string }
+
+// same reports whether two call the same people by the same names.
+func (o nameOwner) same(other nameOwner) bool {
+	return o.issuer != "" && o.issuer == other.issuer && (o.claim == other.claim || o.claim == "" || other.claim == "")
+}
+
+// userClaim is the claim with the user name, or its default.
+func userClaim(configured string) string {
+	if configured == "" {
+		return "preferred_username"
+	}
+	return configured
 }

@@ -31,6 +31,8 @@ type directory interface {
 	// with calls do with a session, which do must not keep. It may call it a
 	// second time if the first session turns out to be dead.
 	with(ctx context.Context, do func(ldapSession) error) error
+	// close ends idle sessions, and later ones when they become idle.
+	close()
 }
 
 // ldapSession is what is needed of an [ldap.Conn].
@@ -76,6 +78,10 @@ func NewLDAP(c LDAPConfig, o LDAPOptions) (*LDAP, error) {
 
 // Name is how a realm calls this authenticator: its kind and first server.
 func (a *LDAP) Name() string { return LDAPName + ":" + a.config.URLs[0] }
+
+// Close ends the connections that nobody uses. Sign-ins after it go on, each
+// with a connection of its own.
+func (a *LDAP) Close() { a.directory.close() }
 
 // Authenticate implements [Authenticator]. It owns the passwords, by Basic, of
 // those whom the directory knows, if they have not the shape of a token, of a

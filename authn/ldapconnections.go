@@ -120,6 +120,15 @@ func (p *ldapConnections) give(c *ldapConnection) {
 	p.idle = append(p.idle, c)
 }
 
+func (p *ldapConnections) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.idle {
+		go c.Close()
+	}
+	p.idle, p.keep = nil, 0
+}
+
 // dial connects to the first server that can be reached; those that could not
 // be reached lately are tried last.
 func (p *ldapConnections) dial(ctx context.Context) (*ldapConnection, error) {
