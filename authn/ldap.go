@@ -42,7 +42,7 @@ type ldapSession interface {
 }
 
 // CredentialLDAPPassword is the [Principal.Credential] of these people.
-const CredentialLDAPPassword = "ldap_password" //nolint:gosec // what it is called
+const CredentialLDAPPassword = "ldap_password"
 
 // LDAPOptions are what an [LDAP] needs of the program that it runs in. The
 // zero value is of use.

@@ -18,7 +18,7 @@ const (
 
 // search asks a question, and takes references to other servers for nothing:
 // a directory must not send us, and passwords, elsewhere.
-func search(s ldapSession, base string, scope int, limit int, filter string, attributes []string) ([]*ldap.Entry, error) {
+func search(s ldapSession, base string, scope, limit int, filter string, attributes []string) ([]*ldap.Entry, error) {
 	r, err := s.Search(ldap.NewSearchRequest(base, scope, ldap.NeverDerefAliases, limit, 0, false, filter, attributes, nil))
 	var answer *ldap.Error
 	switch {
