@@ -3,6 +3,7 @@ package registryauth
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"github.com/caddyserver/caddy/v2"
@@ -57,6 +58,12 @@ func (r *Robots) Authenticate(ctx context.Context, c *authn.Credential) (*authn.
 // Recheck reports whether a robot that holds a registry token is still good.
 func (r *Robots) Recheck(p *authn.Principal, c *authn.Credential) error {
 	return r.robots.Recheck(p, c)
+}
+
+// AdmitRobot reports whether what acts as a robot may, as far as the robot of
+// that name is declared here.
+func (r *Robots) AdmitRobot(name string, remote netip.Addr) error {
+	return r.robots.AdmitRobot(name, remote)
 }
 
 // Equalize spends the time of a slow hash on a user name that no robot has.

@@ -33,6 +33,8 @@ type realm struct {
 	verifiers      verifiers
 	extensions     *authz.Extensions
 	upstream       upstreamAuth
+	identity       *identityHeaders
+	tokenPaths     []string // of the token endpoint
 	memory         *memory
 	recorder       *recorder
 	logger         *zap.Logger
@@ -78,6 +80,7 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 	if err = r.token.Validate(); err != nil {
 		return nil, fmt.Errorf("token: %w", err)
 	}
+	r.tokenPaths = r.token.TokenPaths()
 	for _, a := range authenticators {
 		if i, ok := a.Authenticator.(interface{ TokenIssuer() string }); ok && i.TokenIssuer() == r.token.Issuer {
 			return nil, fmt.Errorf("token: issuer %q is also that of %s: registry tokens need an issuer of their own", r.token.Issuer, a.Name)
@@ -95,7 +98,10 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 	if r.upstream, err = newUpstreamAuth(config.UpstreamAuth); err != nil {
 		return nil, fmt.Errorf("upstream_auth: %w", err)
 	}
-	if r.recorder, err = newRecorder(ctx, r.name, config.Audit); err != nil {
+	if r.identity, err = newIdentityHeaders(config.IdentityHeaders); err != nil {
+		return nil, fmt.Errorf("identity_headers: %w", err)
+	}
+	if r.recorder, err = newRecorder(ctx, r.name, config); err != nil {
 		return nil, err
 	}
 	value, _, err := pool.LoadOrNew("realm:"+r.name, func() (caddy.Destructor, error) {
@@ -155,7 +161,7 @@ func (r *realm) start(storage certmagic.Storage) error {
 		Issuer:       r.token.Issuer,
 		Config:       r.token,
 		Authenticate: run.chain.Authenticate,
-		Policy:       r.policy,
+		Policy:       newCarryingPolicy(r),
 		Keys:         keys,
 		ClientIP:     clientAddr,
 		Realm:        r.tokenURL,
@@ -195,7 +201,7 @@ func (r *realm) tokenURL(req *http.Request) string {
 	if r.token.URL != "" {
 		return r.token.URL
 	}
-	return r.base(req) + r.token.TokenPaths()[0]
+	return r.base(req) + r.tokenPaths[0]
 }
 
 // base is the URL under which the client reaches the registry.

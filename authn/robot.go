@@ -205,6 +205,16 @@ func (rs *Robots) Recheck(p *Principal, c *Credential) error {
 	return r.admits(c.Remote, rs.now())
 }
 
+// AdmitRobot returns an error if a robot of this name is declared and not
+// accepted now or from this address. A name that nobody declared has no state
+// that could forbid it.
+func (rs *Robots) AdmitRobot(name string, remote netip.Addr) error {
+	if r := rs.byName[name]; r != nil {
+		return r.admits(remote, rs.now())
+	}
+	return nil
+}
+
 // admits says whether the robot is accepted at a time and from an address.
 func (r *robot) admits(remote netip.Addr, now time.Time) error {
 	switch {
