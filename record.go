@@ -18,24 +18,6 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
 )
 
-// outcome is how a request ended, for log lines and metrics.
-type outcome uint8
-
-const (
-	outcomeAllowed         outcome = iota
-	outcomeUnauthenticated         // no credential where one is needed
-	outcomeInvalid                 // a credential that does not hold
-	outcomeDenied                  // a good one that may not do this
-	outcomeMalformed               // not a request of the specification
-	outcomeThrottled
-	outcomeUnavailable
-	outcomes // how many there are
-)
-
-var outcomeNames = [outcomes]string{"allowed", "unauthenticated", "invalid_credential", "denied", "malformed", "throttled", "unavailable"}
-
-func (o outcome) String() string { return outcomeNames[o] }
-
 // recorder writes down what was decided: one line of the audit log, metrics,
 // and for everything else in Caddy placeholders, access-log fields and spans.
 type recorder struct {
@@ -190,6 +172,24 @@ func (c *recorder) token(r *http.Request, t tokenendpoint.Record) {
 	check.Write(append(fields, zap.Duration("took", t.Duration))...)
 }
 
+// route notes the decision on a request beside the registry API.
+func (c *recorder) route(r *http.Request, p *authn.Principal, refusal *routeRefusal) {
+	o := routeOutcome(refusal)
+	if !c.writes(o, r.Method != http.MethodGet && r.Method != http.MethodHead) {
+		return
+	}
+	check := c.audit.Check(zapcore.InfoLevel, "registry route")
+	if check == nil {
+		return
+	}
+	fields := c.who(r, p, append(make([]zap.Field, 0, 16),
+		zap.String("decision", o.String()), zap.String("method", r.Method), zap.String("uri", bounded(r.RequestURI))))
+	if refusal != nil {
+		fields = append(fields, zap.Int("status", refusal.status), zap.String("reason", bounded(refusal.err.Error())))
+	}
+	check.Write(fields...)
+}
+
 // maxLogged bounds what a client can put into one field of a log line, bytes.
 const maxLogged = 256
 
@@ -213,21 +213,4 @@ func requestID(r *http.Request) string {
 		return id
 	}
 	return ""
-}
-
-// tokenOutcome sorts what the token endpoint did.
-func tokenOutcome(t tokenendpoint.Record) outcome {
-	switch {
-	case t.Status == http.StatusOK:
-		return outcomeAllowed
-	case t.Status == http.StatusTooManyRequests:
-		return outcomeThrottled
-	case t.Status == http.StatusServiceUnavailable:
-		return outcomeUnavailable
-	case t.Status == http.StatusUnauthorized && t.Principal == nil:
-		return outcomeInvalid
-	case t.Status == http.StatusUnauthorized:
-		return outcomeUnauthenticated
-	}
-	return outcomeMalformed
 }
