@@ -20,13 +20,15 @@ const modulePath = "github.com/caddy-registry-auth/caddy-registry-auth"
 var arrows = map[string][]string{
 	"store":         {},
 	"signature":     {},
+	"export":        {},
+	"cmd":           {},
 	"authn":         {"store"},
 	"authz":         {"authn", "store"},
 	"tokenendpoint": {"authn", "authz", "store"},
-	"management":    {"authn", "authz", "tokenendpoint", "store"},
+	"management":    {"authn", "authz", "tokenendpoint", "store", "export"},
 	"portal":        {"authn", "authz", "tokenendpoint", "store", "management"},
 	"caddyfile":     {"authn", "authz", "tokenendpoint", "store", "management", "portal"},
-	"":              {"authn", "authz", "tokenendpoint", "store", "signature", "management", "portal", "caddyfile"},
+	"":              {"authn", "authz", "tokenendpoint", "store", "signature", "export", "management", "portal", "caddyfile"},
 	"bench":         {"", "authn", "authz", "tokenendpoint", "store", "caddyfile"},
 }
 

@@ -1,6 +1,7 @@
 package registryauth
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -62,21 +63,11 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 	if r.fingerprint, err = fingerprint(config); err != nil {
 		return nil, err
 	}
-	if r.publicURL, err = parsePublicURL(config.PublicURL); err != nil {
+	names, err := nameRealm(&config)
+	if err != nil {
 		return nil, err
 	}
-	if r.service = config.Service; r.service == "" {
-		if r.service = "registry"; r.publicURL != "" {
-			u, _ := url.Parse(r.publicURL)
-			r.service = u.Host
-		}
-	}
-	if r.token = config.Token; r.token.Issuer == "" {
-		r.token.Issuer = r.publicURL
-	}
-	if r.token.Issuer == "" {
-		r.token.Issuer = r.service
-	}
+	r.publicURL, r.service, r.token = names.publicURL, names.service, names.token
 	if err = r.token.Validate(); err != nil {
 		return nil, fmt.Errorf("token: %w", err)
 	}
@@ -113,6 +104,29 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 	r.memory, _ = value.(*memory)
 	r.lease = newLease(func() { _, _ = pool.Delete("realm:" + r.name) })
 	return r, nil
+}
+
+// realmNames are what a realm calls itself.
+type realmNames struct {
+	publicURL string // without a trailing slash; empty: follow the request
+	service   string
+	token     tokenendpoint.Config // with an issuer
+}
+
+// nameRealm fills in the names that a configuration leaves out.
+func nameRealm(config *caddyfile.Config) (names realmNames, err error) {
+	if names.publicURL, err = parsePublicURL(config.PublicURL); err != nil {
+		return names, err
+	}
+	if names.service = config.Service; names.service == "" {
+		if names.service = "registry"; names.publicURL != "" {
+			u, _ := url.Parse(names.publicURL)
+			names.service = u.Host
+		}
+	}
+	names.token = config.Token
+	names.token.Issuer = cmp.Or(config.Token.Issuer, names.publicURL, names.service)
+	return names, nil
 }
 
 // parsePublicURL checks the URL and returns it without a trailing slash.
