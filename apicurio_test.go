@@ -269,3 +269,29 @@ func TestRegistryIdentitySettings(t *testing.T) {
 		}
 	}
 }
+
+// Without a matcher registry_identity stands behind registry_auth also for the
+// registry API, where everything is decided already.
+func TestRegistryIdentityLeavesTheRegistryAPIAlone(t *testing.T) {
+	g := startGateway(t, standardRealm)
+	realm := strings.Replace(standardRealm, "robot ci", "immutable v*\n\t\trobot ci", 1) + "identity_headers\n"
+	site := strings.Replace(g.caddyfile(strings.ReplaceAll(realm, "HASH", g.hash)), "\treverse_proxy", "\tregistry_identity {\n\t\tread group:x\n\t}\n\treverse_proxy", 1)
+	if err := loadCaddyfile(t, site); err != nil {
+		t.Fatal(err)
+	}
+	g.client.CloseIdleConnections()
+	robot := basic("robot-ci", g.robot)
+	if a := g.do("GET", manifest, "", robot); a.StatusCode != 200 {
+		t.Errorf("pull: %d %s", a.StatusCode, a.body)
+	}
+	if seen := g.upstream.seen(); len(seen) != 1 || seen[0].Header.Get("X-Forwarded-User") != "robot:ci" {
+		t.Errorf("the registry saw %v", seen)
+	}
+	// The registry is asked whether the tag exists, through the same handlers.
+	if a := g.do("PUT", "/v2/team/app/manifests/v1", "{}", robot, header("Content-Type", "application/vnd.oci.image.manifest.v1+json")); a.StatusCode != 412 {
+		t.Errorf("push of an immutable tag: %d %s", a.StatusCode, a.body)
+	}
+	if a := g.do("GET", "/ui", "", robot); a.StatusCode != 403 {
+		t.Errorf("the rest of the site: %d", a.StatusCode)
+	}
+}

@@ -196,8 +196,10 @@ func TestDocumentedPlatforms(t *testing.T) {
 				"oidc.circleci.com/vcs-origin": "github.com/acme/app", "oidc.circleci.com/vcs-ref": "refs/heads/main",
 			},
 			[]map[string]any{
-				{"oidc.circleci.com/project-id": "other"}, {"oidc.circleci.com/vcs-ref": "refs/heads/x"},
-				{"iss": "https://oidc.circleci.com/org/another"}, {"aud": organisation},
+				{"oidc.circleci.com/project-id": "other"},
+				{"oidc.circleci.com/vcs-ref": "refs/heads/x"},
+				{"iss": "https://oidc.circleci.com/org/another"},
+				{"aud": organisation},
 			},
 		},
 	} {

@@ -66,6 +66,9 @@ func (i *IdentityHandler) line(d *caddyfile.Dispenser) error {
 // ServeHTTP lets the request through or refuses it: 401 for who is not signed
 // in, 403 for who may not.
 func (i *IdentityHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if alreadyDecided(r) {
+		return next.ServeHTTP(w, r)
+	}
 	principal, refusal := i.identify(w, r)
 	if refusal != nil {
 		if refusal.retryAfter > 0 {
@@ -81,4 +84,15 @@ func (i *IdentityHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next
 		}
 	}
 	return next.ServeHTTP(w, r)
+}
+
+// alreadyDecided reports whether the request comes from the realm's own handler, which
+// has allowed it and taken its credential away: without a matcher this handler
+// stands behind that one for the registry API, too.
+func alreadyDecided(r *http.Request) bool {
+	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if ok {
+		_, ok = repl.Get("http.registry_auth.repository")
+	}
+	return ok
 }
