@@ -3,7 +3,6 @@ package registryauth
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"slices"
 
 	"github.com/caddyserver/caddy/v2"
@@ -18,7 +17,8 @@ type Robots struct {
 	// The robots.
 	Robots []authn.RobotConfig `json:"robots,omitempty"`
 
-	robots *authn.Robots
+	resolved []authn.RobotConfig
+	robots   *authn.Robots
 }
 
 // CaddyModule returns the Caddy module information.
@@ -45,6 +45,7 @@ func (r *Robots) Provision(caddy.Context) error {
 		}
 		list[i].SecretHashes = hashes
 	}
+	r.resolved = list
 	var err error
 	r.robots, err = authn.NewRobots(list, hashing, verified, nil)
 	return err
@@ -58,12 +59,6 @@ func (r *Robots) Authenticate(ctx context.Context, c *authn.Credential) (*authn.
 // Recheck reports whether a robot that holds a registry token is still good.
 func (r *Robots) Recheck(p *authn.Principal, c *authn.Credential) error {
 	return r.robots.Recheck(p, c)
-}
-
-// AdmitRobot reports whether what acts as a robot may, as far as the robot of
-// that name is declared here.
-func (r *Robots) AdmitRobot(name string, remote netip.Addr) error {
-	return r.robots.AdmitRobot(name, remote)
 }
 
 // Equalize spends the time of a slow hash on a user name that no robot has.

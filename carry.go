@@ -10,7 +10,7 @@ import (
 // carryingPolicy is the policy for the token endpoint. A registry token carries
 // what decisions look at, and here what headers and the audit log say, too.
 type carryingPolicy struct {
-	*authz.Policy
+	*livePolicy
 	keep authz.Keep
 }
 
@@ -27,5 +27,5 @@ func newCarryingPolicy(r *realm) carryingPolicy {
 
 // Relevant returns what of a principal a registry token carries.
 func (c carryingPolicy) Relevant(p *authn.Principal) *authn.Principal {
-	return c.RelevantAnd(p, c.keep)
+	return c.load().RelevantAnd(p, c.keep)
 }

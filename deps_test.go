@@ -25,10 +25,11 @@ var arrows = map[string][]string{
 	"authn":         {"store"},
 	"authz":         {"authn", "store"},
 	"tokenendpoint": {"authn", "authz", "store"},
-	"management":    {"authn", "authz", "tokenendpoint", "store", "export"},
-	"portal":        {"authn", "authz", "tokenendpoint", "store", "management"},
+	"state":         {"authn", "authz", "store"},
+	"management":    {"authn", "authz", "tokenendpoint", "store", "state", "export"},
+	"portal":        {"authn", "authz", "tokenendpoint", "store", "state", "management"},
 	"caddyfile":     {"authn", "authz", "tokenendpoint", "store", "management", "portal"},
-	"":              {"authn", "authz", "tokenendpoint", "store", "signature", "export", "management", "portal", "caddyfile"},
+	"":              {"authn", "authz", "tokenendpoint", "store", "state", "signature", "export", "management", "portal", "caddyfile"},
 	"bench":         {"", "authn", "authz", "tokenendpoint", "store", "caddyfile"},
 }
 

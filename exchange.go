@@ -22,6 +22,7 @@ type exchange struct {
 	r     *http.Request
 	next  caddyhttp.Handler
 
+	policy     *authz.Policy // in force when the request came
 	request    authz.Request
 	credential *authn.Credential
 	principal  *authn.Principal
@@ -74,6 +75,7 @@ func (x *exchange) authenticate() (err error) {
 		return err
 	}
 	if x.principal, err = x.run.chain.Authenticate(x.r.Context(), x.credential); err == nil {
+		x.run.used(x.r, x.principal)
 		return nil
 	}
 	if p, ok := x.continues(err); ok {
@@ -110,7 +112,7 @@ func (x *exchange) query(access authz.Access, action authz.Action) authz.Query {
 // whole push in containerd and Docker, the upload without the mount goes on.
 func (x *exchange) authorize() (bool, error) {
 	query := x.query(x.request.Target(), x.request.Action())
-	x.decision = x.realm.policy.Decide(x.principal, &query)
+	x.decision = x.policy.Decide(x.principal, &query)
 	if !x.decision.Allowed && x.decision.Ask != authz.AskNothing {
 		if err := x.settle(&query); err != nil {
 			return false, err
@@ -122,7 +124,7 @@ func (x *exchange) authorize() (bool, error) {
 	if source, ok := x.request.Source(); ok {
 		query := x.query(source, authz.Pull)
 		query.Tag, query.Tags, query.Digest = "", nil, x.request.Mount
-		if !x.realm.policy.Decide(x.principal, &query).Allowed {
+		if !x.policy.Decide(x.principal, &query).Allowed {
 			x.request.DropMount()
 			x.remounted = true
 		}

@@ -42,6 +42,7 @@ func (p *Provider) identify(w http.ResponseWriter, r *http.Request) (*authn.Prin
 		}
 		return nil, refusal
 	}
+	run.used(r, principal)
 	if p.access != nil {
 		dropOverrides(r.Header)
 	}

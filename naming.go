@@ -52,22 +52,5 @@ func nameAuthenticators(modules []any) ([]authn.Named, error) {
 		}
 		list = append(list, authn.Named{Name: name, Authenticator: a})
 	}
-	shareRobots(modules)
 	return list, nil
-}
-
-// shareRobots tells the authenticators whose principals may act as robots in
-// what state these are.
-func shareRobots(modules []any) {
-	var robots []robotAdmitter
-	for _, m := range modules {
-		if r, ok := m.(robotAdmitter); ok {
-			robots = append(robots, r)
-		}
-	}
-	for _, m := range modules {
-		if u, ok := m.(interface{ useRobots([]robotAdmitter) }); ok {
-			u.useRobots(robots)
-		}
-	}
 }

@@ -25,8 +25,8 @@ type Workload struct {
 	CARaw json.RawMessage `json:"trust_pool,omitempty" caddy:"namespace=tls.ca_pool.source inline_key=provider"`
 
 	verifier workloadVerifier
-	robots   []robotAdmitter // of the realm
-	keys     []string        // of what is held in the pool
+	robots   robotAdmitter // of the realm, declared and stored
+	keys     []string      // of what is held in the pool
 }
 
 // robotAdmitter knows the state of robots by name.
@@ -129,8 +129,9 @@ func (w *Workload) Cleanup() error {
 	return errors.Join(errs...)
 }
 
-// useRobots gives the authenticator those of its realm that know robots.
-func (w *Workload) useRobots(robots []robotAdmitter) { w.robots = robots }
+// useRobots gives the authenticator the robots of its realm, before the first
+// request.
+func (w *Workload) useRobots(robots robotAdmitter) { w.robots = robots }
 
 // Authenticate verifies a job's token.
 func (w *Workload) Authenticate(ctx context.Context, c *authn.Credential) (*authn.Principal, error) {
@@ -155,13 +156,8 @@ func (w *Workload) Recheck(p *authn.Principal, c *authn.Credential) error {
 
 // admit asks whether the robot may that a workload acts as.
 func (w *Workload) admit(p *authn.Principal, c *authn.Credential) error {
-	if p.Kind != authn.KindRobot {
+	if p.Kind != authn.KindRobot || w.robots == nil {
 		return nil
 	}
-	for _, robots := range w.robots {
-		if err := robots.AdmitRobot(p.Name, c.Remote); err != nil {
-			return err
-		}
-	}
-	return nil
+	return w.robots.AdmitRobot(p.Name, c.Remote)
 }

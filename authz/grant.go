@@ -20,7 +20,8 @@ const (
 	RuleImmutable         RuleKind = "immutable"
 	RuleReadOnly          RuleKind = "read_only"
 	RuleCatalog           RuleKind = "catalog"
-	RuleLimit             RuleKind = "limit" // of the credential
+	RuleLimit             RuleKind = "limit"      // of the credential
+	RulePermission        RuleKind = "permission" // of the principal itself
 )
 
 // Rule is a rule of the configuration as a decision refers to it. It is

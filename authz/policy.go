@@ -20,6 +20,7 @@ type Policy struct {
 	subjects *subjects
 	admins   bucket
 	readOnly *Rule
+	facts    Facts
 
 	// listers are those who may list something, by subject, if the catalog
 	// is filtered.
