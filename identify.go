@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 )
 
 // routeRefusal is why a request to a route beside the registry API ends here.
@@ -34,7 +35,8 @@ func (p *Provider) identify(w http.ResponseWriter, r *http.Request) (*authn.Prin
 		return nil, &routeRefusal{status: http.StatusServiceUnavailable, retryAfter: retryAfterStart, err: errRealmNotReady}
 	}
 	defer realm.lease.done()
-	principal, refusal := p.admit(run, r)
+	policy := realm.policy.load()
+	principal, refusal := p.admit(run, policy, r)
 	realm.recorder.route(r, principal, refusal)
 	if refusal != nil {
 		if refusal.status == http.StatusUnauthorized {
@@ -49,14 +51,14 @@ func (p *Provider) identify(w http.ResponseWriter, r *http.Request) (*authn.Prin
 	if realm.identity != nil {
 		realm.identity.clean(r.Header)
 		delete(r.Header, "Authorization") // the headers take its place
-		realm.identity.set(r.Header, principal)
+		realm.identity.set(r.Header, principal, policy)
 	}
 	return principal, nil
 }
 
 // admit decides. The principal is who was authenticated, also where they may
 // not; nil if nobody was.
-func (p *Provider) admit(run *running, r *http.Request) (*authn.Principal, *routeRefusal) {
+func (p *Provider) admit(run *running, policy *authz.Policy, r *http.Request) (*authn.Principal, *routeRefusal) {
 	need, err := p.access.needs(r)
 	if err != nil {
 		return nil, &routeRefusal{status: http.StatusBadRequest, err: err}
@@ -76,7 +78,7 @@ func (p *Provider) admit(run *running, r *http.Request) (*authn.Principal, *rout
 	switch {
 	case err != nil:
 		return nil, &routeRefusal{status: http.StatusUnauthorized, err: err}
-	case p.access.allows(principal, need):
+	case p.access.allows(principal, need, policy):
 		return principal, nil
 	case principal.IsAnonymous():
 		return principal, &routeRefusal{status: http.StatusUnauthorized, err: errNotSignedIn}

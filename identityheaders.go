@@ -115,7 +115,7 @@ func headerAlias(name string) string {
 }
 
 // set tells who p is. The header of a client is removed before.
-func (h *identityHeaders) set(header http.Header, p *authn.Principal) {
+func (h *identityHeaders) set(header http.Header, p *authn.Principal, policy *authz.Policy) {
 	if h == nil || p.IsAnonymous() {
 		return
 	}
@@ -134,7 +134,7 @@ func (h *identityHeaders) set(header http.Header, p *authn.Principal) {
 		return strings.Contains(g, ",") || !plainHeaderValue(g)
 	}), ","))
 	for i := range h.roles {
-		if h.roles[i].subjects.Has(p) {
+		if h.roles[i].subjects.Has(p, policy) {
 			put(h.role, h.roles[i].value)
 			break
 		}

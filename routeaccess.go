@@ -81,11 +81,11 @@ func (a *routeAccess) needs(r *http.Request) (routeLevel, error) {
 }
 
 // allows reports whether a principal has a level, or one above it.
-func (a *routeAccess) allows(p *authn.Principal, need routeLevel) bool {
+func (a *routeAccess) allows(p *authn.Principal, need routeLevel, policy *authz.Policy) bool {
 	if a == nil {
 		return !p.IsAnonymous()
 	}
-	return slices.ContainsFunc(a.subjects[need:], func(s *authz.SubjectSet) bool { return s.Has(p) })
+	return slices.ContainsFunc(a.subjects[need:], func(s *authz.SubjectSet) bool { return s.Has(p, policy) })
 }
 
 var errAmbiguousPath = errors.New("the path can be read in more than one way")

@@ -44,9 +44,13 @@ func (s *SubjectSet) Needs(keep Keep) Keep {
 	return keep
 }
 
-// Has reports whether a principal is one of the subjects.
-func (s *SubjectSet) Has(p *authn.Principal) bool {
-	return slices.ContainsFunc(s.subjects.resolve(p, nil), func(id subjectID) bool {
+// Has reports whether a principal is one of the subjects. Roles are those from
+// the sources that the policy in force takes them from; roles that are stored
+// for a policy's own grants are none here.
+func (s *SubjectSet) Has(p *authn.Principal, policy *Policy) bool {
+	t := *s.subjects
+	t.sources, t.firstSource = policy.subjects.sources, policy.subjects.firstSource
+	return slices.ContainsFunc(t.resolve(p, nil), func(id subjectID) bool {
 		return int(id) < len(s.wanted) && s.wanted[id]
 	})
 }

@@ -12,6 +12,10 @@ func TestSubjectSet(t *testing.T) {
 		Claims: map[string]any{"org-admin": true},
 	}
 	robot := &authn.Principal{Kind: authn.KindRobot, Name: "alice"}
+	policy, err := Compile(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, test := range []struct {
 		subjects                  []string
 		alice, robot, anonymously bool
@@ -30,9 +34,17 @@ func TestSubjectSet(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s.Has(alice) != test.alice || s.Has(robot) != test.robot || s.Has(authn.Anonymous) != test.anonymously || s.Has(nil) != test.anonymously {
-			t.Errorf("%q: user %t, robot %t, anonymous %t", test.subjects, s.Has(alice), s.Has(robot), s.Has(authn.Anonymous))
+		if s.Has(alice, policy) != test.alice || s.Has(robot, policy) != test.robot || s.Has(authn.Anonymous, policy) != test.anonymously || s.Has(nil, policy) != test.anonymously {
+			t.Errorf("%q: user %t, robot %t, anonymous %t", test.subjects, s.Has(alice, policy), s.Has(robot, policy), s.Has(authn.Anonymous, policy))
 		}
+	}
+	// Where roles come from elsewhere, those of the token are none.
+	elsewhere, err := Compile(Config{RoleSources: []string{"application"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, _ := NewSubjectSet([]string{"role:sr-admin"}); s.Has(alice, elsewhere) {
+		t.Error("a role of the token counts where roles are managed here")
 	}
 	for _, wrong := range []string{"", "alice", "team:x", "user:", "claim:x"} {
 		if _, err := NewSubjectSet([]string{wrong}); err == nil {

@@ -35,6 +35,9 @@ const AuthenticatorNamespace = "registry_auth.authenticators"
 //		authenticated_read <pattern>...
 //		catalog         admin|filtered
 //		read_only
+//		owner_only      repository|namespace [<pattern>...]
+//		creator_role    <role> [<pattern>...]
+//		role_source     token|application|header... [{ first }]
 //		token           { … }
 //		extension       <path> <action>
 //		upstream_auth   none|passthrough|basic <user> <password>|bearer <token>

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 	"github.com/caddy-registry-auth/caddy-registry-auth/store"
 )
 
@@ -68,6 +69,7 @@ type State struct {
 	Usage          *Table[Usage]
 
 	robots       robotIndex
+	owners       ownerIndex
 	restrictions restrictions
 	usage        usageWriter
 	sightings    chan *authn.Principal
@@ -102,6 +104,7 @@ func Open(ctx context.Context, s store.Store, realm string, o Options) (*State, 
 	st.Settings = newTable[Setting](st, "setting")
 	st.Usage = newTable[Usage](st, "usage")
 	st.robots.follow(st.Robots, &st.filled)
+	st.owners.follow(st.Owners, &st.filled)
 	st.restrictions.follow(st)
 	st.usage.start(st)
 	if err := st.load(ctx); err != nil {
@@ -274,4 +277,8 @@ func (s *State) followPolicy() {
 	s.Settings.onChange(func(_, _ *Item[Setting]) { s.policyChanged() })
 }
 
-var _ authn.RobotDirectory = (*State)(nil)
+var (
+	_ authn.RobotDirectory  = (*State)(nil)
+	_ authn.SecretDirectory = (*State)(nil)
+	_ authz.Facts           = (*State)(nil)
+)
