@@ -127,7 +127,7 @@ func (r *realm) ownEndpoint(req *http.Request) func(*running) http.Handler {
 		return nil
 	}
 	switch path := req.URL.Path; {
-	case slices.Contains(r.token.TokenPaths(), path):
+	case slices.Contains(r.tokenPaths, path):
 		return func(run *running) http.Handler { return run.endpoint }
 	case path == r.token.KeysPath():
 		return func(run *running) http.Handler { return tokenendpoint.NewJWKSHandler(run.keys) }

@@ -34,6 +34,7 @@ func init() {
 	caddy.RegisterModule(TokenHandler{})
 	caddy.RegisterModule(Matcher{})
 	caddy.RegisterModule(Provider{})
+	caddy.RegisterModule(IdentityHandler{})
 	caddy.RegisterModule(OIDC{})
 	caddy.RegisterModule(LDAP{})
 	caddy.RegisterModule(BasicExchange{})
@@ -47,7 +48,7 @@ func init() {
 	httpcaddyfile.RegisterGlobalOption("registry_auth", parseGlobalOption)
 	httpcaddyfile.RegisterHandlerDirective("registry_auth", parseHandler)
 	httpcaddyfile.RegisterHandlerDirective("registry_token", parseTokenHandler)
-	httpcaddyfile.RegisterHandlerDirective("registry_identity", parseProvider)
+	httpcaddyfile.RegisterHandlerDirective("registry_identity", parseIdentity)
 	// Before forward_auth: behind rate limits and rewrites, in front of
 	// everything that may use the identity or answer in the registry's name.
 	httpcaddyfile.RegisterDirectiveOrder("registry_auth", httpcaddyfile.Before, "forward_auth")
@@ -68,6 +69,8 @@ var (
 	_ caddyhttp.RequestMatcherWithError = (*Matcher)(nil)
 	_ caddy.Provisioner                 = (*Provider)(nil)
 	_ caddyauth.Authenticator           = (*Provider)(nil)
+	_ caddy.Provisioner                 = (*IdentityHandler)(nil)
+	_ caddyhttp.MiddlewareHandler       = (*IdentityHandler)(nil)
 	_ authn.Authenticator               = (*OIDC)(nil)
 	_ authn.Authenticator               = (*Robots)(nil)
 	_ authn.Rechecker                   = (*Robots)(nil)

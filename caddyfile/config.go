@@ -69,6 +69,16 @@ type Config struct {
 	// Which decisions become a line of the audit log: `all` (default),
 	// `changes` (refusals and everything that writes), or `refusals`.
 	Audit string `json:"audit,omitempty"`
+
+	// Claims of the token that a principal proved itself with which the audit
+	// log names, at most 8: what tells one CI job from another, for example
+	// `repository` and `run_id`. Dots reach into nested claims. Registry
+	// tokens carry them. Default: none; the subject is always there.
+	AuditClaims []string `json:"audit_claims,omitempty"`
+
+	// The identity, in headers, for what is behind the gateway. Default:
+	// none. Clients' headers of these names never get there.
+	IdentityHeaders *IdentityHeaders `json:"identity_headers,omitempty"`
 }
 
 // UpstreamAuth says how the gateway signs in to the registry behind it.
@@ -102,6 +112,8 @@ const (
 
 	PasswordsOn  = "on"
 	PasswordsOff = "off"
+	// MaxAuditClaims is how many claims a line of the audit log names.
+	MaxAuditClaims = 8
 
 	AuditAll      = "all"
 	AuditChanges  = "changes"

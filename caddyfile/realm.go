@@ -47,6 +47,8 @@ const AuthenticatorNamespace = "registry_auth.authenticators"
 //		other_paths     pass|deny
 //		explain_denials
 //		audit           all|changes|refusals
+//		audit_claims    <claim>...
+//		identity_headers [{ … }]
 //	}
 func Realm(d *caddyfile.Dispenser) (*Config, error) {
 	p := realmParser{d: d, config: new(Config), robotsAt: -1, seen: map[string]bool{}, declared: map[string]bool{}}
@@ -95,6 +97,15 @@ func (p *realmParser) option(name string) error {
 		return p.choice(&c.Passwords, PasswordsOn, PasswordsOff)
 	case "audit":
 		return p.choice(&c.Audit, AuditAll, AuditChanges, AuditRefusals)
+	case "audit_claims":
+		return p.auditClaims()
+	case "identity_headers":
+		if err := p.once(name); err != nil {
+			return err
+		}
+		headers, err := identityHeaders(d)
+		c.IdentityHeaders = headers
+		return err
 	case "explain_denials":
 		return p.flag(&c.ExplainDenials)
 	case "upstream_auth":
@@ -156,6 +167,17 @@ func (p *realmParser) finish() (*Config, error) {
 		p.config.AuthenticatorsRaw = slices.Insert(p.config.AuthenticatorsRaw, p.robotsAt, json.RawMessage(raw))
 	}
 	return p.config, nil
+}
+
+// auditClaims reads the claims that the audit log names.
+func (p *realmParser) auditClaims() error {
+	if err := appendList(p.d, &p.config.AuditClaims); err != nil {
+		return err
+	}
+	if len(p.config.AuditClaims) > MaxAuditClaims {
+		return p.d.Errf("audit_claims: at most %d", MaxAuditClaims)
+	}
+	return nil
 }
 
 func (p *realmParser) extension() error {

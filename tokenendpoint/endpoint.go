@@ -62,7 +62,7 @@ type Endpoint struct {
 
 // ServeHTTP answers one token request.
 func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{endpoint: e, w: w, r: r, start: e.now()}
+	x := &exchange{endpoint: e, w: w, r: r, start: e.now(), keycloak: e.Config.isKeycloakPath(r.URL.Path)}
 	switch r.Method {
 	case http.MethodGet:
 		x.grant = GrantDocker
@@ -92,6 +92,7 @@ type exchange struct {
 	w        http.ResponseWriter
 	r        *http.Request
 	start    time.Time
+	keycloak bool // at one of Keycloak's paths
 
 	grant     string
 	service   string
