@@ -75,7 +75,7 @@ func (p *Provider) Authenticate(w http.ResponseWriter, r *http.Request) (caddyau
 }
 
 func authenticateFor(run *running, r *http.Request) (*authn.Principal, error) {
-	credential, err := authn.FromHeader(r.Header, clientAddr(r))
+	credential, err := run.credential(r)
 	if err != nil {
 		return nil, err
 	}

@@ -158,6 +158,7 @@ func (r *realm) start(storage certmagic.Storage) error {
 		Policy:       r.policy,
 		Keys:         keys,
 		ClientIP:     clientAddr,
+		Evidence:     run.evidence,
 		Realm:        r.tokenURL,
 		Record:       r.recorder.token,
 	}

@@ -30,6 +30,7 @@ type Equalizer interface {
 type Chain struct {
 	list     []Named
 	ambients []Named // those that implement Ambient
+	roles    []Named // those that implement RoleSource
 	byName   map[string]Authenticator
 	throttle *Throttle
 }
@@ -43,16 +44,32 @@ func NewChain(list []Named, throttle *Throttle) *Chain {
 		if _, ok := n.Authenticator.(Ambient); ok {
 			c.ambients = append(c.ambients, n)
 		}
+		if _, ok := n.Authenticator.(RoleSource); ok {
+			c.roles = append(c.roles, n)
+		}
 	}
 	return c
 }
+
+// WantsEvidence reports whether credentials should come with their [Evidence]:
+// whether anybody in the chain looks at it.
+func (ch *Chain) WantsEvidence() bool { return len(ch.ambients) > 0 || len(ch.roles) > 0 }
 
 // Authenticate returns who shows the credential: if there is none, who the
 // first [Ambient] authenticator sees, else [Anonymous]; if there is one, what
 // the first authenticator says that owns it. A credential that is
 // wrong ends the chain; one that nobody owns is [ErrInvalid]. Errors name the
-// authenticator, never the secret.
+// authenticator, never the secret. Who it is gets the roles that a
+// [RoleSource] of the chain sees, unless it is nobody.
 func (ch *Chain) Authenticate(ctx context.Context, c *Credential) (*Principal, error) {
+	p, err := ch.principal(ctx, c)
+	if err == nil && len(ch.roles) > 0 && !p.IsAnonymous() {
+		return ch.withRoles(p, c.Evidence)
+	}
+	return p, err
+}
+
+func (ch *Chain) principal(ctx context.Context, c *Credential) (*Principal, error) {
 	if c.Scheme == SchemeNone {
 		return ch.ambient(ctx, c)
 	}
@@ -61,6 +78,31 @@ func (ch *Chain) Authenticate(ctx context.Context, c *Credential) (*Principal, e
 		err = ch.throttle.Failed(c, err)
 	}
 	return p, err
+}
+
+// withRoles adds the roles that the request shows. The principal is shared
+// between requests, so a copy gets them.
+func (ch *Chain) withRoles(p *Principal, e *Evidence) (*Principal, error) {
+	richer := p
+	for _, n := range ch.roles {
+		source, _ := n.Authenticator.(RoleSource)
+		roles, err := source.AmbientRoles(e)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", n.Name, err)
+		}
+		for _, role := range roles {
+			if slices.Contains(richer.Roles, role) {
+				continue
+			}
+			if richer == p {
+				clone := *p
+				clone.Roles = slices.Clip(p.Roles) // a shared array is copied when it grows
+				richer = &clone
+			}
+			richer.Roles = append(richer.Roles, role)
+		}
+	}
+	return richer, nil
 }
 
 // ambient asks who sends a request without a credential.
