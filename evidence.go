@@ -24,6 +24,10 @@ func (run *running) evidence(r *http.Request) *authn.Evidence {
 	if !run.chain.WantsEvidence() {
 		return nil
 	}
+	return requestEvidence(r)
+}
+
+func requestEvidence(r *http.Request) *authn.Evidence {
 	e := &authn.Evidence{Method: r.Method, Header: r.Header, Peer: peerAddr(r), Trusted: fromTrustedProxy(r)}
 	// PeerCertificates is what the client sent; only what is in VerifiedChains
 	// was verified.

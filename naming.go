@@ -30,17 +30,17 @@ func nameAuthenticators(modules []any) ([]authn.Named, error) {
 			return nil, fmt.Errorf("authenticator %q is configured twice", name)
 		}
 		seen[name] = true
-		if p, ok := m.(interface{ NamePrefix() string }); ok {
+		if p, ok := m.(interface{ NamePrefix() string }); ok && namesUsers(m) {
 			if other, taken := prefixes[p.NamePrefix()]; taken {
 				return nil, fmt.Errorf("%s and %s would both call their users by plain names: give one of them a `prefix`, or a user of the one could take a name of the other", other, name)
 			}
 			prefixes[p.NamePrefix()] = name
 		}
-		if i, ok := m.(interface{ TokenIssuer() string }); ok {
-			if other, taken := issuers[i.TokenIssuer()]; taken {
+		for _, issuer := range tokenIssuers(m) {
+			if other, taken := issuers[issuer]; taken {
 				return nil, fmt.Errorf("%s and %s are for tokens of the same issuer, and each would refuse those of the other: keep one of them", other, name)
 			}
-			issuers[i.TokenIssuer()] = name
+			issuers[issuer] = name
 		}
 		if w, ok := m.(interface{ WorkloadNames() []string }); ok {
 			for _, workload := range w.WorkloadNames() {
@@ -53,4 +53,22 @@ func nameAuthenticators(modules []any) ([]authn.Named, error) {
 		list = append(list, authn.Named{Name: name, Authenticator: a})
 	}
 	return list, nil
+}
+
+// namesUsers reports whether an authenticator names people: unless it says
+// otherwise, it does.
+func namesUsers(module any) bool {
+	n, says := module.(interface{ NamesUsers() bool })
+	return !says || n.NamesUsers()
+}
+
+// tokenIssuers are those whose tokens an authenticator takes for its own.
+func tokenIssuers(module any) []string {
+	switch m := module.(type) {
+	case interface{ TokenIssuer() string }:
+		return []string{m.TokenIssuer()}
+	case interface{ TokenIssuers() []string }:
+		return m.TokenIssuers()
+	}
+	return nil
 }

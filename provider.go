@@ -57,6 +57,7 @@ func (p *Provider) Authenticate(w http.ResponseWriter, r *http.Request) (caddyau
 	}
 	defer realm.lease.done()
 	principal, err := authenticateFor(run, r)
+	realm.dropForeignIdentity(r)
 	if errors.Is(err, authn.ErrUnavailable) {
 		return caddyauth.User{}, false, err
 	}

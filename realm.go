@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -33,6 +34,7 @@ type realm struct {
 	verifiers      verifiers
 	extensions     *authz.Extensions
 	upstream       upstreamAuth
+	trusted        []trustedHeaders
 	memory         *memory
 	recorder       *recorder
 	logger         *zap.Logger
@@ -79,7 +81,7 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 		return nil, fmt.Errorf("token: %w", err)
 	}
 	for _, a := range authenticators {
-		if i, ok := a.Authenticator.(interface{ TokenIssuer() string }); ok && i.TokenIssuer() == r.token.Issuer {
+		if slices.Contains(tokenIssuers(a.Authenticator), r.token.Issuer) {
 			return nil, fmt.Errorf("token: issuer %q is also that of %s: registry tokens need an issuer of their own", r.token.Issuer, a.Name)
 		}
 	}
@@ -89,6 +91,7 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 	if r.verifiers, err = newVerifiers(config.Policy.Projects); err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
+	r.trusted = trustedHeadersOf(authenticators)
 	if r.extensions, err = authz.NewExtensions(config.Extensions); err != nil {
 		return nil, fmt.Errorf("extensions: %w", err)
 	}

@@ -141,6 +141,9 @@ func (ch *Chain) ask(ctx context.Context, c *Credential) (*Principal, error) {
 		return nil, err
 	}
 	for _, n := range ch.list {
+		if !takes(n.Authenticator, c.Scheme) {
+			continue
+		}
 		p, err := n.Authenticator.Authenticate(ctx, c)
 		switch {
 		case err == nil && p == nil:
@@ -152,7 +155,7 @@ func (ch *Chain) ask(ctx context.Context, c *Credential) (*Principal, error) {
 		}
 	}
 	for _, n := range ch.list {
-		if e, ok := n.Authenticator.(Equalizer); ok {
+		if e, ok := n.Authenticator.(Equalizer); ok && takes(n.Authenticator, c.Scheme) {
 			if err := e.Equalize(ctx, c); err != nil {
 				return nil, fmt.Errorf("%s: %w", n.Name, err)
 			}

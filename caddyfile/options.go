@@ -9,7 +9,7 @@ import (
 
 // realmOptions are the realm's own subdirectives, for spelling hints.
 var realmOptions = []string{
-	"realm", "public_url", "service", "oidc", "workload", "robot", "admin", "role", "project", "token", "deny",
+	"realm", "public_url", "service", "oidc", "workload", "robot", "mtls", "trusted_headers", "token_review", "external", "service_secret", "admin", "role", "project", "token", "deny",
 	"anonymous_read", "authenticated_read", "catalog", "read_only",
 	"extension", "upstream_auth", "other_paths", "explain_denials", "audit",
 }
