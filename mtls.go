@@ -102,6 +102,5 @@ func verifies(c *caddytls.ClientAuthentication) bool {
 }
 
 func hasAuthorities(c *caddytls.ClientAuthentication) bool {
-	return c.CARaw != nil || len(c.TrustedCACertPEMFiles) > 0 ||
-		len(c.TrustedCACerts) > 0 //nolint:staticcheck // deprecated, and still what some write
+	return c.CARaw != nil || len(c.TrustedCACertPEMFiles)+len(c.TrustedCACerts) > 0 //nolint:staticcheck // deprecated, and still what some write
 }
