@@ -203,10 +203,26 @@ func (m *docsMachine) settle(adapted []byte) ([]byte, error) {
 		port++ // nobody listens: two servers must not have the same address
 		server["listen"] = []string{fmt.Sprintf("127.0.0.1:%d", port)}
 		server["automatic_https"] = map[string]any{"disable": true}
-		delete(server, "tls_connection_policies")
+		keepClientAuth(server)
 	}
 	delete(apps, "tls")
 	return json.Marshal(config)
+}
+
+// keepClientAuth leaves of a server's TLS what it asks of clients: the
+// certificates of the sites are on the machine that the example is for.
+func keepClientAuth(server map[string]any) {
+	policies, _ := server["tls_connection_policies"].([]any)
+	var kept []any
+	for _, p := range policies {
+		if auth := p.(map[string]any)["client_authentication"]; auth != nil {
+			kept = append(kept, map[string]any{"client_authentication": auth})
+		}
+	}
+	delete(server, "tls_connection_policies")
+	if kept != nil {
+		server["tls_connection_policies"] = kept
+	}
 }
 
 // docsPublicKey is the public key of an example in RFC 8410.

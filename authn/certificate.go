@@ -40,6 +40,12 @@ type certificateRule struct {
 	name    string
 }
 
+// Validate returns what is wrong with the declaration.
+func (i CertificateIdentity) Validate() error {
+	_, err := i.compile()
+	return err
+}
+
 func (i CertificateIdentity) compile() (rule certificateRule, err error) {
 	separators, known := certificateSources[i.Source]
 	if !known {

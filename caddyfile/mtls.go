@@ -65,5 +65,8 @@ func certificateIdentity(d *caddyfile.Dispenser, most int) (identity authn.Certi
 			*to = args[i]
 		}
 	}
+	if err := identity.Validate(); err != nil {
+		return identity, d.WrapErr(err)
+	}
 	return identity, nil
 }
