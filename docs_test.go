@@ -136,7 +136,7 @@ var (
 func (m *docsMachine) value(name string) string {
 	name = strings.ToLower(filepath.Base(name))
 	if m.secret[name] == "" {
-		m.secret[name] = "not-a-secret-but-as-long-as-one-has-to-be"
+		m.secret[name] = "not-a-secret-but-as-long-as-one-has-to-be-" + name
 		if strings.Contains(name, "hash") {
 			_, m.secret[name] = authn.NewSecret(authn.SecretRobot)
 		}
