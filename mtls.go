@@ -69,7 +69,7 @@ func verifiesClients(ctx caddy.Context) error {
 	if !ok || server == nil {
 		return nil // not within a server, as in a test of the module
 	}
-	verified := false
+	verified := 0 // by how many policies, that is sites
 	for _, policy := range server.TLSConnPolicies {
 		c := policy.ClientAuthentication
 		if c == nil || !verifies(c) {
@@ -78,12 +78,12 @@ func verifiesClients(ctx caddy.Context) error {
 		if !hasAuthorities(c) {
 			return errors.New("client_auth has no trust_pool: the certificate of any public authority would be accepted")
 		}
-		verified = true
+		verified++
 	}
-	if !verified {
+	if verified == 0 {
 		return errNoClientAuth
 	}
-	if len(server.TLSConnPolicies) > 1 && server.StrictSNIHost != nil && !*server.StrictSNIHost {
+	if verified > 1 && server.StrictSNIHost != nil && !*server.StrictSNIHost {
 		return errors.New("strict_sni_host is insecure_off: a certificate that another site has verified would count here")
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -28,6 +29,7 @@ type machines struct {
 	*authority
 
 	addr, proxy string // of the gateway and of the proxy before it
+	outer       string // of the gateway, by an address that is not loopback
 	direct      *upstream.Client
 	gateway     *gateway.Gateway
 	cluster     *cluster
@@ -61,7 +63,9 @@ func startMachines(t *testing.T) *machines {
 			t.Fatal(err)
 		}
 	}
-	server := m.issue("server", func(c *x509.Certificate) { c.DNSNames = []string{"localhost"} })
+	server := m.issue("server", func(c *x509.Certificate) {
+		c.DNSNames, c.IPAddresses = []string{"localhost"}, []net.IP{net.ParseIP(outerAddress(t))}
+	})
 	proxy := m.issue("proxy", func(c *x509.Certificate) { c.DNSNames = []string{"proxy.test"} })
 	m.issue("client", func(c *x509.Certificate) {
 		c.URIs = []*url.URL{{Scheme: "spiffe", Host: "corp.test", Path: "/sa/builder"}}
@@ -73,19 +77,22 @@ func startMachines(t *testing.T) *machines {
 	if err := os.WriteFile(tokenFile, []byte(clusterToken+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var ports [3]int
+	var ports [4]int
 	for i := range ports {
 		if ports[i], err = process.FreePort(); err != nil {
 			t.Fatal(err)
 		}
 	}
 	m.addr, m.proxy = fmt.Sprintf("localhost:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])
+	host := outerAddress(t)
+	m.outer = fmt.Sprintf("%s:%d", host, ports[3])
 	replace := strings.NewReplacer(
-		"ADDR", m.addr, "PROXY", m.proxy, "READY", fmt.Sprintf("127.0.0.1:%d", ports[2]),
-		"SERVER_TLS", server, "PROXY_TLS", proxy, "CA_FILE", m.file("ca"), "TOKEN_FILE", tokenFile,
-		"CLUSTER", m.cluster.URL, "SERVICE", m.service.URL, "REGISTRY", registry.URL)
+		"SERVER_TLS", server, "PROXY_TLS", proxy,
+		"ADDR", m.addr, "PROXY", m.proxy, "OUTER_PORT", fmt.Sprint(ports[3]), "READY", fmt.Sprintf("127.0.0.1:%d", ports[2]),
+		"HOST", host, "CA_FILE", m.file("ca"), "TOKEN_FILE", tokenFile,
+		"CLUSTER", m.cluster.URL, "IDENTITY", m.service.URL, "REGISTRY", registry.URL)
 	m.gateway, err = gateway.Start(t.Context(), gateway.Config{
-		Global:   "auto_https off\nservers {\nmax_header_size 4MiB\n}",
+		Global:   fmt.Sprintf(machineOptions, m.outer),
 		Sites:    replace.Replace(machineSites),
 		Env:      []string{"SCANNER_SECRET=" + scannerSecret, "SERVICE_KEY=" + serviceKey, "ALICE_HASH=" + aliceHash},
 		ReadyURL: "http://" + fmt.Sprintf("127.0.0.1:%d", ports[2]),
@@ -102,10 +109,38 @@ func startMachines(t *testing.T) *machines {
 	return m
 }
 
+// machineOptions let large requests through to the gateway's own limits, and
+// an address be the name of a site: there is no SNI to compare with the Host.
+const machineOptions = `	auto_https off
+	servers {
+		max_header_size 4MiB
+	}
+	servers %s {
+		strict_sni_host insecure_off
+		max_header_size 4MiB
+	}`
+
+// outerAddress is one of this machine that is not loopback: for what is, docker
+// does not look for certificates.
+func outerAddress(t *testing.T) string {
+	t.Helper()
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addresses {
+		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil && n.IP.IsGlobalUnicast() {
+			return n.IP.String()
+		}
+	}
+	t.Fatal("this machine has loopback addresses only")
+	return ""
+}
+
 // machineSites are the gateway, a proxy that signs people in by HTTP Basic and
 // tells the gateway who they are, and a page that says that both are there.
 const machineSites = `
-https://ADDR {
+(registry) {
 	tls SERVER_TLS {
 		client_auth {
 			mode verify_if_given
@@ -134,7 +169,7 @@ https://ADDR {
 			cache_ttl 1s
 			timeout 1s
 		}
-		external SERVICE {
+		external IDENTITY {
 			header X-Service-Key {env.SERVICE_KEY}
 			prefix ext-
 			cache_ttl 1s
@@ -149,6 +184,15 @@ https://ADDR {
 		}
 	}
 	reverse_proxy REGISTRY
+}
+
+https://ADDR {
+	import registry
+}
+
+https://:OUTER_PORT {
+	bind HOST
+	import registry
 }
 
 http://PROXY {

@@ -113,13 +113,13 @@ func (m *machines) skopeoCertificate(t *testing.T) {
 
 func (m *machines) dockerCertificate(t *testing.T) {
 	e := needEngines(t)
-	dir := filepath.Join("/etc/docker/certs.d", m.addr) // where dockerd looks, for this port only
+	dir := filepath.Join("/etc/docker/certs.d", m.outer) // where dockerd looks, for this port only
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	m.certs(t, dir, "client")
-	s := &stage.Stage{Addr: m.addr, Direct: m.direct}
+	s := &stage.Stage{Addr: m.outer, Direct: m.direct}
 	d := &docker{newShell(t, s, "DOCKER_HOST="+e.dockerHost())}
 	p := &player{T: t, stage: s, client: d, name: "docker"}
 	content := p.makeAndPush("team/docker")
@@ -209,7 +209,7 @@ func (m *machines) tokenReview(t *testing.T) {
 	}
 	for _, fault := range []string{"slow", "down"} {
 		m.cluster.set(fault)
-		if status, out := m.curl(t, path, bearer(fresh())...); status != "503" || !strings.Contains(out, "Retry-After: ") {
+		if status, out := m.curl(t, path, bearer(fresh())...); status != "503" || !strings.Contains(strings.ToLower(out), "retry-after: ") {
 			t.Errorf("%s: %s", fault, out)
 		}
 	}
@@ -252,7 +252,7 @@ func (m *machines) external(t *testing.T) {
 	}
 	for i, fault := range []string{"slow", "down"} {
 		m.service.set(fault)
-		if status, out := m.curl(t, path, "-u", fmt.Sprint("carol:another", i)); status != "503" || !strings.Contains(out, "Retry-After: ") {
+		if status, out := m.curl(t, path, "-u", fmt.Sprint("carol:another", i)); status != "503" || !strings.Contains(strings.ToLower(out), "retry-after: ") {
 			t.Errorf("%s: %s", fault, out)
 		}
 	}
