@@ -117,7 +117,7 @@ func (g *gateway) overTLS(a *privateAuthority, realm, clientAuth string) string 
 	cert, key := a.server()
 	g.url = strings.Replace(g.url, "http://127.0.0.1", "https://localhost", 1)
 	text := g.caddyfile(strings.ReplaceAll(realm, "HASH", g.hash))
-	return strings.Replace(text, "\tregistry_auth {", "\ttls "+cert+" "+key+" {\n"+clientAuth+"\n}\n\tregistry_auth {", 1)
+	return strings.Replace(text, g.url+" {", g.url+" {\n\ttls "+cert+" "+key+" {\n"+clientAuth+"\n}", 1)
 }
 
 // as makes the gateway's client show a certificate.
