@@ -340,6 +340,9 @@ func TestHeaderRoles(t *testing.T) {
 	if a := g.do("GET", path, "", bearer(token), header("X-Roles", "sr")); a.StatusCode != 200 {
 		t.Errorf("token with the role: %d", a.StatusCode)
 	}
+	if a := g.do("GET", path, "", bearer(token)); a.StatusCode != 401 {
+		t.Errorf("token without the role: %d", a.StatusCode)
+	}
 	if a := g.do("GET", path, "", header("X-Roles", "sr")); a.StatusCode != 401 {
 		t.Errorf("nobody with the role: %d", a.StatusCode)
 	}

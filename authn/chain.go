@@ -99,29 +99,24 @@ func (ch *Chain) principal(ctx context.Context, c *Credential) (*Principal, erro
 	return p, err
 }
 
-// withRoles adds the roles that the request shows. The principal is shared
-// between requests, so a copy gets them.
+// withRoles adds the roles that the request shows, as [Principal.HeaderRoles].
+// The principal is shared between requests, so a copy gets them.
 func (ch *Chain) withRoles(p *Principal, e *Evidence) (*Principal, error) {
-	richer := p
+	var all []string
 	for _, n := range ch.roles {
 		source, _ := n.Authenticator.(RoleSource)
 		roles, err := source.AmbientRoles(e)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", n.Name, err)
 		}
-		for _, role := range roles {
-			if slices.Contains(richer.Roles, role) {
-				continue
-			}
-			if richer == p {
-				clone := *p
-				clone.Roles = slices.Clip(p.Roles) // a shared array is copied when it grows
-				richer = &clone
-			}
-			richer.Roles = append(richer.Roles, role)
-		}
+		all = append(all, roles...)
 	}
-	return richer, nil
+	if all == nil {
+		return p, nil
+	}
+	richer := *p
+	richer.HeaderRoles = all
+	return &richer, nil
 }
 
 // ambient asks who sends a request without a credential.
