@@ -235,6 +235,7 @@ func newAuthority(t *testing.T) *authority {
 
 // file is the path of a certificate, key that of its key.
 func (a *authority) file(name string) string { return filepath.Join(a.dir, name+".cert") }
+
 func (a *authority) keyFile(name string) string {
 	return filepath.Join(a.dir, name+".key")
 }
