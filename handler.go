@@ -118,6 +118,7 @@ func (h *Handler) serveOther(w http.ResponseWriter, r *http.Request, next caddyh
 		tokenendpoint.WriteError(w, r, http.StatusNotFound, tokenendpoint.CodeUnsupported, "nothing but the registry API under /v2/ is served here", nil)
 		return nil
 	}
+	h.realm.dropForeignIdentity(r)
 	return next.ServeHTTP(w, r)
 }
 

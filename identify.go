@@ -37,6 +37,7 @@ func (p *Provider) identify(w http.ResponseWriter, r *http.Request) (*authn.Prin
 	defer realm.lease.done()
 	policy := realm.policy.load()
 	principal, refusal := p.admit(run, policy, r)
+	realm.dropForeignIdentity(r)
 	realm.recorder.route(r, principal, refusal)
 	if refusal != nil {
 		if refusal.status == http.StatusUnauthorized {

@@ -85,7 +85,7 @@ func user(p *authn.Principal) caddyauth.User {
 }
 
 func authenticateFor(run *running, r *http.Request) (*authn.Principal, error) {
-	credential, err := authn.FromHeader(r.Header, clientAddr(r))
+	credential, err := run.credential(r)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -36,6 +37,7 @@ type realm struct {
 	upstream       upstreamAuth
 	identity       *identityHeaders
 	tokenPaths     []string // of the token endpoint
+	trusted        []trustedHeaders
 	memory         *memory
 	shared         *sharedState
 	recorder       *recorder
@@ -75,7 +77,7 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 	}
 	r.tokenPaths = r.token.TokenPaths()
 	for _, a := range authenticators {
-		if i, ok := a.Authenticator.(interface{ TokenIssuer() string }); ok && i.TokenIssuer() == r.token.Issuer {
+		if slices.Contains(tokenIssuers(a.Authenticator), r.token.Issuer) {
 			return nil, fmt.Errorf("token: issuer %q is also that of %s: registry tokens need an issuer of their own", r.token.Issuer, a.Name)
 		}
 	}
@@ -90,6 +92,7 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 	if r.verifiers, err = newVerifiers(config.Policy.Projects); err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
+	r.trusted = trustedHeadersOf(authenticators)
 	if r.extensions, err = authz.NewExtensions(config.Extensions); err != nil {
 		return nil, fmt.Errorf("extensions: %w", err)
 	}
@@ -230,6 +233,7 @@ func (r *realm) open(ctx, limit context.Context, old tokenendpoint.KeyStore) err
 		Policy:       newCarryingPolicy(r),
 		Keys:         keys,
 		ClientIP:     clientAddr,
+		Evidence:     run.evidence,
 		Realm:        r.tokenURL,
 		Record: func(req *http.Request, t tokenendpoint.Record) {
 			r.recorder.token(req, t)

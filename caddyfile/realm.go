@@ -28,6 +28,7 @@ const AuthenticatorNamespace = "registry_auth.authenticators"
 //		local           { … }
 //		passwords       on|off
 //		robot           <name> [<action>...] { … }
+//		service_secret  <name> { … }
 //		robot_prefix    <prefix>...
 //		<authenticator> …
 //		admin           <subject>...
@@ -73,6 +74,9 @@ type realmParser struct {
 	declared map[string]bool // robots by name
 	robotsAt int             // position of the robots among the authenticators
 	issuers  []*workloadIssuer
+
+	services   []authn.ServiceSecretConfig
+	servicesAt int // position of the services among the authenticators
 }
 
 func (p *realmParser) option(name string) error {
@@ -121,6 +125,8 @@ func (p *realmParser) option(name string) error {
 		return p.robot()
 	case authn.WorkloadName:
 		return p.workload()
+	case authn.ServiceSecretsName:
+		return p.serviceSecret()
 	case "project":
 		project, err := Project(d, p.projectRobot)
 		c.Policy.Projects = append(c.Policy.Projects, project)
@@ -157,6 +163,9 @@ func (p *realmParser) finish() (*Config, error) {
 		return nil, fmt.Errorf("registry_auth: %w", err)
 	}
 	if err := p.finishWorkloads(); err != nil {
+		return nil, err
+	}
+	if err := p.finishServices(); err != nil {
 		return nil, err
 	}
 	if len(p.robots) > 0 {

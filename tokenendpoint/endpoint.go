@@ -31,7 +31,8 @@ type Signer interface {
 }
 
 // Endpoint is the token endpoint of one registry. It has no state and no side
-// effects. All fields but Realm, Record and Now are needed.
+// effects. All fields but Evidence, Realm, Record and
+// Now are needed.
 type Endpoint struct {
 	// Service is the name of the registry: "service" in challenges, "aud" in
 	// tokens unless an alias is asked for.
@@ -50,6 +51,9 @@ type Endpoint struct {
 	Keys Signer
 	// ClientIP returns the client's address, honouring trusted proxies.
 	ClientIP func(*http.Request) netip.Addr
+	// Evidence returns what a request shows besides its credential, or nil
+	// where nobody looks at it. Nil: always nil.
+	Evidence func(*http.Request) *authn.Evidence
 
 	// Realm returns the absolute URL of this endpoint, for the challenge of
 	// an answer that asks to log in.
