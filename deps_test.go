@@ -23,10 +23,11 @@ var arrows = map[string][]string{
 	"authn":         {"store"},
 	"authz":         {"authn", "store"},
 	"tokenendpoint": {"authn", "authz", "store"},
-	"management":    {"authn", "authz", "tokenendpoint", "store"},
-	"portal":        {"authn", "authz", "tokenendpoint", "store", "management"},
+	"state":         {"authn", "authz", "store"},
+	"management":    {"authn", "authz", "tokenendpoint", "store", "state"},
+	"portal":        {"authn", "authz", "tokenendpoint", "store", "state", "management"},
 	"caddyfile":     {"authn", "authz", "tokenendpoint", "store", "management", "portal"},
-	"":              {"authn", "authz", "tokenendpoint", "store", "signature", "management", "portal", "caddyfile"},
+	"":              {"authn", "authz", "tokenendpoint", "store", "state", "signature", "management", "portal", "caddyfile"},
 	"bench":         {"", "authn", "authz", "tokenendpoint", "store", "caddyfile"},
 }
 

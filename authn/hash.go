@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -47,6 +48,17 @@ func ParseHash(stored string) (Hash, error) {
 		return nil, errors.New("this is a secret and not its hash: make the hash with \"caddy registry-auth hash-secret\", and the secret anew, for it has been written down")
 	}
 	return nil, errors.New("unknown form of hash: want sha256:<id>:<hash>, $argon2id$… or $2b$… (bcrypt)")
+}
+
+// HashID returns what tells a hash from others in public, such as in a log:
+// the id of a secret of ours, else a fingerprint of the stored form, which has
+// a salt in it that nobody outside knows.
+func HashID(h Hash) string {
+	if id := h.ID(); id != "" {
+		return id
+	}
+	sum := sha256.Sum256([]byte(h.stored()))
+	return "pw-" + hex.EncodeToString(sum[:6])
 }
 
 // sha256Hash is the hash of a secret of ours: 256 random bits need no

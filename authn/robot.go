@@ -3,8 +3,6 @@ package authn
 import (
 	"context"
 	"fmt"
-	"net/netip"
-	"slices"
 	"strings"
 	"time"
 )
@@ -15,27 +13,61 @@ const RobotsName = "robots"
 // Robots authenticates robots by their secrets. What it costs does not depend
 // on how many there are. It is safe for concurrent use.
 type Robots struct {
-	byName map[string]*robot
-	byID   map[string]*robotSecret // by the public part of a secret of ours
-	slow   []Hash                  // a robot's slow hashes, for the time of a wrong password
+	byName map[string]*Robot
+	byID   map[string]*Robot // by the public part of a secret of ours
+	slow   []Hash            // a robot's slow hashes, for the time of a wrong password
+
+	// stored are robots that come and go at run time, nil if there are none.
+	stored   RobotDirectory
+	prefixes []string
 
 	match *passwordMatcher
 	now   func() time.Time
 }
 
-// robot is a compiled [RobotConfig].
-type robot struct {
-	name     string
-	disabled bool
-	expires  time.Time
-	from     []netip.Prefix
-	secrets  []robotSecret
+// RobotDirectory knows robots that come and go at run time. It is asked for
+// every credential and must not block.
+type RobotDirectory interface {
+	// RobotByName returns the robot of that name, nil if there is none.
+	RobotByName(name string) *Robot
+	// RobotBySecret returns the robot that has the secret with that id, nil
+	// if there is none.
+	RobotBySecret(id string) *Robot
+	// SlowHashes returns the slow hashes of the robot whose wrong password
+	// takes longest to find out, if any robot has one.
+	SlowHashes() []Hash
 }
 
-type robotSecret struct {
-	robot     *robot
-	hash      Hash
-	principal Principal // who shows this secret
+// DefaultRobotPrefixes are what robots put before their names to log in: the
+// one that Harbor has, which can only be a robot's, and one that needs no
+// quoting in a shell.
+var DefaultRobotPrefixes = []string{"robot$", "robot-"}
+
+// Follow adds the robots of a directory to those that are declared, which
+// come first. It must be called before the robots are used.
+func (rs *Robots) Follow(directory RobotDirectory) { rs.stored = directory }
+
+// SetPrefixes replaces the [DefaultRobotPrefixes]. It must be called before
+// the robots are used.
+func (rs *Robots) SetPrefixes(prefixes []string) { rs.prefixes = prefixes }
+
+// Declared reports whether a robot of that name is declared.
+func (rs *Robots) Declared(name string) bool { return rs.byName[name] != nil }
+
+// named returns the robot of that name, declared or stored.
+func (rs *Robots) named(name string) *Robot {
+	if r := rs.byName[name]; r != nil || rs.stored == nil {
+		return r
+	}
+	return rs.stored.RobotByName(name)
+}
+
+// holding returns the robot that has the secret with that id.
+func (rs *Robots) holding(id string) *Robot {
+	if r := rs.byID[id]; r != nil || rs.stored == nil {
+		return r
+	}
+	return rs.stored.RobotBySecret(id)
 }
 
 // NewRobots makes the authenticator of the declared robots. Slow hashes are
@@ -44,14 +76,14 @@ type robotSecret struct {
 // robot and the field, never a hash.
 func NewRobots(list []RobotConfig, pool *HashPool, cache *VerifiedCache, now func() time.Time) (*Robots, error) {
 	rs := &Robots{
-		byName: make(map[string]*robot, len(list)), byID: make(map[string]*robotSecret, len(list)),
-		match: newPasswordMatcher(pool, cache), now: now,
+		byName: make(map[string]*Robot, len(list)), byID: make(map[string]*Robot, len(list)),
+		prefixes: DefaultRobotPrefixes, match: newPasswordMatcher(pool, cache), now: now,
 	}
 	if now == nil {
 		rs.now = time.Now
 	}
 	for _, c := range list {
-		r, err := c.compile()
+		r, err := NewRobot(c)
 		if err != nil {
 			return nil, err
 		}
@@ -67,24 +99,18 @@ func NewRobots(list []RobotConfig, pool *HashPool, cache *VerifiedCache, now fun
 	return rs, nil
 }
 
-func (rs *Robots) add(r *robot) error {
+func (rs *Robots) add(r *Robot) error {
 	if rs.byName[r.name] != nil {
 		return fmt.Errorf("robot %s: declared twice", r.name)
 	}
 	rs.byName[r.name] = r
-	var slow []Hash
-	for i := range r.secrets {
-		h := r.secrets[i].hash
-		if h.Slow() {
-			slow = append(slow, h)
-			continue
+	for _, id := range r.SecretIDs() {
+		if other := rs.byID[id]; other != nil {
+			return fmt.Errorf("robot %s: secret_hash: robot %s has a secret with the same id", r.name, other.name)
 		}
-		if other := rs.byID[h.ID()]; other != nil {
-			return fmt.Errorf("robot %s: secret_hash: robot %s has a secret with the same id", r.name, other.robot.name)
-		}
-		rs.byID[h.ID()] = &r.secrets[i]
+		rs.byID[id] = r
 	}
-	if hashCost(slow) > hashCost(rs.slow) {
+	if slow := r.SlowHashes(); HashCost(slow) > HashCost(rs.slow) {
 		rs.slow = slow
 	}
 	return nil
@@ -105,12 +131,12 @@ func (rs *Robots) Authenticate(ctx context.Context, c *Credential) (*Principal, 
 		return nil, ErrNotMine
 	case isSecret || looksLikeJWT(c.Secret):
 		// The shape says more than the name, unless it can only be a robot's.
-		if !strings.HasPrefix(c.Username, robotPrefix) {
+		if !rs.onlyRobots(c.Username) {
 			return nil, ErrNotMine
 		}
 	default:
 		r := rs.byLogin(c.Username)
-		if r == nil && !strings.HasPrefix(c.Username, robotPrefix) {
+		if r == nil && !rs.onlyRobots(c.Username) {
 			return nil, ErrNotMine
 		}
 		s, err = rs.byPassword(ctx, r, c)
@@ -125,6 +151,9 @@ func (rs *Robots) Authenticate(ctx context.Context, c *Credential) (*Principal, 
 	if err := s.robot.admits(c.Remote, rs.now()); err != nil {
 		return nil, err
 	}
+	if err := s.alive(rs.now()); err != nil {
+		return nil, err
+	}
 	return &s.principal, nil
 }
 
@@ -135,7 +164,7 @@ func (rs *Robots) bySecret(c *Credential) (*robotSecret, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := rs.byID[parsed.ID]
+	s := rs.holding(parsed.ID).secret(parsed.ID)
 	if s == nil || !s.hash.Matches(c.Secret) {
 		return nil, nil
 	}
@@ -148,7 +177,7 @@ func (rs *Robots) bySecret(c *Credential) (*robotSecret, error) {
 // byPassword compares a password with the slow hashes of r, who is nil if
 // there is no such robot. It costs a slow hash, where any robot has one,
 // whether the robot exists or not.
-func (rs *Robots) byPassword(ctx context.Context, r *robot, c *Credential) (*robotSecret, error) {
+func (rs *Robots) byPassword(ctx context.Context, r *Robot, c *Credential) (*robotSecret, error) {
 	if r == nil || !r.hasSlow() {
 		return nil, rs.Equalize(ctx, c)
 	}
@@ -169,7 +198,7 @@ func (rs *Robots) Equalize(ctx context.Context, c *Credential) error {
 	if _, isSecret := secretKind(c.Secret); isSecret || looksLikeJWT(c.Secret) || c.Scheme != SchemeBasic {
 		return nil // nobody guesses these
 	}
-	for _, h := range rs.slow {
+	for _, h := range rs.slowest() {
 		if _, err := rs.match.matches(ctx, "robot", c, h); err != nil {
 			return err
 		}
@@ -178,65 +207,72 @@ func (rs *Robots) Equalize(ctx context.Context, c *Credential) error {
 }
 
 // EqualizeCost implements [Equalizer].
-func (rs *Robots) EqualizeCost() float64 { return hashCost(rs.slow) }
+func (rs *Robots) EqualizeCost() float64 { return HashCost(rs.slowest()) }
+
+// slowest are the hashes of the robot whose password takes the longest.
+func (rs *Robots) slowest() []Hash {
+	if rs.stored != nil {
+		if stored := rs.stored.SlowHashes(); HashCost(stored) > HashCost(rs.slow) {
+			return stored
+		}
+	}
+	return rs.slow
+}
 
 // Recheck implements [Rechecker]: the robot must still exist, be enabled and
-// accepted from the client's address.
+// accepted from the client's address, and have the secret that it showed.
 func (rs *Robots) Recheck(p *Principal, c *Credential) error {
-	r := rs.byName[p.Name]
+	r := rs.named(p.Name)
 	if r == nil || p.Kind != KindRobot {
 		return fmt.Errorf("%w: robot %s does not exist any more", ErrDisabled, p.Name)
 	}
-	if p.Origin != "" && !slices.ContainsFunc(r.secrets, func(s robotSecret) bool { return s.hash.ID() == p.OriginID }) {
-		return fmt.Errorf("%w: robot %s does not have this secret any more", ErrDisabled, p.Name)
+	if p.Origin != "" {
+		s := r.secret(p.OriginID)
+		if s == nil {
+			return fmt.Errorf("%w: robot %s does not have this secret any more", ErrDisabled, p.Name)
+		}
+		if err := s.alive(rs.now()); err != nil {
+			return err
+		}
 	}
 	return r.admits(c.Remote, rs.now())
 }
 
-// admits says whether the robot is accepted at a time and from an address.
-func (r *robot) admits(remote netip.Addr, now time.Time) error {
-	switch {
-	case r.disabled:
-		return fmt.Errorf("%w: robot %s", ErrDisabled, r.name)
-	case !r.expires.IsZero() && !now.Before(r.expires):
-		return fmt.Errorf("%w: robot %s on %s", ErrExpired, r.name, r.expires.Format(time.RFC3339))
-	case r.from != nil:
-		remote = remote.Unmap().WithZone("")
-		if !slices.ContainsFunc(r.from, func(p netip.Prefix) bool { return p.Contains(remote) }) {
-			return fmt.Errorf("%w: robot %s from %s", ErrForbiddenSource, r.name, remote)
+// byLogin finds a robot by one of its login names, which are case-sensitive.
+func (rs *Robots) byLogin(login string) *Robot {
+	if r := rs.named(login); r != nil {
+		return r
+	}
+	for _, prefix := range rs.prefixes {
+		if name, ok := strings.CutPrefix(login, prefix); ok {
+			if r := rs.named(name); r != nil {
+				return r
+			}
 		}
 	}
 	return nil
 }
 
-func (r *robot) hasSlow() bool {
-	return slices.ContainsFunc(r.secrets, func(s robotSecret) bool { return s.hash.Slow() })
+// onlyRobots reports whether a login name can be nobody's but a robot's: it
+// has a prefix which ends as no name of a person does.
+func (rs *Robots) onlyRobots(login string) bool {
+	for _, prefix := range rs.prefixes {
+		if strings.HasSuffix(prefix, "$") && strings.HasPrefix(login, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // robotPrefix begins the login name that can only be a robot's.
 const robotPrefix = "robot$"
 
-// byLogin finds a robot by one of its login names, which are case-sensitive.
-func (rs *Robots) byLogin(login string) *robot {
-	if r := rs.byName[login]; r != nil {
-		return r
-	}
-	return rs.byName[robotName(login)]
-}
-
-// robotName takes the prefix off a robot's login name.
+// robotName takes the usual prefixes off a robot's login name.
 func robotName(login string) string {
-	if name, ok := strings.CutPrefix(login, robotPrefix); ok {
-		return name
+	for _, prefix := range DefaultRobotPrefixes {
+		if name, ok := strings.CutPrefix(login, prefix); ok {
+			return name
+		}
 	}
-	return strings.TrimPrefix(login, "robot-")
-}
-
-// hashCost estimates how long a list of hashes takes, for comparing.
-func hashCost(list []Hash) float64 {
-	sum := 0.0
-	for _, h := range list {
-		sum += h.cost()
-	}
-	return sum
+	return login
 }

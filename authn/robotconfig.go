@@ -1,18 +1,17 @@
 package authn
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"regexp"
-	"strings"
 	"time"
 )
 
 // RobotConfig declares a robot: a named account for machines.
 type RobotConfig struct {
 	// The robot's name: lower-case letters and digits, separated by single
-	// `.`, `_` or `-`. Clients log in as `robot$NAME`, as `robot-NAME`, which
+	// `.`, `_` or `-`; a robot of a project has the project and a `+` before
+	// it, as in `team-a+ci`. Clients log in as `robot$NAME`, as `robot-NAME`, which
 	// needs no quoting in a shell, or as plain `NAME`.
 	Name string `json:"name"`
 
@@ -34,7 +33,7 @@ type RobotConfig struct {
 	From []string `json:"from,omitempty"`
 }
 
-var robotNamePattern = regexp.MustCompile(`^[a-z0-9]+(?:[._-][a-z0-9]+)*$`)
+var robotNamePattern = regexp.MustCompile(`^(?:[a-z0-9]+(?:[._/-][a-z0-9]+)*\+)?[a-z0-9]+(?:[._-][a-z0-9]+)*$`)
 
 // maxRobotName is how long a robot's name may be, in bytes.
 const maxRobotName = 128
@@ -42,7 +41,7 @@ const maxRobotName = 128
 // CheckRobotName returns an error if name is not a name for a robot.
 func CheckRobotName(name string) error {
 	if len(name) > maxRobotName || !robotNamePattern.MatchString(name) {
-		return fmt.Errorf("robot name %.64q: want lower-case letters and digits separated by single '.', '_' or '-', at most %d", name, maxRobotName)
+		return fmt.Errorf("robot name %.64q: want lower-case letters and digits separated by single '.', '_' or '-', at most %d, with \"<project>+\" before it for a robot of a project", name, maxRobotName)
 	}
 	return nil
 }
@@ -77,40 +76,4 @@ func ParseSource(s string) (netip.Prefix, error) {
 		return netip.Prefix{}, fmt.Errorf("from %.64q: has bits set outside of the network: did you mean %s?", s, p.Masked())
 	}
 	return p, nil
-}
-
-// compile checks a declaration and makes the robot that it declares.
-func (c RobotConfig) compile() (*robot, error) {
-	if err := CheckRobotName(c.Name); err != nil {
-		return nil, err
-	}
-	wrong := func(err error) (*robot, error) { return nil, fmt.Errorf("robot %s: %w", c.Name, err) }
-	r := &robot{name: c.Name, disabled: c.Disabled}
-	if c.Expires != "" {
-		var err error
-		if r.expires, err = ParseExpiry(c.Expires); err != nil {
-			return wrong(err)
-		}
-	}
-	for _, s := range c.From {
-		p, err := ParseSource(s)
-		if err != nil {
-			return wrong(err)
-		}
-		r.from = append(r.from, p)
-	}
-	if len(c.SecretHashes) == 0 {
-		return wrong(errors.New("secret_hash is missing"))
-	}
-	for _, stored := range c.SecretHashes {
-		h, err := ParseHash(strings.TrimSpace(stored))
-		if err != nil {
-			return wrong(fmt.Errorf("secret_hash: %w", err))
-		}
-		r.secrets = append(r.secrets, robotSecret{robot: r, hash: h, principal: Principal{
-			Kind: KindRobot, Name: r.name, Authenticator: RobotsName,
-			Credential: "robot_secret", CredentialID: h.ID(), Expires: r.expires,
-		}})
-	}
-	return r, nil
 }

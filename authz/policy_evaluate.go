@@ -73,10 +73,20 @@ func (e *evaluation) rights(p *Policy, f *facts, admin *tally, want Action) righ
 	if admin.got.Has(want) {
 		return rights{have: want, by: admin.by}
 	}
+	own, rule := p.own(f, want)
 	if resourceType(f.query.Type) == TypeRegistry {
-		return e.catalog(p, want)
+		r := e.catalog(p, want)
+		if r.have |= own; r.by == nil {
+			r.by = rule
+		}
+		return r
 	}
-	denies, grants := tally{pass: want}, tally{pass: want}
+	if made, by := e.created(p, f, want); made != 0 {
+		if own |= made; rule == nil {
+			rule = by
+		}
+	}
+	denies, grants := tally{pass: want}, tally{pass: want, got: own, by: rule}
 	for _, at := range e.places {
 		e.visit(&at.denies, f, &denies)
 	}

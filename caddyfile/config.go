@@ -34,6 +34,10 @@ type Config struct {
 	// always accepted and need no entry.
 	AuthenticatorsRaw []json.RawMessage `json:"authenticators,omitempty" caddy:"namespace=registry_auth.authenticators inline_key=type"`
 
+	// What robots put before their names to log in, besides nothing. What is
+	// stored does not change with it. Default: `robot$` and `robot-`.
+	RobotPrefixes []string `json:"robot_prefixes,omitempty"`
+
 	// Whether people may sign in with passwords: `on` (default) or `off`,
 	// where only robots, tokens and users that are marked `break_glass` are
 	// let in with HTTP Basic.

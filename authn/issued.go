@@ -1,0 +1,91 @@
+package authn
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// IssuedSecret is a secret of ours that was handed out at run time, such as a
+// personal access token. It is immutable.
+type IssuedSecret struct {
+	Hash      Hash
+	Principal *Principal // who shows it; CredentialID is the secret's id
+	From      []netip.Prefix
+	Expires   time.Time // zero: never
+}
+
+// SecretDirectory knows the secrets that were handed out.
+type SecretDirectory interface {
+	// IssuedSecret returns the secret with that public id as things stand
+	// now: [ErrInvalid] if there is none, [ErrDisabled] if its owner may not
+	// come in any more. It must not block.
+	IssuedSecret(id string) (*IssuedSecret, error)
+}
+
+// Issued authenticates by secrets of one kind that were handed out at run
+// time: as the password of Basic, whatever the user name, or as Bearer.
+type Issued struct {
+	kind      SecretKind
+	directory SecretDirectory
+	now       func() time.Time
+}
+
+// NewIssued returns the authenticator for the secrets of one kind. now is the
+// clock, nil for the real one.
+func NewIssued(kind SecretKind, directory SecretDirectory, now func() time.Time) *Issued {
+	if now == nil {
+		now = time.Now
+	}
+	return &Issued{kind: kind, directory: directory, now: now}
+}
+
+// Authenticate implements [Authenticator].
+func (a *Issued) Authenticate(_ context.Context, c *Credential) (*Principal, error) {
+	if kind, ours := secretKind(c.Secret); !ours || kind != a.kind {
+		return nil, ErrNotMine
+	}
+	parsed, err := parseSecret(c.Secret)
+	if err != nil {
+		return nil, err
+	}
+	s, err := a.directory.IssuedSecret(parsed.ID)
+	if err != nil {
+		return nil, err
+	}
+	if !s.Hash.Matches(c.Secret) {
+		return nil, fmt.Errorf("%w: no such secret", ErrInvalid)
+	}
+	if err := s.admits(c.Remote, a.now()); err != nil {
+		return nil, err
+	}
+	return s.Principal, nil
+}
+
+// Recheck implements [Rechecker]: the secret must still be there and good for
+// the client.
+func (a *Issued) Recheck(p *Principal, c *Credential) error {
+	id := p.OriginID
+	if p.Origin == "" {
+		id = p.CredentialID
+	}
+	s, err := a.directory.IssuedSecret(id)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrDisabled, err)
+	}
+	if s.Principal.Identity() != p.Identity() {
+		return fmt.Errorf("%w: the secret is somebody else's now", ErrDisabled)
+	}
+	return s.admits(c.Remote, a.now())
+}
+
+func (s *IssuedSecret) admits(remote netip.Addr, now time.Time) error {
+	switch {
+	case !s.Expires.IsZero() && !now.Before(s.Expires):
+		return fmt.Errorf("%w: on %s", ErrExpired, s.Expires.Format(time.RFC3339))
+	case s.From != nil && !Contains(s.From, remote):
+		return fmt.Errorf("%w: %s", ErrForbiddenSource, remote)
+	}
+	return nil
+}

@@ -1,0 +1,101 @@
+package state
+
+import (
+	"context"
+	"time"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/store"
+)
+
+// Health says whether the state follows its store.
+type Health struct {
+	// Ready: the store can be reached and its changes come in. While it is
+	// not, everything that is known goes on, and only writes are refused.
+	Ready bool
+	// Since is when Ready became what it is.
+	Since time.Time
+	// Err is why it is not ready.
+	Err error
+}
+
+// Health returns how things are.
+func (s *State) Health() Health {
+	h := *s.health.Load()
+	return h
+}
+
+func (s *State) failed(err error) {
+	if h := s.health.Load(); h.Ready {
+		s.health.Store(&Health{Since: s.now(), Err: err})
+		s.options.Log.Error("the store is away: what is known goes on, nothing can be changed", "realm", s.realm, "error", err)
+		return
+	}
+	s.health.Store(&Health{Since: s.health.Load().Since, Err: err})
+}
+
+func (s *State) recovered() {
+	if h := s.health.Load(); !h.Ready {
+		s.health.Store(&Health{Ready: true, Since: s.now()})
+		s.options.Log.Info("the store is back", "realm", s.realm, "away", s.now().Sub(h.Since).String())
+	}
+}
+
+// tidyEvery is how often what has ended is removed from the store.
+const tidyEvery = 10 * time.Minute
+
+// tidy removes what has ended: expired sessions and tokens a while after
+// their end, revocations that concern no living token, old audit events.
+func (s *State) tidy(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(tidyEvery):
+		}
+		s.Tidy(ctx)
+	}
+}
+
+// Tidy does at once what is done every ten minutes otherwise.
+func (s *State) Tidy(ctx context.Context) {
+	now := s.now()
+	var tx Tx
+	collect(&tx, s.Sessions, func(v *Session) bool { return v.ended(now) })
+	collect(&tx, s.IdentityTokens, func(v *IdentityToken) bool { return v.ended(now) })
+	collect(&tx, s.Tokens, func(v *Token) bool { return now.After(v.Expires.Add(keepExpired)) })
+	collect(&tx, s.APIKeys, func(v *APIKey) bool { return !v.Expires.IsZero() && now.After(v.Expires.Add(keepExpired)) })
+	collect(&tx, s.Owners, func(v *Owner) bool { return v.Pending && now.After(v.Since.Add(2*pendingOwner)) })
+	collect(&tx, s.Revocations, func(v *Revocation) bool { return !v.Until.IsZero() && now.After(v.Until) })
+	for item := range s.Usage.All() {
+		if !s.usedThingExists(item.ID) {
+			Delete(&tx, s.Usage, item.ID, Unchanged(item))
+		}
+	}
+	for len(tx.changes) > 0 {
+		n := min(len(tx.changes), maxTidy)
+		part := Tx{changes: tx.changes[:n]}
+		tx.changes = tx.changes[n:]
+		// Another gateway may have done the same: what is left is for later.
+		if err := s.Commit(ctx, &part); err != nil {
+			break
+		}
+	}
+	if err := s.store.Trim(ctx, s.realm, store.EntryID(now.Add(-s.options.KeepEvents), "")); err != nil {
+		s.options.Log.Warn("removing old audit events", "realm", s.realm, "error", err)
+	}
+}
+
+const (
+	// keepExpired is how long tokens and keys that have expired are shown.
+	keepExpired = 30 * 24 * time.Hour
+	maxTidy     = 500 // changes in one commit
+)
+
+// collect adds the deletion of records to a transaction.
+func collect[T any](tx *Tx, t *Table[T], ended func(*T) bool) {
+	for item := range t.All() {
+		if ended(item.Value) {
+			Delete(tx, t, item.ID, Unchanged(item))
+		}
+	}
+}

@@ -1,0 +1,91 @@
+package state
+
+import (
+	"hash/maphash"
+	"maps"
+	"sync"
+	"sync/atomic"
+)
+
+// livemap is a map that is read without a lock and without allocating, while
+// it changes: it is cut into pieces, and a change replaces the piece it is in.
+// A piece of a hundred thousand entries has about fifty.
+type livemap[V any] struct {
+	seed   maphash.Seed
+	write  sync.Mutex
+	pieces [pieces]atomic.Pointer[map[string]V]
+	count  atomic.Int64
+	filled *atomic.Bool // false while nobody reads: pieces are filled in place
+}
+
+const pieces = 2048
+
+func newLivemap[V any](filled *atomic.Bool) *livemap[V] {
+	return &livemap[V]{seed: maphash.MakeSeed(), filled: filled}
+}
+
+func (m *livemap[V]) piece(key string) *atomic.Pointer[map[string]V] {
+	return &m.pieces[maphash.String(m.seed, key)%pieces]
+}
+
+// get returns the value of a key.
+func (m *livemap[V]) get(key string) (V, bool) {
+	if p := m.piece(key).Load(); p != nil {
+		v, ok := (*p)[key]
+		return v, ok
+	}
+	var none V
+	return none, false
+}
+
+// set changes the value of a key.
+func (m *livemap[V]) set(key string, value V) {
+	m.write.Lock()
+	defer m.write.Unlock()
+	at := m.piece(key)
+	next := map[string]V{}
+	if p := at.Load(); p != nil {
+		if next = *p; m.filled.Load() {
+			next = maps.Clone(*p)
+		}
+	}
+	if _, known := next[key]; !known {
+		m.count.Add(1)
+	}
+	next[key] = value
+	at.Store(&next)
+}
+
+// remove forgets a key.
+func (m *livemap[V]) remove(key string) {
+	m.write.Lock()
+	defer m.write.Unlock()
+	at := m.piece(key)
+	p := at.Load()
+	if p == nil {
+		return
+	}
+	if _, known := (*p)[key]; !known {
+		return
+	}
+	next := maps.Clone(*p)
+	delete(next, key)
+	m.count.Add(-1)
+	at.Store(&next)
+}
+
+// len returns how many entries there are.
+func (m *livemap[V]) len() int { return int(m.count.Load()) }
+
+// all calls yield for every entry, in no order, until it returns false.
+func (m *livemap[V]) all(yield func(string, V) bool) {
+	for i := range m.pieces {
+		if p := m.pieces[i].Load(); p != nil {
+			for k, v := range *p {
+				if !yield(k, v) {
+					return
+				}
+			}
+		}
+	}
+}

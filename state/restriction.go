@@ -1,0 +1,155 @@
+package state
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+)
+
+// Revocation ends what was issued earlier. Its id is "token/<jti>" for one
+// registry token, "principal/<kind>:<name>" for everything of a principal that
+// is no stored user, and "all" for everything.
+type Revocation struct {
+	// NotBefore: what was issued earlier is refused.
+	NotBefore time.Time `json:"not_before"`
+	// Until is from when nothing that it concerns can be good any more.
+	Until  time.Time `json:"until,omitzero"`
+	Reason string    `json:"reason,omitempty"`
+	By     string    `json:"by,omitempty"`
+}
+
+// RevokeAll is the id of the revocation of everything.
+const RevokeAll = "all"
+
+// RevokeToken returns the id of the revocation of one registry token.
+func RevokeToken(jti string) string { return "token/" + jti }
+
+// RevokePrincipal returns the id of the revocation of all that was issued to
+// a principal.
+func RevokePrincipal(principal string) string { return "principal/" + principal }
+
+// restrictions are who may not come in, and what has ended, found without a
+// lock: few of many.
+type restrictions struct {
+	users   atomic.Pointer[map[authn.Identity]*User]
+	revoked atomic.Pointer[map[string]*Revocation]
+	all     atomic.Pointer[Revocation]
+}
+
+func (r *restrictions) follow(s *State) {
+	r.users.Store(&map[authn.Identity]*User{})
+	r.revoked.Store(&map[string]*Revocation{})
+	s.Users.onChange(func(before, after *Item[User]) {
+		restricted := after != nil && after.Value.restricted()
+		if before == nil && !restricted {
+			return
+		}
+		if before != nil && !before.Value.restricted() && !restricted {
+			return
+		}
+		next := maps.Clone(*r.users.Load())
+		if before != nil {
+			delete(next, before.Value.Identity())
+		}
+		if restricted {
+			next[after.Value.Identity()] = after.Value
+		}
+		r.users.Store(&next)
+	})
+	s.Revocations.onChange(func(before, after *Item[Revocation]) {
+		id := ""
+		if before != nil {
+			id = before.ID
+		} else {
+			id = after.ID
+		}
+		var value *Revocation
+		if after != nil {
+			value = after.Value
+		}
+		if id == RevokeAll {
+			r.all.Store(value)
+			return
+		}
+		next := maps.Clone(*r.revoked.Load())
+		delete(next, id)
+		if value != nil {
+			next[id] = value
+		}
+		r.revoked.Store(&next)
+	})
+}
+
+func (u *User) restricted() bool { return u.Disabled || u.Gone || !u.NotBefore.IsZero() }
+
+// admits says whether what was issued to the user at a time is still good. A
+// time that is not known is that of a credential which proves anew who it is.
+func (u *User) admits(issued time.Time) error {
+	switch {
+	case u.Disabled:
+		return fmt.Errorf("%w: user %s was disabled by an administrator", authn.ErrDisabled, u.Name)
+	case u.Gone:
+		return fmt.Errorf("%w: the identity provider does not know user %s any more", authn.ErrDisabled, u.Name)
+	case !issued.IsZero() && issued.Before(u.NotBefore):
+		return fmt.Errorf("%w: user %s was signed out everywhere on %s", authn.ErrExpired, u.Name, u.NotBefore.Format(time.RFC3339))
+	}
+	return nil
+}
+
+// Check says whether a principal who was authenticated may come in: not if the
+// user is disabled or gone, or if what it shows has been revoked. It neither
+// blocks nor allocates.
+func (s *State) Check(p *authn.Principal) error {
+	r := &s.restrictions
+	if users := *r.users.Load(); len(users) > 0 && p.Kind == authn.KindUser {
+		if u, ok := users[p.Identity()]; ok {
+			if err := u.admits(p.Issued); err != nil {
+				return err
+			}
+		}
+	}
+	if all := r.all.Load(); all != nil {
+		if err := all.ends(p); err != nil {
+			return err
+		}
+	}
+	revoked := *r.revoked.Load()
+	if len(revoked) == 0 {
+		return nil
+	}
+	if v, ok := revoked[RevokePrincipal(p.String())]; ok {
+		if err := v.ends(p); err != nil {
+			return err
+		}
+	}
+	if p.Credential == authn.CredentialRegistryToken {
+		if _, ok := revoked[RevokeToken(p.CredentialID)]; ok {
+			return fmt.Errorf("%w: registry token %s was revoked", authn.ErrExpired, p.CredentialID)
+		}
+	}
+	return nil
+}
+
+// ends says whether a revocation ends what a principal shows. Registry tokens
+// and other things with a date of issue are ended; secrets are not, they are
+// withdrawn themselves.
+func (v *Revocation) ends(p *authn.Principal) error {
+	if p.Credential == authn.CredentialRegistryToken && p.Issued.Before(v.NotBefore) {
+		return fmt.Errorf("%w: tokens issued before %s were revoked", authn.ErrExpired, v.NotBefore.Format(time.RFC3339))
+	}
+	return nil
+}
+
+func equalJSON(a, b map[string]any) bool {
+	if len(a) == 0 && len(b) == 0 {
+		return true
+	}
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && bytes.Equal(x, y)
+}

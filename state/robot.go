@@ -1,0 +1,167 @@
+package state
+
+import (
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+)
+
+// Robot is a stored robot. Its id is its name.
+type Robot struct {
+	// Name with the project, if it belongs to one: "ci", "team-a+ci".
+	Name        string `json:"name"`
+	Description string `json:"description,omitempty"`
+	Disabled    bool   `json:"disabled,omitempty"`
+
+	// Expires is when the robot stops to be accepted; zero: never.
+	Expires time.Time `json:"expires,omitzero"`
+
+	// From are the networks it is accepted from; none: from anywhere.
+	From []string `json:"from,omitempty"`
+
+	// Permissions are what it may do, in the vocabulary of registry tokens.
+	Permissions []authn.Limit `json:"permissions,omitempty"`
+
+	// Secrets are the stored forms of what it logs in with.
+	Secrets []RobotSecret `json:"secrets"`
+
+	Created   time.Time `json:"created"`
+	CreatedBy string    `json:"created_by,omitempty"`
+	Updated   time.Time `json:"updated"`
+
+	entry *robotEntry // what logs in with it, if it compiles
+}
+
+// prepare compiles the robot. What was checked when it was written compiles;
+// if it does not in this version, it is better that nobody logs in with it.
+func (r *Robot) prepare() {
+	if account, permissions, err := r.Compile(); err == nil {
+		r.entry = &robotEntry{account, permissions}
+	}
+}
+
+// RobotSecret is one of a robot's secrets.
+type RobotSecret struct {
+	Hash    string    `json:"hash"`
+	Created time.Time `json:"created"`
+	// Until is when it stops to be good, if it was replaced; zero: no end.
+	Until time.Time `json:"until,omitzero"`
+}
+
+// Project returns the project that a robot belongs to, "" for a robot of the
+// whole registry.
+func (r *Robot) Project() string {
+	project, _, found := strings.Cut(r.Name, "+")
+	if !found {
+		return ""
+	}
+	return project
+}
+
+// Compile checks a robot and makes what logs in with it.
+func (r *Robot) Compile() (*authn.Robot, *authz.Permissions, error) {
+	config := authn.RobotConfig{Name: r.Name, Disabled: r.Disabled, From: r.From}
+	if !r.Expires.IsZero() {
+		config.Expires = r.Expires.Format(time.RFC3339)
+	}
+	for _, s := range r.Secrets {
+		config.SecretHashes = append(config.SecretHashes, s.Hash)
+	}
+	account, err := authn.NewRobot(config)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, s := range r.Secrets {
+		if !s.Until.IsZero() {
+			account.EndSecret(i, s.Until)
+		}
+	}
+	permissions, err := authz.NewPermissions("robot:"+r.Name, r.Permissions)
+	if err != nil {
+		return nil, nil, err
+	}
+	return account, permissions, nil
+}
+
+// robotIndex finds robots by what requests have of them.
+type robotIndex struct {
+	byName   *livemap[*robotEntry]
+	bySecret *livemap[*robotEntry]
+	slow     atomic.Pointer[[]authn.Hash]
+}
+
+type robotEntry struct {
+	account     *authn.Robot
+	permissions *authz.Permissions
+}
+
+func (x *robotIndex) follow(t *Table[Robot], filled *atomic.Bool) {
+	x.byName, x.bySecret = newLivemap[*robotEntry](filled), newLivemap[*robotEntry](filled)
+	t.onChange(func(before, after *Item[Robot]) {
+		var next *robotEntry
+		if after != nil {
+			next = after.Value.entry
+		}
+		if before != nil {
+			if old, ok := x.byName.get(before.ID); ok {
+				for _, id := range old.account.SecretIDs() {
+					if held, ok := x.bySecret.get(id); ok && held == old {
+						x.bySecret.remove(id)
+					}
+				}
+			}
+			if next == nil {
+				x.byName.remove(before.ID)
+			}
+		}
+		if next == nil {
+			return
+		}
+		x.byName.set(after.ID, next)
+		for _, id := range next.account.SecretIDs() {
+			x.bySecret.set(id, next)
+		}
+		slow := next.account.SlowHashes()
+		if most := x.slow.Load(); len(slow) > 0 && (most == nil || authn.HashCost(slow) > authn.HashCost(*most)) {
+			x.slow.Store(&slow)
+		}
+	})
+}
+
+// RobotByName implements [authn.RobotDirectory].
+func (s *State) RobotByName(name string) *authn.Robot {
+	if e, ok := s.robots.byName.get(name); ok {
+		return e.account
+	}
+	return nil
+}
+
+// RobotBySecret implements [authn.RobotDirectory].
+func (s *State) RobotBySecret(id string) *authn.Robot {
+	if e, ok := s.robots.bySecret.get(id); ok {
+		return e.account
+	}
+	return nil
+}
+
+// SlowHashes implements [authn.RobotDirectory].
+func (s *State) SlowHashes() []authn.Hash {
+	if slow := s.robots.slow.Load(); slow != nil {
+		return *slow
+	}
+	return nil
+}
+
+// Permissions implements [authz.Facts]: what a stored robot may do.
+func (s *State) Permissions(p *authn.Principal) *authz.Permissions {
+	if p.Kind != authn.KindRobot {
+		return nil
+	}
+	if e, ok := s.robots.byName.get(p.Name); ok {
+		return e.permissions
+	}
+	return nil
+}

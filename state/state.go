@@ -1,0 +1,284 @@
+// Package state is what a realm knows that changes at run time: robots, access
+// tokens, projects, role mappings, owners, users, sessions, revocations. All
+// of it is in memory, where requests read it without a lock, and in a
+// [store.Store], through which every gateway sees the changes of the others.
+//
+// A [Table] holds the records of one kind. Changes are made together in a
+// [Tx]; each is an audit event as well. Indexes, such as robots by the id of
+// a secret, are kept up to date by the tables they belong to.
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/store"
+)
+
+// Options configure a [State].
+type Options struct {
+	// Log gets what goes wrong in the background; nil for nowhere.
+	Log *slog.Logger
+	// OnEvent is called for every audit event of this process; it must not
+	// block. May be nil.
+	OnEvent func(Event)
+	// KeepEvents is how long audit events are kept. Default: 90 days.
+	KeepEvents time.Duration
+	// Now replaces the clock in tests.
+	Now func() time.Time
+}
+
+// State is what is known of one realm.
+type State struct {
+	store   store.Store
+	realm   string
+	options Options
+
+	tables map[string]table
+	mu     sync.Mutex  // held while tables change
+	filled atomic.Bool // what the store had at first is in the tables
+	// deleted are documents whose deletion the store has not told yet.
+	deleted []store.Document
+	seen    atomic.Uint64 // sequence number up to which the store has told
+	health  atomic.Pointer[Health]
+	// listeners are what OnPolicy was given.
+	listeners sync.Map
+	cancel    context.CancelFunc
+	done      sync.WaitGroup
+
+	Robots         *Table[Robot]
+	Tokens         *Table[Token]
+	IdentityTokens *Table[IdentityToken]
+	Sessions       *Table[Session]
+	APIKeys        *Table[APIKey]
+	RoleMappings   *Table[RoleMapping]
+	Projects       *Table[Project]
+	Owners         *Table[Owner]
+	Users          *Table[User]
+	Revocations    *Table[Revocation]
+	Settings       *Table[Setting]
+	Usage          *Table[Usage]
+
+	robots       robotIndex
+	owners       ownerIndex
+	restrictions restrictions
+	usage        usageWriter
+	sightings    chan *authn.Principal
+}
+
+// Open reads everything that the store has of a realm. The state follows the
+// store until Close.
+func Open(ctx context.Context, s store.Store, realm string, o Options) (*State, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.KeepEvents == 0 {
+		o.KeepEvents = 90 * 24 * time.Hour
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	st := &State{
+		store: s, realm: realm, options: o, tables: map[string]table{},
+		sightings: make(chan *authn.Principal, maxSightings),
+	}
+	st.Robots = newTable[Robot](st, "robot")
+	st.Tokens = newTable[Token](st, "token")
+	st.IdentityTokens = newTable[IdentityToken](st, "identity_token")
+	st.Sessions = newTable[Session](st, "session")
+	st.APIKeys = newTable[APIKey](st, "api_key")
+	st.RoleMappings = newTable[RoleMapping](st, "role_mapping")
+	st.Projects = newTable[Project](st, "project")
+	st.Owners = newTable[Owner](st, "owner")
+	st.Users = newTable[User](st, "user")
+	st.Revocations = newTable[Revocation](st, "revocation")
+	st.Settings = newTable[Setting](st, "setting")
+	st.Usage = newTable[Usage](st, "usage")
+	st.robots.follow(st.Robots, &st.filled)
+	st.owners.follow(st.Owners, &st.filled)
+	st.restrictions.follow(st)
+	st.usage.start(st)
+	if err := st.load(ctx); err != nil {
+		return nil, err
+	}
+	st.filled.Store(true)
+	st.followPolicy()
+	st.health.Store(&Health{Ready: true, Since: o.Now()})
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	st.cancel = cancel
+	st.done.Go(func() { st.follow(run) })
+	st.done.Go(func() { st.usage.run(run) })
+	st.done.Go(func() { st.watchSightings(run) })
+	st.done.Go(func() { st.tidy(run) })
+	return st, nil
+}
+
+// Close writes what is still to be written and stops following the store,
+// which stays open.
+func (s *State) Close() {
+	s.cancel()
+	s.done.Wait()
+}
+
+// Realm returns whose state this is.
+func (s *State) Realm() string { return s.realm }
+
+// Store returns where it is kept.
+func (s *State) Store() store.Store { return s.store }
+
+func (s *State) now() time.Time { return s.options.Now() }
+
+// load replaces everything by what the store has.
+func (s *State) load(ctx context.Context) error {
+	documents, sequence, err := s.store.Load(ctx, s.realm)
+	if err != nil {
+		return fmt.Errorf("loading the state of realm %q: %w", s.realm, err)
+	}
+	items, err := s.readAll(documents)
+	if err != nil {
+		return fmt.Errorf("loading the state of realm %q: %w", s.realm, err)
+	}
+	there := make(map[store.Key]bool, len(documents))
+	s.mu.Lock()
+	for i, d := range documents {
+		there[d.Key] = true
+		if items[i] != nil {
+			s.tables[d.Kind].take(items[i])
+		}
+	}
+	s.mu.Unlock()
+	gone := store.Batch{Sequence: sequence}
+	for kind, t := range s.tables {
+		for _, id := range t.ids() {
+			if key := (store.Key{Kind: kind, ID: id}); !there[key] {
+				gone.Documents = append(gone.Documents, store.Document{Key: key, Revision: sequence})
+			}
+		}
+	}
+	s.take(gone, true)
+	return nil
+}
+
+// readAll decodes documents on all processors; those of somebody else, such as
+// signing keys, are nil.
+func (s *State) readAll(documents []store.Document) ([]any, error) {
+	items := make([]any, len(documents))
+	var group errgroup.Group
+	const part = 1024
+	for from := 0; from < len(documents); from += part {
+		group.Go(func() (err error) {
+			for i := from; i < min(from+part, len(documents)); i++ {
+				if t, ok := s.tables[documents[i].Kind]; ok {
+					if items[i], err = t.read(documents[i]); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		})
+	}
+	return items, group.Wait()
+}
+
+// take brings the tables up to a batch. Told says that it comes from the
+// store, in the order of things, and not from this process ahead of it.
+func (s *State) take(b store.Batch, told bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, d := range b.Documents {
+		t, ok := s.tables[d.Kind]
+		if !ok {
+			continue
+		}
+		item, err := t.read(d)
+		if err != nil {
+			s.options.Log.Error("a stored record cannot be used and counts as deleted", "realm", s.realm, "error", err)
+		}
+		t.take(item)
+		if d.Data == nil {
+			s.deleted = append(s.deleted, d)
+		}
+	}
+	if !told {
+		return
+	}
+	s.seen.Store(b.Sequence)
+	keep := s.deleted[:0]
+	for _, d := range s.deleted {
+		if d.Revision > b.Sequence {
+			keep = append(keep, d)
+			continue
+		}
+		s.tables[d.Kind].forget(d.ID, b.Sequence)
+	}
+	s.deleted = keep
+}
+
+// follow takes the store's changes as they come, for ever.
+func (s *State) follow(ctx context.Context) {
+	const shortest, longest = 50 * time.Millisecond, time.Second
+	wait := shortest
+	for ctx.Err() == nil {
+		start := time.Now()
+		err := s.store.Watch(ctx, s.realm, s.seen.Load(), func(b store.Batch) {
+			s.recovered()
+			s.take(b, true)
+		})
+		if ctx.Err() != nil || errors.Is(err, store.ErrClosed) || err == nil {
+			return
+		}
+		if errors.Is(err, store.ErrGone) {
+			if err = s.load(ctx); err == nil {
+				continue
+			}
+		}
+		s.failed(err)
+		if time.Since(start) > longest {
+			wait = shortest
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, longest)
+	}
+}
+
+// OnPolicy calls f from now on, until cancel is called, when a record changes
+// that rules are made of: projects, role mappings, settings. f must not block.
+func (s *State) OnPolicy(f func()) (cancel func()) {
+	id := new(int)
+	s.listeners.Store(id, f)
+	return func() { s.listeners.Delete(id) }
+}
+
+func (s *State) policyChanged() {
+	s.listeners.Range(func(_, f any) bool {
+		if f, ok := f.(func()); ok {
+			f()
+		}
+		return true
+	})
+}
+
+// followPolicy watches what rules are made of.
+func (s *State) followPolicy() {
+	s.Projects.onChange(func(_, _ *Item[Project]) { s.policyChanged() })
+	s.RoleMappings.onChange(func(_, _ *Item[RoleMapping]) { s.policyChanged() })
+	s.Settings.onChange(func(_, _ *Item[Setting]) { s.policyChanged() })
+}
+
+var (
+	_ authn.RobotDirectory  = (*State)(nil)
+	_ authn.SecretDirectory = (*State)(nil)
+	_ authz.Facts           = (*State)(nil)
+)

@@ -1,0 +1,97 @@
+package state
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/store"
+)
+
+// Tx is a set of changes that are made together or not at all.
+type Tx struct {
+	changes []store.Change
+	events  []Event
+	err     error
+}
+
+// Put writes a record.
+func Put[T any](tx *Tx, t *Table[T], id string, value *T, condition store.Precondition) {
+	data, err := encode(value)
+	if err != nil && tx.err == nil {
+		tx.err = fmt.Errorf("%s %q: %w", t.kind, id, err)
+	}
+	tx.changes = append(tx.changes, store.Change{Key: store.Key{Kind: t.kind, ID: id}, Data: data, If: condition})
+}
+
+// Delete removes a record.
+func Delete[T any](tx *Tx, t *Table[T], id string, condition store.Precondition) {
+	tx.changes = append(tx.changes, store.Change{Key: store.Key{Kind: t.kind, ID: id}, If: condition})
+}
+
+// Absent is the condition that there is no such record yet.
+var Absent = store.Precondition{Absent: true}
+
+// Unchanged is the condition that a record is still as it was read.
+func Unchanged[T any](item *Item[T]) store.Precondition {
+	return store.Precondition{Revision: item.Revision}
+}
+
+// Note adds an audit event to the changes: who did what, with the records
+// before and after without their secrets, either of which may be nil.
+func (tx *Tx) Note(who Actor, action string, object Object, before, after any) {
+	e := Event{Actor: who, Action: action, Object: object}
+	for _, side := range []struct {
+		from any
+		to   *json.RawMessage
+	}{{before, &e.Before}, {after, &e.After}} {
+		if side.from == nil {
+			continue
+		}
+		raw, err := json.Marshal(side.from)
+		if err != nil && tx.err == nil {
+			tx.err = fmt.Errorf("audit event %s: %w", action, err)
+		}
+		*side.to = raw
+	}
+	tx.events = append(tx.events, e)
+}
+
+// Commit makes the changes. When it returns nil they are durable, and this
+// process already sees them. A precondition that does not hold is
+// [store.ErrConflict]; [store.ErrUnavailable] means that nothing is known.
+func (s *State) Commit(ctx context.Context, tx *Tx) error {
+	if tx.err != nil {
+		return tx.err
+	}
+	if len(tx.changes) == 0 && len(tx.events) == 0 {
+		return nil
+	}
+	now := s.now()
+	entries := make([]store.Entry, len(tx.events))
+	for i, e := range tx.events {
+		e.ID, e.Time = newEventID(now, i), now.UTC().Truncate(time.Millisecond)
+		data, err := encode(&e)
+		if err != nil {
+			return err
+		}
+		entries[i] = store.Entry{ID: e.ID, Data: data}
+		tx.events[i] = e
+	}
+	sequence, err := s.store.Apply(ctx, s.realm, tx.changes, entries...)
+	if err != nil {
+		return err
+	}
+	batch := store.Batch{Sequence: sequence, Documents: make([]store.Document, len(tx.changes))}
+	for i, c := range tx.changes {
+		batch.Documents[i] = store.Document{Key: c.Key, Revision: sequence, Data: c.Data}
+	}
+	s.take(batch, false)
+	if s.options.OnEvent != nil {
+		for _, e := range tx.events {
+			s.options.OnEvent(e)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,96 @@
+package state
+
+import (
+	"slices"
+	"time"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+)
+
+// User is a person who has been seen. Its id is [authn.Identity.ID].
+type User struct {
+	Issuer        string `json:"issuer,omitempty"`
+	Subject       string `json:"subject,omitempty"`
+	Name          string `json:"name"`
+	Email         string `json:"email,omitempty"`
+	Authenticator string `json:"authenticator,omitempty"`
+
+	// Groups, Roles and Claims as they were said last. Claims are those that
+	// rules look at.
+	Groups []string       `json:"groups,omitempty"`
+	Roles  []string       `json:"roles,omitempty"`
+	Claims map[string]any `json:"claims,omitempty"`
+
+	First time.Time `json:"first_seen"`
+	Last  time.Time `json:"last_seen"`
+
+	// Disabled: an administrator has locked the user out.
+	Disabled bool `json:"disabled,omitempty"`
+	// Gone: the identity provider says that there is no such user any more.
+	Gone bool `json:"gone,omitempty"`
+	// NotBefore ends everything that was issued to the user earlier.
+	NotBefore time.Time `json:"not_before,omitzero"`
+
+	// Provider is what is needed to ask the identity provider whether the
+	// user is still there.
+	Provider *ProviderGrant `json:"provider,omitempty"`
+}
+
+// ProviderGrant is a user's standing with the identity provider.
+type ProviderGrant struct {
+	// Sealed is the provider's refresh token, encrypted.
+	Sealed []byte `json:"sealed,omitempty"`
+	// Checked is when the provider said last that the user is there.
+	Checked time.Time `json:"checked,omitzero"`
+	// Lease keeps two gateways from using a one-time refresh token at once.
+	Lease time.Time `json:"lease,omitzero"`
+	// Failing is since when the provider could not be asked; zero: it can.
+	Failing time.Time `json:"failing,omitzero"`
+}
+
+// Identity returns who the user is.
+func (u *User) Identity() authn.Identity {
+	return (&authn.Principal{Kind: authn.KindUser, Issuer: u.Issuer, Subject: u.Subject, Name: u.Name}).Identity()
+}
+
+// Principal returns the user as rules see it, as of when it was seen last.
+func (u *User) Principal() *authn.Principal {
+	return &authn.Principal{
+		Kind: authn.KindUser, Name: u.Name, Issuer: u.Issuer, Subject: u.Subject,
+		Groups: u.Groups, Roles: u.Roles, Claims: u.Claims,
+	}
+}
+
+// seenAgain is how much later a user has to be seen for it to be written.
+const seenAgain = 10 * time.Minute
+
+// See returns the record of a user who was authenticated just now, and whether
+// it differs enough from what is stored to be written.
+func (s *State) See(p *authn.Principal) (id string, u *User, before *Item[User], changed bool) {
+	id, now := p.Identity().ID(), s.now().UTC().Truncate(time.Second)
+	next := User{First: now}
+	before, known := s.Users.Get(id)
+	if known {
+		next = *before.Value
+	} else {
+		before = nil
+	}
+	same := known && next.Name == p.Name && slices.Equal(next.Groups, p.Groups) && slices.Equal(next.Roles, p.Roles) && equalJSON(next.Claims, p.Claims)
+	next.Issuer, next.Subject, next.Name, next.Authenticator = p.Issuer, p.Subject, p.Name, p.Authenticator
+	next.Groups, next.Roles, next.Claims = p.Groups, p.Roles, p.Claims
+	if email, ok := p.Claims["email"].(string); ok {
+		next.Email = email
+	}
+	changed = !same || now.Sub(next.Last) > seenAgain
+	next.Last = now
+	return id, &next, before, changed
+}
+
+// PutUser adds the writing of a user to a transaction.
+func (s *State) PutUser(tx *Tx, id string, u *User, before *Item[User]) {
+	condition := Absent
+	if before != nil {
+		condition = Unchanged(before)
+	}
+	Put(tx, s.Users, id, u, condition)
+}

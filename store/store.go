@@ -1,0 +1,110 @@
+// Package store says how what changes at run time is kept: as small versioned
+// documents by realm, kind and id, which are all in memory and written through.
+// A [Store] knows three verbs for them, Load, Apply and Watch, and a history
+// that is only appended to and read in pages.
+//
+// Implementations are in the folders below: boltstore (one file), pgstore
+// (PostgreSQL, for several gateways), memstore (tests and throw-away gateways)
+// and faultstore (tests); storetest is the suite that all of them pass.
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// Store keeps documents. Implementations are safe for concurrent use. Errors
+// wrap one of the errors of this package; one that ends with its context wraps
+// [ErrUnavailable] and the context's error.
+//
+// Data is shared, not copied: neither who gives it to a store nor who gets it
+// from one changes it.
+type Store interface {
+	// Load returns every document of a realm and the sequence number up to
+	// which changes are in them. Documents come in no particular order.
+	Load(ctx context.Context, realm string) (documents []Document, sequence uint64, err error)
+
+	// Apply makes all changes, and appends all entries to the history, or
+	// does nothing: a precondition that does not hold is a [ConflictError].
+	// When it returns nil, the changes survive the end of the process and of
+	// the machine. It returns the sequence number of the changes, which is
+	// the Revision of every document that it wrote. All changes are of one
+	// realm and concern different documents. If nothing is left to be changed,
+	// there is no new number: it returns the last one. An entry whose id the
+	// history has already is left as it is, so that trying again is safe.
+	Apply(ctx context.Context, realm string, changes []Change, history ...Entry) (sequence uint64, err error)
+
+	// Watch calls deliver with every change of a realm after a sequence
+	// number, this process's own among them, in the order of their sequence
+	// numbers, until ctx is done (nil) or the store fails. Of a document that
+	// changed several times meanwhile only the last state is certain to be
+	// delivered. It returns
+	// [ErrGone] if changes since then are no longer known, for example after
+	// a restore: load again. A change reaches deliver in less than a second.
+	// deliver is called once at the beginning, as soon as the store was
+	// reached, with an empty batch if nothing has changed; it is never called
+	// concurrently and must be quick.
+	Watch(ctx context.Context, realm string, after uint64, deliver func(Batch)) error
+
+	// History returns up to limit entries of a realm with an id lower than
+	// before, newest first; an empty before means from the newest on.
+	History(ctx context.Context, realm, before string, limit int) ([]Entry, error)
+
+	// Trim removes history entries with an id lower than before, and what is
+	// kept of documents that were deleted longer than an hour ago.
+	Trim(ctx context.Context, realm, before string) error
+
+	// Close releases files and connections. It ends every Watch with nil.
+	Close() error
+}
+
+// Key names a document within a realm.
+type Key struct {
+	Kind string // "robot", "token" …: lower-case letters, digits and "_"
+	ID   string // any UTF-8 text without NUL, 1 to 512 bytes
+}
+
+// Document is a stored document.
+type Document struct {
+	Key
+	// Revision is the sequence number of the change that wrote it. It never
+	// goes back, also where a document is deleted and made again.
+	Revision uint64
+	// Data is what was written; nil, in a [Batch], if it was deleted.
+	Data []byte
+}
+
+// Change writes or deletes one document.
+type Change struct {
+	Key
+	Data []byte // nil deletes, empty does not; deleting what is not there changes nothing
+	If   Precondition
+}
+
+// Precondition is what must hold for a change. The zero value always does.
+type Precondition struct {
+	Absent   bool   // there is no such document
+	Revision uint64 // the document has this revision; 0 is no condition
+}
+
+// Batch is what one Apply changed, or several of them in one go, never a part
+// of one.
+type Batch struct {
+	Documents []Document // by Revision, each of another key
+	Sequence  uint64     // of the last change
+}
+
+// Entry is an entry of the history. Ids sort by time: see [EntryID].
+type Entry struct {
+	ID   string
+	Data []byte
+}
+
+// MaxDocument is how large a document may be, in bytes.
+const MaxDocument = 1 << 20
+
+// EntryID returns the id of a history entry: the time in UTC to the
+// nanosecond, in a form that sorts, and a tail that makes it unique.
+func EntryID(t time.Time, tail string) string {
+	return t.UTC().Format("20060102T150405.000000000Z") + "-" + tail
+}
