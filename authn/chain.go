@@ -78,13 +78,13 @@ func (ch *Chain) Authenticate(ctx context.Context, c *Credential) (*Principal, e
 		return p, nil
 	}
 	p, err := ch.ask(ctx, c)
-	if err == nil && ch.admit != nil {
-		// The secret was right: whoever is refused here is not guessing.
-		if err := ch.admit(p); err != nil {
-			return nil, err
-		}
-	}
 	if err == nil {
+		if ch.admit != nil {
+			if refused := ch.admit(p); refused != nil {
+				// The secret was right: nobody is guessing here.
+				return nil, refused
+			}
+		}
 		return p, nil
 	}
 	err = ch.explainPassword(c, err)

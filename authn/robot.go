@@ -209,7 +209,8 @@ func (rs *Robots) Equalize(ctx context.Context, c *Credential) error {
 // EqualizeCost implements [Equalizer].
 func (rs *Robots) EqualizeCost() float64 { return HashCost(rs.slowest()) }
 
-// slowest are the hashes of the robot whose password takes the longest.
+// slowest returns the slow hashes of the robot whose wrong password takes
+// longest to find out.
 func (rs *Robots) slowest() []Hash {
 	if rs.stored != nil {
 		if stored := rs.stored.SlowHashes(); HashCost(stored) > HashCost(rs.slow) {

@@ -67,6 +67,7 @@ type State struct {
 	Revocations    *Table[Revocation]
 	Settings       *Table[Setting]
 	Usage          *Table[Usage]
+	Once           *Table[Once]
 
 	robots       robotIndex
 	owners       ownerIndex
@@ -105,6 +106,7 @@ func Open(ctx context.Context, s store.Store, realm string, o Options) (*State, 
 	st.Usage = newTable[Usage](st, "usage")
 	st.robots.follow(st.Robots, &st.filled)
 	st.owners.follow(st.Owners, &st.filled)
+	st.Once = newTable[Once](st, "once")
 	st.restrictions.follow(st)
 	st.usage.start(st)
 	if err := st.load(ctx); err != nil {
