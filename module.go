@@ -39,6 +39,8 @@ func init() {
 	caddy.RegisterModule(Workload{})
 	caddy.RegisterModule(Htpasswd{})
 	caddy.RegisterModule(Local{})
+	caddy.RegisterModule(Bolt{})
+	caddy.RegisterModule(Postgres{})
 
 	httpcaddyfile.RegisterGlobalOption("registry_auth", parseGlobalOption)
 	httpcaddyfile.RegisterHandlerDirective("registry_auth", parseHandler)
@@ -83,4 +85,8 @@ var (
 	_ authn.Equalizer                   = (*Local)(nil)
 	_ authn.PeoplesPasswords            = (*Local)(nil)
 	_ authn.BreakGlass                  = (*Local)(nil)
+	_ storeOpener                       = (*Bolt)(nil)
+	_ caddy.Provisioner                 = (*Bolt)(nil)
+	_ storeOpener                       = (*Postgres)(nil)
+	_ caddy.Provisioner                 = (*Postgres)(nil)
 )
