@@ -37,6 +37,7 @@ type Config struct {
 	// What robots put before their names to log in, besides nothing. What is
 	// stored does not change with it. Default: `robot$` and `robot-`.
 	RobotPrefixes []string `json:"robot_prefixes,omitempty"`
+
 	// Whether people may sign in with passwords: `on` (default) or `off`,
 	// where only robots, tokens and users that are marked `break_glass` are
 	// let in with HTTP Basic.
