@@ -12,6 +12,8 @@ func (a *API) everyRoute() []route {
 	return slices.Concat(
 		a.selfRoutes(),
 		a.robotRoutes(),
+		a.tokenRoutes(),
+		a.keyRoutes(),
 	)
 }
 
