@@ -46,13 +46,17 @@ type Keyring struct {
 	loaded uint64 // revision that Load has returned last, 0 for none
 }
 
+// OldKeys is where signing keys were kept before there was a store.
+type OldKeys interface {
+	// Load returns the document, [fs.ErrNotExist] if there is none.
+	Load(ctx context.Context) ([]byte, error)
+}
+
 // OpenKeyring returns the signing keys of a realm. If there are none, those of
 // old are taken over, where they have been kept before; nil: nowhere. Tokens
 // that they have signed stay good. With a sealer that protects, keys that are
 // stored in the clear are sealed at once.
-func (s *State) OpenKeyring(ctx context.Context, sealer *Sealer, old interface {
-	Load(ctx context.Context) ([]byte, error)
-}) (*Keyring, error) {
+func (s *State) OpenKeyring(ctx context.Context, sealer *Sealer, old OldKeys) (*Keyring, error) {
 	k := &Keyring{state: s, sealer: sealer}
 	if !k.unsettled(old != nil) {
 		_, err := k.Load(ctx)
