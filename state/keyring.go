@@ -155,7 +155,7 @@ func (k *Keyring) Lock(ctx context.Context) (unlock func(), err error) {
 		defer cancel()
 		_ = lease.Release(last)
 	}
-	if err := k.state.caughtUp(wait, lease.revision); err != nil {
+	if err := k.state.CaughtUp(wait, lease.revision); err != nil {
 		unlock()
 		return nil, err
 	}

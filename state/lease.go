@@ -160,9 +160,9 @@ func (r *rivals) ended(held *Item[leaseRecord], now time.Time) bool {
 	return now.Sub(at.since) > held.Value.For+held.Value.For/10
 }
 
-// caughtUp waits until everything up to a sequence number, of all gateways, is
+// CaughtUp waits until everything up to a sequence number, of all gateways, is
 // in the tables: what is read then is no older than that.
-func (s *State) caughtUp(ctx context.Context, sequence uint64) error {
+func (s *State) CaughtUp(ctx context.Context, sequence uint64) error {
 	const look = 5 * time.Millisecond
 	for s.seen.Load() < sequence {
 		select {

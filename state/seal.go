@@ -90,7 +90,7 @@ func (s *State) NewSealer(ctx context.Context, c SealerConfig) (*Sealer, error) 
 			return x, err
 		}
 		// Another gateway was faster: go on from what it has written.
-		if err := s.caughtUp(ctx, conflict.Revision); err != nil {
+		if err := s.CaughtUp(ctx, conflict.Revision); err != nil {
 			return nil, err
 		}
 	}
