@@ -127,7 +127,7 @@ func (b *Bootstrap) check(who *Caller, r *state.Bootstrap, secret string) error 
 	b.manager.log.Warn("wrong bootstrap secret", "realm", b.manager.state.Realm(), "remote", who.Remote.String())
 	var throttled *authn.ThrottledError
 	if errors.As(wrong, &throttled) {
-		e := fail(CodeTooMany, "too many wrong bootstrap secrets")
+		e := fail(CodeBusy, "too many wrong bootstrap secrets")
 		e.RetryAfter = throttled.RetryAfter
 		return e
 	}
