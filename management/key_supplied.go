@@ -48,3 +48,18 @@ func suppliedID(key string) string {
 	const length = 12 // of all our ids
 	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:]))[:length]
 }
+
+// keyID returns the public id of a key of the API, and whether the secret is
+// one: by its prefix or, if it was supplied, by its id being known.
+func (m *Manager) keyID(secret string) (id string, known bool, err error) {
+	parsed, err := authn.ParseSecret(secret)
+	if !errors.Is(err, authn.ErrNotMine) {
+		return parsed.ID, parsed.Kind == authn.SecretAPIKey, err
+	}
+	if len(secret) < minSuppliedKey || len(secret) > maxSuppliedKey {
+		return "", false, nil
+	}
+	id = suppliedID(secret)
+	_, known = m.state.APIKeys.Get(id)
+	return id, known, nil
+}
