@@ -34,6 +34,9 @@ type NewProject struct {
 	ProjectInput
 }
 
+// maxProjectName is how long a project's name may be, in bytes.
+const maxProjectName = 100
+
 var projectName = regexp.MustCompile(`^[a-z0-9]+([._/-][a-z0-9]+)*$`)
 
 // Projects lists the projects that the caller manages, those of the
@@ -99,7 +102,7 @@ func (m *Manager) PutProject(ctx context.Context, who *Caller, name string, in P
 		return nil, false, err
 	}
 	var wrong problems
-	if !projectName.MatchString(name) || len(name) > 100 {
+	if !projectName.MatchString(name) || len(name) > maxProjectName {
 		wrong.add("name", "want lower-case letters and digits with single . _ - or / between them, at most 100")
 	}
 	for i, p := range in.Patterns {

@@ -72,6 +72,7 @@ type State struct {
 	leases   *Table[leaseRecord]
 	keyrings *Table[keyringRecord]
 	seals    *Table[sealRecord]
+	Once     *Table[Once]
 
 	robots       robotIndex
 	restrictions restrictions
@@ -108,6 +109,7 @@ func Open(ctx context.Context, s store.Store, realm string, o Options) (*State, 
 	st.leases = newTable[leaseRecord](st, "lease")
 	st.keyrings = newTable[keyringRecord](st, "keyring")
 	st.seals = newTable[sealRecord](st, "seal")
+	st.Once = newTable[Once](st, "once")
 	st.robots.follow(st.Robots)
 	st.restrictions.follow(st)
 	st.usage.start(st)
