@@ -78,7 +78,7 @@ func (m *Manager) plan(tx *state.Tx, who *Caller, d *Document, prune bool) (*imp
 	}
 	p.projects(d.Projects)
 	p.roleMappings(d.RoleMappings)
-	p.robots(d.Robots)
+	p.robots(d.Robots, d.Projects)
 	p.apiKeys(d.APIKeys)
 	p.owners(d.Owners)
 	p.lockedOut(d.LockedOut)

@@ -71,8 +71,13 @@ func mappingView(v *state.RoleMapping) any {
 	return showMapping(&state.Item[state.RoleMapping]{Value: v}).RoleMappingInput
 }
 
-func (p *importPlan) robots(list []DocumentRobot) {
+func (p *importPlan) robots(list []DocumentRobot, projects []NewProject) {
 	m := p.m
+	withProjects := *m // a robot's project may come with the same document
+	withProjects.pending = map[string][]string{}
+	for _, in := range projects {
+		withProjects.pending[in.Name] = in.Patterns
+	}
 	for i, in := range list {
 		field := at("robots", i)
 		if m.declaredRobot(in.Name) != nil {
@@ -92,7 +97,7 @@ func (p *importPlan) robots(list []DocumentRobot) {
 			*next = *item.Value
 		}
 		if !exists || len(differences(robotView(item.Value), in.RobotSettings)) > 0 {
-			checked, err := m.checkImported(p.who, in)
+			checked, err := withProjects.checkRobot(p.who, in.Name, in.RobotSettings)
 			if p.inner(field, err) {
 				continue
 			}
@@ -125,11 +130,6 @@ func (p *importPlan) robots(list []DocumentRobot) {
 		put(p, m.state.Robots, in.Name, next, note, robotView)
 	}
 	pruneAll(p, m.state.Robots, list != nil, named[DocumentRobot, state.Robot](list, func(d DocumentRobot) string { return d.Name }), robotView)
-}
-
-// checkImported checks a robot, whose project may be part of the same import.
-func (m *Manager) checkImported(who *Caller, in DocumentRobot) (*state.Robot, error) {
-	return m.checkRobot(who, in.Name, in.RobotSettings)
 }
 
 func robotView(v *state.Robot) any { return robotDocument(v).RobotSettings }

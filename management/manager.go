@@ -27,6 +27,7 @@ type Manager struct {
 	statics  []staticKey
 	keys     func() SigningKeys
 	prefixes []string
+	pending  map[string][]string // patterns of projects that are being imported
 	pool     *authn.HashPool
 	log      *slog.Logger
 	now      func() time.Time
