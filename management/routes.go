@@ -23,6 +23,8 @@ func (a *API) everyRoute() []route {
 		a.explainRoutes(),
 		a.documentRoutes(),
 		a.bootstrapRoutes(),
+		a.tokenRoutes(),
+		a.keyRoutes(),
 	)
 }
 
