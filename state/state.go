@@ -31,6 +31,9 @@ type Options struct {
 	// OnPolicy is called, in the background, when a record changed that rules
 	// are made of: projects, role mappings, settings. May be nil.
 	OnPolicy func()
+	// OnSigningKeys is called when the stored signing keys have changed, also
+	// by another gateway; it must not block. May be nil.
+	OnSigningKeys func()
 	// KeepEvents is how long audit events are kept. Default: 90 days.
 	KeepEvents time.Duration
 	// Now replaces the clock in tests.
@@ -64,11 +67,17 @@ type State struct {
 	Revocations    *Table[Revocation]
 	Settings       *Table[Setting]
 	Usage          *Table[Usage]
-	Once           *Table[Once]
+	Bootstraps     *Table[Bootstrap]
+
+	leases   *Table[leaseRecord]
+	keyrings *Table[keyringRecord]
+	seals    *Table[sealRecord]
+	Once     *Table[Once]
 
 	robots       robotIndex
 	restrictions restrictions
 	usage        usageWriter
+	rivals       rivals
 }
 
 // Open reads everything that the store has of a realm. The state follows the
@@ -96,6 +105,10 @@ func Open(ctx context.Context, s store.Store, realm string, o Options) (*State, 
 	st.Revocations = newTable[Revocation](st, "revocation")
 	st.Settings = newTable[Setting](st, "setting")
 	st.Usage = newTable[Usage](st, "usage")
+	st.Bootstraps = newTable[Bootstrap](st, "bootstrap")
+	st.leases = newTable[leaseRecord](st, "lease")
+	st.keyrings = newTable[keyringRecord](st, "keyring")
+	st.seals = newTable[sealRecord](st, "seal")
 	st.Once = newTable[Once](st, "once")
 	st.robots.follow(st.Robots)
 	st.restrictions.follow(st)
@@ -139,7 +152,7 @@ func (s *State) load(ctx context.Context) error {
 		there[d.Key] = true
 		t, ok := s.tables[d.Kind]
 		if !ok {
-			continue // of somebody else, such as signing keys
+			continue // of a newer version
 		}
 		s.mu.Lock()
 		err := t.take(d)
@@ -222,8 +235,12 @@ func (s *State) follow(ctx context.Context) {
 	}
 }
 
-// followPolicy calls Options.OnPolicy for changes of what rules are made of.
+// followPolicy calls Options.OnPolicy for changes of what rules are made of,
+// and Options.OnSigningKeys for those of the keys.
 func (s *State) followPolicy() {
+	if s.options.OnSigningKeys != nil {
+		s.keyrings.onChange(func(_, _ *Item[keyringRecord]) { s.options.OnSigningKeys() })
+	}
 	if s.options.OnPolicy == nil {
 		return
 	}
