@@ -109,15 +109,11 @@ func (m *Manager) static(id string) *staticKey {
 
 func noKey(id string) error { return fail(CodeNotFound, "there is no key %.64q", id) }
 
-func keyObject(id string, k *state.APIKey) state.Object {
-	return state.Object{Kind: "api_key", ID: id, Name: k.Name}
-}
-
 // maxKeys is how many keys there may be at once.
 const maxKeys = 1000
 
 // CreateKey makes a key, which is good for no more than what the caller shows
-// and does not outlive it. The first one that may make others and lasts ends
+// and does not outlive it. The first one of an administrator that lasts ends
 // the key that bootstrap gave.
 func (m *Manager) CreateKey(ctx context.Context, who *Caller, in KeySettings) (*KeyWithSecret, error) {
 	if err := m.needsAdmin(who, ScopeKeysWrite); err != nil {
@@ -157,7 +153,7 @@ func (m *Manager) CreateKey(ctx context.Context, who *Caller, in KeySettings) (*
 		var tx state.Tx
 		state.Put(&tx, m.state.APIKeys, parsed.ID, k, state.Absent)
 		tx.Note(who.Actor(), "api_key.create", keyObject(parsed.ID, k), nil, &made.Key)
-		m.endBootstrap(&tx, who, k)
+		m.EndBootstrap(&tx, who, k)
 		return m.commit(ctx, who, &tx, made)
 	})
 	if err != nil {
@@ -184,18 +180,4 @@ func (m *Manager) nameIsFree(name string) error {
 		return fail(CodeConflict, "there are %d keys: delete some of them first", count)
 	}
 	return nil
-}
-
-// endBootstrap ends the temporary key once there is one that can take its
-// place.
-func (m *Manager) endBootstrap(tx *state.Tx, who *Caller, k *state.APIKey) {
-	if !scopeSet(k.Scopes).has(ScopeKeysWrite) {
-		return
-	}
-	for item := range m.state.APIKeys.All() {
-		if item.Value.Bootstrap {
-			state.Delete(tx, m.state.APIKeys, item.ID, state.Unchanged(item))
-			tx.Note(who.Actor(), "api_key.delete", keyObject(item.ID, item.Value), m.showKey(item.ID, item.Value, 0), nil)
-		}
-	}
 }
