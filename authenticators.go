@@ -17,7 +17,8 @@ type Robots struct {
 	// The robots.
 	Robots []authn.RobotConfig `json:"robots,omitempty"`
 
-	robots *authn.Robots
+	resolved []authn.RobotConfig
+	robots   *authn.Robots
 }
 
 // CaddyModule returns the Caddy module information.
@@ -44,6 +45,7 @@ func (r *Robots) Provision(caddy.Context) error {
 		}
 		list[i].SecretHashes = hashes
 	}
+	r.resolved = list
 	var err error
 	r.robots, err = authn.NewRobots(list, hashing, verified, nil)
 	return err
@@ -58,6 +60,9 @@ func (r *Robots) Authenticate(ctx context.Context, c *authn.Credential) (*authn.
 func (r *Robots) Recheck(p *authn.Principal, c *authn.Credential) error {
 	return r.robots.Recheck(p, c)
 }
+
+// EqualizeCost is how long Equalize takes.
+func (r *Robots) EqualizeCost() float64 { return r.robots.EqualizeCost() }
 
 // Equalize spends the time of a slow hash on a user name that no robot has.
 func (r *Robots) Equalize(ctx context.Context, c *authn.Credential) error {

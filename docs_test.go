@@ -129,6 +129,8 @@ var (
 	docsFile      = regexp.MustCompile(`\{file\.(/[\w./-]+)\}`)
 	docsAuthority = regexp.MustCompile(`/etc/ssl/[\w./-]+\.pem`)
 	docsPublic    = regexp.MustCompile(`/etc/caddy/[\w./-]+\.pub`)
+	docsUsers     = regexp.MustCompile(`/etc/caddy/[\w./-]+\.htpasswd`)
+	docsGroups    = regexp.MustCompile(`/etc/caddy/[\w./-]+\.groups`)
 	docsFolder    = regexp.MustCompile(`/(?:var/log|shared|srv)/[\w./-]+`)
 )
 
@@ -139,6 +141,9 @@ func (m *docsMachine) value(name string) string {
 		m.secret[name] = "not-a-secret"
 		if strings.Contains(name, "hash") {
 			_, m.secret[name] = authn.NewSecret(authn.SecretRobot)
+		}
+		if strings.Contains(name, "password_hash") {
+			m.secret[name] = docsPasswordHash
 		}
 		if strings.Contains(name, "public_key") {
 			m.secret[name] = docsPublicKey
@@ -159,6 +164,12 @@ func (m *docsMachine) adapt(b docsBlock) ([]byte, error) {
 	})
 	text = docsPublic.ReplaceAllStringFunc(text, func(name string) string {
 		return m.file(filepath.Base(name), docsPublicKey)
+	})
+	text = docsUsers.ReplaceAllStringFunc(text, func(name string) string {
+		return m.file(filepath.Base(name), "alice:"+docsPasswordHash+"\n")
+	})
+	text = docsGroups.ReplaceAllStringFunc(text, func(name string) string {
+		return m.file(filepath.Base(name), "team-a: alice\n")
 	})
 	text = docsFolder.ReplaceAllStringFunc(text, func(name string) string { return m.dir + name })
 
@@ -195,6 +206,11 @@ func (m *docsMachine) settle(adapted []byte) ([]byte, error) {
 		config["logging"] = map[string]any{"logs": map[string]any{"default": map[string]any{"level": "ERROR"}}}
 	}
 	apps, _ := config["apps"].(map[string]any)
+	if apps["registry_auth"] == nil {
+		apps["registry_auth"] = map[string]any{}
+	}
+	own, _ := apps["registry_auth"].(map[string]any)
+	own["store"] = map[string]any{"type": "bolt", "path": filepath.Join(m.dir, "state.db")}
 	http, _ := apps["http"].(map[string]any)
 	servers, _ := http["servers"].(map[string]any)
 	port := 0
@@ -208,6 +224,9 @@ func (m *docsMachine) settle(adapted []byte) ([]byte, error) {
 	delete(apps, "tls")
 	return json.Marshal(config)
 }
+
+// docsPasswordHash is the example of bcrypt's documentation.
+const docsPasswordHash = "$2a$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"
 
 // docsPublicKey is the public key of an example in RFC 8410.
 const docsPublicKey = `-----BEGIN PUBLIC KEY-----

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/store"
 	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
 )
 
@@ -22,12 +23,15 @@ type exchange struct {
 	r     *http.Request
 	next  caddyhttp.Handler
 
+	policy     *authz.Policy // in force when the request came
 	request    authz.Request
 	credential *authn.Credential
 	principal  *authn.Principal
 	decision   authz.Decision
-	remounted  bool   // a mount was asked for and taken out
-	unlock     func() // gives back the tags that a push holds
+	remounted  bool     // a mount was asked for and taken out
+	absent     bool     // the registry does not have the tags yet
+	claimed    []string // ids of the owners that the push has recorded
+	unlock     func()   // gives back the tags that a push holds
 	start      time.Time
 	span       trace.Span // of the decision; nil where nobody traces
 }
@@ -51,10 +55,17 @@ func (x *exchange) serve() error {
 		return x.serveBase()
 	}
 	allowed, err := x.authorize()
+	if err == nil && allowed {
+		err = x.claim()
+		allowed = x.decision.Allowed
+	}
 	if x.unlock != nil {
 		defer x.unlock()
 	}
 	switch {
+	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrReadOnly), errors.Is(err, store.ErrFull):
+		x.w.Header().Set("Retry-After", "5")
+		return x.refuse(outcomeUnavailable, http.StatusServiceUnavailable, tokenendpoint.CodeUnavailable, "the gateway cannot write down who owns the repository: try again", err.Error())
 	case err != nil:
 		x.w.Header().Set("Retry-After", "5")
 		return x.refuse(outcomeUnavailable, http.StatusServiceUnavailable, tokenendpoint.CodeUnavailable, "the registry did not say what the decision depends on: try again", err.Error())
@@ -66,7 +77,9 @@ func (x *exchange) serve() error {
 	if rules := x.signatureRules(); rules != nil {
 		return x.serveSigned(rules)
 	}
-	return x.forward()
+	err = x.forward()
+	x.settleClaim(false) // if the registry has not taken it
+	return err
 }
 
 func (x *exchange) authenticate() (err error) {
@@ -74,6 +87,7 @@ func (x *exchange) authenticate() (err error) {
 		return err
 	}
 	if x.principal, err = x.run.chain.Authenticate(x.r.Context(), x.credential); err == nil {
+		x.run.used(x.r, x.principal)
 		return nil
 	}
 	if p, ok := x.continues(err); ok {
@@ -110,7 +124,7 @@ func (x *exchange) query(access authz.Access, action authz.Action) authz.Query {
 // whole push in containerd and Docker, the upload without the mount goes on.
 func (x *exchange) authorize() (bool, error) {
 	query := x.query(x.request.Target(), x.request.Action())
-	x.decision = x.realm.policy.Decide(x.principal, &query)
+	x.decision = x.policy.Decide(x.principal, &query)
 	if !x.decision.Allowed && x.decision.Ask != authz.AskNothing {
 		if err := x.settle(&query); err != nil {
 			return false, err
@@ -122,7 +136,7 @@ func (x *exchange) authorize() (bool, error) {
 	if source, ok := x.request.Source(); ok {
 		query := x.query(source, authz.Pull)
 		query.Tag, query.Tags, query.Digest = "", nil, x.request.Mount
-		if !x.realm.policy.Decide(x.principal, &query).Allowed {
+		if !x.policy.Decide(x.principal, &query).Allowed {
 			x.request.DropMount()
 			x.remounted = true
 		}
@@ -181,7 +195,10 @@ func (x *exchange) refuseCredential(err error) error {
 		return x.refuse(outcomeMalformed, http.StatusBadRequest, tokenendpoint.CodeUnauthorized, "the Authorization header is malformed", err.Error())
 	}
 	message := "the user name, password or token is not valid"
-	if errors.Is(err, authn.ErrExpired) {
+	switch {
+	case errors.As(err, new(*authn.PasswordsOffError)):
+		message = "passwords of people are switched off here: sign in with a token of the identity provider as the password"
+	case errors.Is(err, authn.ErrExpired):
 		message = "the credential has expired: sign in again"
 	}
 	scope := x.request.Accesses()

@@ -34,6 +34,14 @@ type Config struct {
 	// always accepted and need no entry.
 	AuthenticatorsRaw []json.RawMessage `json:"authenticators,omitempty" caddy:"namespace=registry_auth.authenticators inline_key=type"`
 
+	// What robots put before their names to log in, besides nothing. What is
+	// stored does not change with it. Default: `robot$` and `robot-`.
+	RobotPrefixes []string `json:"robot_prefixes,omitempty"`
+	// Whether people may sign in with passwords: `on` (default) or `off`,
+	// where only robots, tokens and users that are marked `break_glass` are
+	// let in with HTTP Basic.
+	Passwords string `json:"passwords,omitempty"`
+
 	// Who may do what. Without a single grant nobody may do anything.
 	Policy authz.Config `json:"policy,omitzero"`
 
@@ -81,7 +89,8 @@ type UpstreamAuth struct {
 	Token string `json:"token,omitempty"`
 }
 
-// The values of [Config.OtherPaths], [UpstreamAuth.Type] and [Config.Audit].
+// The values of [Config.OtherPaths], [UpstreamAuth.Type], [Config.Passwords]
+// and [Config.Audit].
 const (
 	OtherPathsPass = "pass"
 	OtherPathsDeny = "deny"
@@ -90,6 +99,9 @@ const (
 	UpstreamBasic       = "basic"
 	UpstreamBearer      = "bearer"
 	UpstreamPassthrough = "passthrough"
+
+	PasswordsOn  = "on"
+	PasswordsOff = "off"
 
 	AuditAll      = "all"
 	AuditChanges  = "changes"

@@ -24,7 +24,11 @@ const AuthenticatorNamespace = "registry_auth.authenticators"
 //		service         <name>
 //		oidc            <issuer> [<client_id>] { … }
 //		workload        <name> <issuer> { … }
+//		htpasswd        <file> { … }
+//		local           { … }
+//		passwords       on|off
 //		robot           <name> [<action>...] { … }
+//		robot_prefix    <prefix>...
 //		<authenticator> …
 //		admin           <subject>...
 //		role            <name> <action>...
@@ -34,6 +38,9 @@ const AuthenticatorNamespace = "registry_auth.authenticators"
 //		authenticated_read <pattern>...
 //		catalog         admin|filtered
 //		read_only
+//		owner_only      repository|namespace [<pattern>...]
+//		creator_role    <role> [<pattern>...]
+//		role_source     token|application|header... [{ first }]
 //		token           { … }
 //		extension       <path> <action>
 //		upstream_auth   none|passthrough|basic <user> <password>|bearer <token>
@@ -75,8 +82,17 @@ func (p *realmParser) option(name string) error {
 		return p.scalar(&c.PublicURL)
 	case "service":
 		return p.scalar(&c.Service)
+	case "robot_prefix":
+		prefixes := d.RemainingArgs()
+		if len(prefixes) == 0 {
+			return d.ArgErr()
+		}
+		c.RobotPrefixes = append(c.RobotPrefixes, prefixes...)
+		return nil
 	case "other_paths":
 		return p.choice(&c.OtherPaths, OtherPathsPass, OtherPathsDeny)
+	case "passwords":
+		return p.choice(&c.Passwords, PasswordsOn, PasswordsOff)
 	case "audit":
 		return p.choice(&c.Audit, AuditAll, AuditChanges, AuditRefusals)
 	case "explain_denials":

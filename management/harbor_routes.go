@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 )
@@ -58,7 +59,7 @@ func (a *API) harborConfiguration(w http.ResponseWriter, c *call) error {
 	send(w, c.request, http.StatusOK, map[string]any{
 		"auth_mode":            value("oidc_auth"),
 		"robot_name_prefix":    value(a.manager.robotPrefix()),
-		"robot_token_duration": value(int(a.manager.config.RobotMaxLifetime / day)),
+		"robot_token_duration": value(int(time.Duration(a.manager.config.RobotMaxLifetime) / day)),
 	})
 	return nil
 }

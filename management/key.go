@@ -109,12 +109,16 @@ func (m *Manager) static(id string) *staticKey {
 
 func noKey(id string) error { return fail(CodeNotFound, "there is no key %.64q", id) }
 
+func keyObject(id string, k *state.APIKey) state.Object {
+	return state.Object{Kind: "api_key", ID: id, Name: k.Name}
+}
+
 // maxKeys is how many keys there may be at once.
 const maxKeys = 1000
 
 // CreateKey makes a key, which is good for no more than what the caller shows
-// and does not outlive it. The first one of an administrator that lasts ends
-// the key that bootstrap gave.
+// and does not outlive it. The first one for everything that lasts ends the key
+// that bootstrap gave.
 func (m *Manager) CreateKey(ctx context.Context, who *Caller, in KeySettings) (*KeyWithSecret, error) {
 	if err := m.needsAdmin(who, ScopeKeysWrite); err != nil {
 		return nil, err
@@ -132,11 +136,8 @@ func (m *Manager) CreateKey(ctx context.Context, who *Caller, in KeySettings) (*
 		wrong.check("from", err)
 	}
 	checkPrintable(&wrong, "name", in.Name)
-	if err := wrong.err(); err != nil {
-		return nil, err
-	}
 	m.checkWithin(who, &wrong, k.Scopes, k.From, k.Expires)
-	if err := wrong.forbidden(moreThanShown); err != nil {
+	if err := wrong.err(); err != nil {
 		return nil, err
 	}
 	secret, stored := authn.NewSecret(authn.SecretAPIKey)
@@ -153,7 +154,7 @@ func (m *Manager) CreateKey(ctx context.Context, who *Caller, in KeySettings) (*
 		var tx state.Tx
 		state.Put(&tx, m.state.APIKeys, parsed.ID, k, state.Absent)
 		tx.Note(who.Actor(), "api_key.create", keyObject(parsed.ID, k), nil, &made.Key)
-		m.EndBootstrap(&tx, who, k)
+		m.endBootstrap(&tx, who, k)
 		return m.commit(ctx, who, &tx, made)
 	})
 	if err != nil {
@@ -180,4 +181,18 @@ func (m *Manager) nameIsFree(name string) error {
 		return fail(CodeConflict, "there are %d keys: delete some of them first", count)
 	}
 	return nil
+}
+
+// endBootstrap ends the temporary key once there is one that can take its
+// place.
+func (m *Manager) endBootstrap(tx *state.Tx, who *Caller, k *state.APIKey) {
+	if !lasts(k, m.now()) {
+		return
+	}
+	for item := range m.state.APIKeys.All() {
+		if item.Value.Bootstrap {
+			state.Delete(tx, m.state.APIKeys, item.ID, state.Unchanged(item))
+			tx.Note(who.Actor(), "api_key.delete", keyObject(item.ID, item.Value), m.showKey(item.ID, item.Value, 0), nil)
+		}
+	}
 }

@@ -128,6 +128,11 @@ func TestEveryOperation(t *testing.T) {
 			}
 			s.store.Fail("apply", nil)
 		}
+		if hasCode(r, CodeConflict) && r.changes() {
+			s.store.Fail("apply", store.ErrConflict)
+			call(as, x.path, body).want(409)
+			s.store.Fail("apply", nil)
+		}
 	}
 	// Nothing of this has changed anything: each is still good.
 	for i := range s.api.routes {
@@ -160,7 +165,7 @@ func TestBusy(t *testing.T) {
 	pool := authn.NewHashPool(1)
 	s := prepare(t, func(o *Options) { o.Pool = pool })
 	hold, held := make(chan struct{}), make(chan struct{})
-	go func() { _ = pool.Do(t.Context(), func() { close(held); <-hold }) }()
+	go func() { _ = pool.Do(t.Context(), authn.Claimant{}, func() bool { close(held); <-hold; return true }) }()
 	<-held
 	defer close(hold)
 	var all sync.WaitGroup

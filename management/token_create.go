@@ -79,7 +79,7 @@ func (m *Manager) checkToken(who *Caller, in NewToken) (*state.Token, error) {
 	case !in.Never:
 		usual := usualTokenLifetime
 		if most > 0 {
-			usual = min(usual, most)
+			usual = min(usual, time.Duration(most))
 		}
 		t.Expires = m.second().Add(usual)
 		if isLasting(who) && who.expires.Before(t.Expires) && !who.expires.IsZero() {

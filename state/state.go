@@ -17,7 +17,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 	"github.com/caddy-registry-auth/caddy-registry-auth/store"
 )
 
@@ -28,12 +31,6 @@ type Options struct {
 	// OnEvent is called for every audit event of this process; it must not
 	// block. May be nil.
 	OnEvent func(Event)
-	// OnPolicy is called, in the background, when a record changed that rules
-	// are made of: projects, role mappings, settings. May be nil.
-	OnPolicy func()
-	// OnSigningKeys is called when the stored signing keys have changed, also
-	// by another gateway; it must not block. May be nil.
-	OnSigningKeys func()
 	// KeepEvents is how long audit events are kept. Default: 90 days.
 	KeepEvents time.Duration
 	// Now replaces the clock in tests.
@@ -47,13 +44,16 @@ type State struct {
 	options Options
 
 	tables map[string]table
-	mu     sync.Mutex // held while tables change
+	mu     sync.Mutex  // held while tables change
+	filled atomic.Bool // what the store had at first is in the tables
 	// deleted are documents whose deletion the store has not told yet.
 	deleted []store.Document
 	seen    atomic.Uint64 // sequence number up to which the store has told
 	health  atomic.Pointer[Health]
-	cancel  context.CancelFunc
-	done    sync.WaitGroup
+	// listeners are what OnPolicy and OnSigningKeys were given.
+	listeners, keyListeners sync.Map
+	cancel                  context.CancelFunc
+	done                    sync.WaitGroup
 
 	Robots         *Table[Robot]
 	Tokens         *Table[Token]
@@ -67,17 +67,19 @@ type State struct {
 	Revocations    *Table[Revocation]
 	Settings       *Table[Setting]
 	Usage          *Table[Usage]
+	Once           *Table[Once]
 	Bootstraps     *Table[Bootstrap]
 
 	leases   *Table[leaseRecord]
 	keyrings *Table[keyringRecord]
 	seals    *Table[sealRecord]
-	Once     *Table[Once]
 
 	robots       robotIndex
+	owners       ownerIndex
 	restrictions restrictions
 	usage        usageWriter
 	rivals       rivals
+	sightings    chan *authn.Principal
 }
 
 // Open reads everything that the store has of a realm. The state follows the
@@ -92,7 +94,10 @@ func Open(ctx context.Context, s store.Store, realm string, o Options) (*State, 
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	st := &State{store: s, realm: realm, options: o, tables: map[string]table{}}
+	st := &State{
+		store: s, realm: realm, options: o, tables: map[string]table{},
+		sightings: make(chan *authn.Principal, maxSightings),
+	}
 	st.Robots = newTable[Robot](st, "robot")
 	st.Tokens = newTable[Token](st, "token")
 	st.IdentityTokens = newTable[IdentityToken](st, "identity_token")
@@ -105,23 +110,26 @@ func Open(ctx context.Context, s store.Store, realm string, o Options) (*State, 
 	st.Revocations = newTable[Revocation](st, "revocation")
 	st.Settings = newTable[Setting](st, "setting")
 	st.Usage = newTable[Usage](st, "usage")
+	st.robots.follow(st.Robots, &st.filled)
+	st.owners.follow(st.Owners, &st.filled)
+	st.Once = newTable[Once](st, "once")
 	st.Bootstraps = newTable[Bootstrap](st, "bootstrap")
 	st.leases = newTable[leaseRecord](st, "lease")
 	st.keyrings = newTable[keyringRecord](st, "keyring")
 	st.seals = newTable[sealRecord](st, "seal")
-	st.Once = newTable[Once](st, "once")
-	st.robots.follow(st.Robots)
 	st.restrictions.follow(st)
 	st.usage.start(st)
 	if err := st.load(ctx); err != nil {
 		return nil, err
 	}
+	st.filled.Store(true)
 	st.followPolicy()
 	st.health.Store(&Health{Ready: true, Since: o.Now()})
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	st.cancel = cancel
 	st.done.Go(func() { st.follow(run) })
 	st.done.Go(func() { st.usage.run(run) })
+	st.done.Go(func() { st.watchSightings(run) })
 	st.done.Go(func() { st.tidy(run) })
 	return st, nil
 }
@@ -147,20 +155,19 @@ func (s *State) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("loading the state of realm %q: %w", s.realm, err)
 	}
+	items, err := s.readAll(documents)
+	if err != nil {
+		return fmt.Errorf("loading the state of realm %q: %w", s.realm, err)
+	}
 	there := make(map[store.Key]bool, len(documents))
-	for _, d := range documents {
+	s.mu.Lock()
+	for i, d := range documents {
 		there[d.Key] = true
-		t, ok := s.tables[d.Kind]
-		if !ok {
-			continue // of a newer version
-		}
-		s.mu.Lock()
-		err := t.take(d)
-		s.mu.Unlock()
-		if err != nil {
-			return fmt.Errorf("loading the state of realm %q: %w", s.realm, err)
+		if items[i] != nil {
+			s.tables[d.Kind].take(items[i])
 		}
 	}
+	s.mu.Unlock()
 	gone := store.Batch{Sequence: sequence}
 	for kind, t := range s.tables {
 		for _, id := range t.ids() {
@@ -173,6 +180,27 @@ func (s *State) load(ctx context.Context) error {
 	return nil
 }
 
+// readAll decodes documents on all processors; those of somebody else, such as
+// signing keys, are nil.
+func (s *State) readAll(documents []store.Document) ([]any, error) {
+	items := make([]any, len(documents))
+	var group errgroup.Group
+	const part = 1024
+	for from := 0; from < len(documents); from += part {
+		group.Go(func() (err error) {
+			for i := from; i < min(from+part, len(documents)); i++ {
+				if t, ok := s.tables[documents[i].Kind]; ok {
+					if items[i], err = t.read(documents[i]); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		})
+	}
+	return items, group.Wait()
+}
+
 // take brings the tables up to a batch. Told says that it comes from the
 // store, in the order of things, and not from this process ahead of it.
 func (s *State) take(b store.Batch, told bool) {
@@ -183,9 +211,11 @@ func (s *State) take(b store.Batch, told bool) {
 		if !ok {
 			continue
 		}
-		if err := t.take(d); err != nil {
+		item, err := t.read(d)
+		if err != nil {
 			s.options.Log.Error("a stored record cannot be used and counts as deleted", "realm", s.realm, "error", err)
 		}
+		t.take(item)
 		if d.Data == nil {
 			s.deleted = append(s.deleted, d)
 		}
@@ -235,18 +265,43 @@ func (s *State) follow(ctx context.Context) {
 	}
 }
 
-// followPolicy calls Options.OnPolicy for changes of what rules are made of,
-// and Options.OnSigningKeys for those of the keys.
-func (s *State) followPolicy() {
-	if s.options.OnSigningKeys != nil {
-		s.keyrings.onChange(func(_, _ *Item[keyringRecord]) { s.options.OnSigningKeys() })
-	}
-	if s.options.OnPolicy == nil {
-		return
-	}
-	s.Projects.onChange(func(_, _ *Item[Project]) { s.options.OnPolicy() })
-	s.RoleMappings.onChange(func(_, _ *Item[RoleMapping]) { s.options.OnPolicy() })
-	s.Settings.onChange(func(_, _ *Item[Setting]) { s.options.OnPolicy() })
+// OnPolicy calls f from now on, until cancel is called, when a record changes
+// that rules are made of: projects, role mappings, settings. f must not block.
+func (s *State) OnPolicy(f func()) (cancel func()) {
+	id := new(int)
+	s.listeners.Store(id, f)
+	return func() { s.listeners.Delete(id) }
 }
 
-var _ authn.RobotDirectory = (*State)(nil)
+// OnSigningKeys calls f from now on, until cancel is called, when the stored
+// signing keys have changed, also by another gateway. f must not block.
+func (s *State) OnSigningKeys(f func()) (cancel func()) {
+	id := new(int)
+	s.keyListeners.Store(id, f)
+	return func() { s.keyListeners.Delete(id) }
+}
+
+func (s *State) policyChanged() { call(&s.listeners) }
+
+func call(listeners *sync.Map) {
+	listeners.Range(func(_, f any) bool {
+		if f, ok := f.(func()); ok {
+			f()
+		}
+		return true
+	})
+}
+
+// followPolicy watches what rules are made of, and the signing keys.
+func (s *State) followPolicy() {
+	s.keyrings.onChange(func(_, _ *Item[keyringRecord]) { call(&s.keyListeners) })
+	s.Projects.onChange(func(_, _ *Item[Project]) { s.policyChanged() })
+	s.RoleMappings.onChange(func(_, _ *Item[RoleMapping]) { s.policyChanged() })
+	s.Settings.onChange(func(_, _ *Item[Setting]) { s.policyChanged() })
+}
+
+var (
+	_ authn.RobotDirectory  = (*State)(nil)
+	_ authn.SecretDirectory = (*State)(nil)
+	_ authz.Facts           = (*State)(nil)
+)
