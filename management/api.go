@@ -2,6 +2,7 @@ package management
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"mime"
@@ -35,6 +36,8 @@ type APIOptions struct {
 	Authenticate func(*http.Request) (*authn.Principal, error)
 	// Remote returns the client's address; nil for that of the connection.
 	Remote func(*http.Request) netip.Addr
+	// Bootstrap makes the first administrator; nil: there is no such route.
+	Bootstrap *Bootstrap
 	// RequestID returns the id that the access log has; nil for none.
 	RequestID func(*http.Request) string
 }
@@ -44,6 +47,9 @@ func NewAPI(m *Manager, o APIOptions) (*API, error) {
 	a := &API{manager: m, prefix: strings.TrimSuffix(m.config.Prefix, "/"), options: o, origin: http.NewCrossOriginProtection()}
 	a.routes = a.everyRoute()
 	a.router = newRouter(a.routes)
+	if m.config.HarborRobots {
+		a.harbor = newRouter(a.harborRoutes())
+	}
 	var err error
 	a.openapi, err = a.document()
 	return a, err
@@ -54,7 +60,7 @@ func (a *API) Prefix() string { return a.prefix }
 
 // Serves reports whether a path is the API's.
 func (a *API) Serves(path string) bool {
-	return strings.HasPrefix(path, a.prefix+"/") || a.harbor != nil && strings.HasPrefix(path, harborPrefix+"/")
+	return strings.HasPrefix(path, a.prefix+"/") || a.harbor != nil && (path == harborVersion || strings.HasPrefix(path, harborPrefix+"/"))
 }
 
 const maxBody = 256 << 10 // bytes
@@ -64,13 +70,19 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	if err := a.serve(w, r); err != nil {
+	if a.harbor != nil && strings.HasPrefix(r.URL.Path, "/api/") && !strings.HasPrefix(r.URL.Path, a.prefix+"/") {
+		if err := a.serve(w, r, a.harbor, r.URL.EscapedPath()); err != nil {
+			a.harborProblem(w, r, err)
+		}
+		return
+	}
+	if err := a.serve(w, r, a.router, strings.TrimPrefix(r.URL.EscapedPath(), a.prefix)); err != nil {
 		a.problem(w, r, err)
 	}
 }
 
-func (a *API) serve(w http.ResponseWriter, r *http.Request) error {
-	at, values := a.router.find(strings.TrimPrefix(r.URL.EscapedPath(), a.prefix))
+func (a *API) serve(w http.ResponseWriter, r *http.Request, in *router, path string) error {
+	at, values := in.find(path)
 	method := r.Method
 	if method == http.MethodHead {
 		method = http.MethodGet
@@ -109,6 +121,9 @@ func (a *API) run(w http.ResponseWriter, r *http.Request, found *route, who *Cal
 		}
 	}
 	c := &call{api: a, request: r, who: who, path: values}
+	if found.harbor != nil {
+		return found.harbor(w, c)
+	}
 	if err := checkQuery(found, r); err != nil {
 		return err
 	}
@@ -153,11 +168,28 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request, found *route, said 
 	if said.created {
 		status = http.StatusCreated
 	}
+	if said.stream != nil {
+		a.stream(w, r, found, said)
+		return
+	}
 	if found.result == nil {
 		w.WriteHeader(status)
 		return
 	}
 	send(w, r, status, said.value)
+}
+
+// stream sends a body that is made on the way. An error after its beginning can
+// only end the connection.
+func (a *API) stream(w http.ResponseWriter, r *http.Request, found *route, said *answer) {
+	w.Header().Set("Content-Type", found.media)
+	if r.Method == http.MethodHead {
+		return
+	}
+	if err := said.stream(w); err != nil {
+		a.manager.log.Error("a download was cut off", "realm", a.manager.state.Realm(), "request_id", a.requestID(r), "path", r.URL.Path, "error", err)
+		panic(http.ErrAbortHandler)
+	}
 }
 
 // checkQuery refuses parameters that the route does not have.
@@ -184,11 +216,12 @@ func checkQuery(found *route, r *http.Request) error {
 // readBody reads and checks the body that the route takes.
 func (c *call) readBody(w http.ResponseWriter, found *route) ([]byte, error) {
 	r := c.request
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	most := cmp.Or(found.maxBody, maxBody)
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		return nil, fail(CodeTooLarge, "want at most %d bytes", maxBody)
+		return nil, fail(CodeTooLarge, "want at most %d bytes", most)
 	case err != nil:
 		return nil, fail(CodeMalformed, "the body cannot be read")
 	case found.body == nil && len(bytes.TrimSpace(raw)) == 0:

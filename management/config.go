@@ -1,6 +1,10 @@
 package management
 
-import "time"
+import (
+	"time"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
+)
 
 // Config is the `management` block of a realm.
 type Config struct {
@@ -24,19 +28,27 @@ type Config struct {
 	// they are accepted.
 	RequireFrom bool `json:"require_from,omitempty"`
 
+	// If true, there are no role mappings: who may do what stands in the
+	// configuration, and in projects.
+	NoRoleMappings bool `json:"no_role_mappings,omitempty"`
+
+	// How the first administrator is made. Default: by one call, with a secret
+	// that is generated.
+	Bootstrap *BootstrapConfig `json:"bootstrap,omitempty"`
+
 	// If true, robots can be managed by Harbor's calls too, at
 	// /api/v2.0/robots.
 	HarborRobots bool `json:"harbor_robots,omitempty"`
 }
 
-// Duration is a length of time, in nanoseconds as JSON.
-type Duration = time.Duration
+// Duration is a length of time: "90d", or nanoseconds.
+type Duration = tokenendpoint.Duration
 
 // DefaultPrefix is where the API is if the configuration does not say.
 const DefaultPrefix = "/auth/api/v1"
 
 // defaultTokenLifetime is how long access tokens may live by default.
-const defaultTokenLifetime = 90 * 24 * time.Hour
+const defaultTokenLifetime = Duration(90 * 24 * time.Hour)
 
 // StaticKeyConfig is a key of the API that stands in the configuration.
 type StaticKeyConfig struct {

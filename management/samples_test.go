@@ -1,6 +1,7 @@
 package management
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 	"sync"
@@ -46,7 +47,7 @@ func prepareRobots(s *stage) {
 
 func prepare(t *testing.T, change ...func(*Options)) *stage {
 	t.Helper()
-	s := newStage(t, change...)
+	s := newStage(t, append(change, ring(t))...)
 	for _, p := range prepares {
 		p(s)
 	}
@@ -106,7 +107,7 @@ func TestEveryOperation(t *testing.T) {
 			call(as, x.path, `{"no such field":1}`).want(422, CodeInvalid)
 			call(as, x.path, `{`).want(400, CodeMalformed)
 			call(as, x.path, x.body, "Content-Type", "text/plain").want(415, CodeUnsupportedMedia)
-			call(as, x.path, `{"x":"`+strings.Repeat("x", maxBody)+`"}`).want(413, CodeTooLarge)
+			call(as, x.path, `{"x":"`+strings.Repeat("x", int(cmp.Or(r.maxBody, maxBody)))+`"}`).want(413, CodeTooLarge)
 		} else if r.changes() {
 			call(as, x.path, `{"a":1}`).want(400, CodeMalformed)
 		}
@@ -127,6 +128,11 @@ func TestEveryOperation(t *testing.T) {
 			}
 			s.store.Fail("apply", nil)
 		}
+		if hasCode(r, CodeConflict) && r.changes() {
+			s.store.Fail("apply", store.ErrConflict)
+			call(as, x.path, body).want(409)
+			s.store.Fail("apply", nil)
+		}
 	}
 	// Nothing of this has changed anything: each is still good.
 	for i := range s.api.routes {
@@ -142,6 +148,11 @@ func TestEveryOperation(t *testing.T) {
 		}
 		if x.as == "" {
 			x.as = adminKey
+		}
+		if r.method == http.MethodGet && r.versioned {
+			if tag := one.call(x.as, r.method, x.path, nil).header.Get("ETag"); tag != "" {
+				one.call(x.as, r.method, x.path, nil, "If-None-Match", tag).want(304)
+			}
 		}
 		if got := one.call(x.as, r.method, x.path, body); got.status != r.status && !(r.created && got.status == http.StatusCreated) {
 			t.Errorf("%s: %d: %s", r.id, got.status, got.body)
