@@ -539,3 +539,61 @@ func eventually(t testing.TB, what string, holds func() bool) {
 		}
 	}
 }
+
+func TestBootstrapFile(t *testing.T) {
+	secret, hash := authn.NewSecret(authn.SecretAPIKey)
+	path := filepath.Join(t.TempDir(), "bootstrap.yaml")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := machineOptions{config: management.BootstrapConfig{File: path}}
+	for name, text := range map[string]string{"unknown field": "version: 1\nrobotz: []", "wrong role": "version: 1\nrole_mappings: [{principal: a, role: gast}]"} {
+		write(text)
+		if err := newMachine(t, memstore.New(), o).Start(t.Context()); err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	write("version: 1\nprojects: [{name: web, patterns: [web/**]}]\nrobots: [{name: web+ci, permissions: [{name: web/app, actions: [pull]}]}]\napi_keys: [{name: terraform, scopes: ['*'], hash: '" + hash + "'}]\n")
+	s := memstore.New()
+	var group sync.WaitGroup
+	machines := make([]*machine, 3)
+	for i := range machines {
+		machines[i] = newMachine(t, s, o)
+		group.Go(func() {
+			if err := machines[i].Start(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	m := machines[0]
+	if who, err := m.manager.KeyCaller(secret, netip.Addr{}); who == nil || err != nil {
+		t.Errorf("the key of the file: %v", err)
+	}
+	if m.Status() == nil {
+		t.Error("open, although there is an administrator's key")
+	}
+	checkEvents(t, m, secret)
+	// Once: what is deleted does not come back, and later changes do nothing.
+	local := management.Local("local", "")
+	if err := m.manager.DeleteRobot(t.Context(), local, "web+ci", management.Match{}); err != nil {
+		t.Fatal(err)
+	}
+	startMachine(t, s, o)
+	if _, ok := m.state.Robots.Get("web+ci"); ok {
+		t.Error("applied a second time")
+	}
+	// A store that was in use is left alone.
+	used := memstore.New()
+	before := startMachine(t, used, machineOptions{secret: bootstrapSecret})
+	if _, err := before.manager.CreateRobot(t.Context(), local, management.NewRobot{Name: "there"}); err != nil {
+		t.Fatal(err)
+	}
+	after := startMachine(t, used, o)
+	if n := len(after.state.Robots.Sorted()); n != 1 {
+		t.Errorf("%d robots in a store that was in use", n)
+	}
+}
