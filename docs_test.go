@@ -139,6 +139,9 @@ func (m *docsMachine) value(name string) string {
 	name = strings.ToLower(filepath.Base(name))
 	if m.secret[name] == "" {
 		m.secret[name] = "not-a-secret"
+		if strings.Contains(name, "dsn") {
+			m.secret[name] = "postgres://registry_auth@127.0.0.1:1/registry_auth"
+		}
 		if strings.Contains(name, "hash") {
 			_, m.secret[name] = authn.NewSecret(authn.SecretRobot)
 		}

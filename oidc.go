@@ -88,6 +88,9 @@ func (o *OIDC) TokenIssuer() string { return o.Issuer }
 // NamePrefix is what names of this provider's users start with.
 func (o *OIDC) NamePrefix() string { return o.Prefix }
 
+// NameSource says whose names these are.
+func (o *OIDC) NameSource() (issuer, claim string) { return o.Issuer, userClaim(o.Username) }
+
 // Start fetches the provider's keys in the background.
 func (o *OIDC) Start(ctx context.Context) { o.provider.Start(ctx) }
 

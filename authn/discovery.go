@@ -82,28 +82,44 @@ func (d *discovery) fetch(ctx context.Context) (*providerKeys, error) {
 }
 
 func (d *discovery) discover(ctx context.Context) (string, error) {
-	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, d.client), d.issuer)
+	document, err := discoverIssuer(ctx, d.client, d.issuer)
 	if err != nil {
-		return "", fmt.Errorf("discovery: %w", shortened(err))
+		return "", err
 	}
-	var document struct {
-		JWKSURI string `json:"jwks_uri"`
+	return document.JWKSURI, checkDiscovered("jwks_uri", document.JWKSURI, d.issuer, d.insecure)
+}
+
+// issuerDocument is what is read of an issuer's discovery document.
+type issuerDocument struct {
+	JWKSURI       string `json:"jwks_uri"`
+	TokenEndpoint string `json:"token_endpoint"`
+}
+
+func discoverIssuer(ctx context.Context, client *http.Client, issuer string) (document issuerDocument, err error) {
+	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, client), issuer)
+	if err != nil {
+		return document, fmt.Errorf("discovery: %w", shortened(err))
 	}
 	if err := provider.Claims(&document); err != nil {
-		return "", fmt.Errorf("discovery: %w", shortened(err))
+		return document, fmt.Errorf("discovery: %w", shortened(err))
 	}
-	u, err := url.Parse(document.JWKSURI)
+	return document, nil
+}
+
+// checkDiscovered refuses addresses that an issuer must not send us to.
+func checkDiscovered(name, address, issuer string, insecure bool) error {
+	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.User != nil {
-		return "", errors.New("discovery: jwks_uri is not an absolute URL")
+		return fmt.Errorf("discovery: %s is not an absolute URL", name)
 	}
-	// An http issuer was accepted knowingly; its keys may come by http too.
-	if u.Scheme != "https" && (u.Scheme != "http" || !strings.HasPrefix(d.issuer, "http://")) {
-		return "", fmt.Errorf("discovery: jwks_uri has scheme %.20q, want https", u.Scheme)
+	// An http issuer was accepted knowingly; its addresses may be http too.
+	if u.Scheme != "https" && (u.Scheme != "http" || !strings.HasPrefix(issuer, "http://")) {
+		return fmt.Errorf("discovery: %s has scheme %.20q, want https", name, u.Scheme)
 	}
-	if u.Scheme == "http" && !d.insecure && !isLoopback(u.Hostname()) {
-		return "", errors.New("discovery: jwks_uri is http on another machine")
+	if u.Scheme == "http" && !insecure && !isLoopback(u.Hostname()) {
+		return fmt.Errorf("discovery: %s is http on another machine", name)
 	}
-	return document.JWKSURI, nil
+	return nil
 }
 
 func (d *discovery) fetchKeys(ctx context.Context) (*providerKeys, error) {

@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// directory stands for an authenticator of passwords that are checked
+// anyDirectory stands for an authenticator of passwords that are checked
 // elsewhere: everybody with the password "elsewhere" is known there.
-type directory struct{ asked []string }
+type anyDirectory struct{ asked []string }
 
-func (d *directory) PeoplesPasswords() bool { return true }
-func (d *directory) Authenticate(_ context.Context, c *Credential) (*Principal, error) {
+func (d *anyDirectory) PeoplesPasswords() bool { return true }
+func (d *anyDirectory) Authenticate(_ context.Context, c *Credential) (*Principal, error) {
 	if !c.IsPassword() || c.Username == "nobody" {
 		return nil, ErrNotMine
 	}
@@ -58,7 +58,7 @@ func TestDispatch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	away := &directory{}
+	away := &anyDirectory{}
 	on := NewChain([]Named{
 		{"oidc", oidc}, {RobotsName, robots}, {"htpasswd", htpasswd}, {"local", local}, {"directory", away},
 	}, nil)
@@ -128,7 +128,7 @@ func TestWithoutPasswordsRecheck(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	on := NewChain([]Named{{"local", local}, {"directory", &directory{}}}, nil)
+	on := NewChain([]Named{{"local", local}, {"directory", &anyDirectory{}}}, nil)
 	for _, c := range []struct {
 		by, name string
 		off      bool

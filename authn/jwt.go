@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -35,10 +36,11 @@ func looksLikeJWT(s string) bool {
 // parseToken takes a token apart. It accepts one spelling of a token only and
 // refuses what RFC 8725 advises to: headers that change what is signed or must
 // be understood, names that occur twice, types other than JWT. Keys that come
-// inside the header (jwk, jku, x5c, x5u) are never looked at. If the claims
-// could be read the token is returned together with the error, so that it is
-// known whose broken token it is.
-func parseToken(s string) (*signedToken, error) {
+// inside the header (jwk, jku, x5c, x5u) are never looked at. Further types
+// that are accepted can be named. If the claims could be read the token is
+// returned together with the error, so that it is known whose broken token it
+// is.
+func parseToken(s string, types ...string) (*signedToken, error) {
 	if len(s) > MaxCredential {
 		return nil, fmt.Errorf("token is longer than %d bytes", MaxCredential)
 	}
@@ -54,7 +56,7 @@ func parseToken(s string) (*signedToken, error) {
 	t := &signedToken{claims: claims, signed: s[:end]}
 	header, err := decodeObject(first)
 	if err == nil {
-		err = t.setHeader(header)
+		err = t.setHeader(header, types)
 	}
 	if err != nil {
 		return t, fmt.Errorf("token header: %w", err)
@@ -65,7 +67,7 @@ func parseToken(s string) (*signedToken, error) {
 	return t, nil
 }
 
-func (t *signedToken) setHeader(header map[string]any) error {
+func (t *signedToken) setHeader(header map[string]any, types []string) error {
 	for _, name := range []string{"crit", "b64", "enc", "zip"} {
 		if _, ok := header[name]; ok {
 			return fmt.Errorf("parameter %q is not supported", name)
@@ -78,7 +80,7 @@ func (t *signedToken) setHeader(header map[string]any) error {
 	if typ, present := header["typ"]; present {
 		// OpenID Connect does not ask for a type, but what says that it is
 		// an access token or a logout token is no ID token.
-		if s, _ := typ.(string); !strings.EqualFold(s, "JWT") {
+		if s, _ := typ.(string); !strings.EqualFold(s, "JWT") && !slices.Contains(types, strings.ToLower(s)) {
 			return errors.New("typ is not JWT")
 		}
 	}

@@ -369,7 +369,7 @@ func TestBootstrapConfig(t *testing.T) {
 	for want, c := range map[string]management.BootstrapConfig{
 		"it is off":     {Off: true, File: "/x"},
 		"one of":        {Secret: "{env.X}", SecretFile: "/x"},
-		"ttl":           {TTL: 48 * time.Hour},
+		"ttl":           {TTL: management.Duration(48 * time.Hour)},
 		"absolute path": {AdminKeyFile: "key"},
 	} {
 		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), want) {
