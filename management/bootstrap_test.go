@@ -387,4 +387,3 @@ func eventually(t testing.TB, what string, holds func() bool) {
 		}
 	}
 }
-
