@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -37,7 +38,10 @@ func looksLikeJWT(s string) bool {
 // inside the header (jwk, jku, x5c, x5u) are never looked at. If the claims
 // could be read the token is returned together with the error, so that it is
 // known whose broken token it is.
-func parseToken(s string) (*signedToken, error) {
+func parseToken(s string) (*signedToken, error) { return parseTyped(s, "JWT") }
+
+// parseTyped is parseToken for tokens of other types.
+func parseTyped(s string, types ...string) (*signedToken, error) {
 	if len(s) > MaxCredential {
 		return nil, fmt.Errorf("token is longer than %d bytes", MaxCredential)
 	}
@@ -53,7 +57,7 @@ func parseToken(s string) (*signedToken, error) {
 	t := &signedToken{claims: claims, signed: s[:end]}
 	header, err := decodeObject(first)
 	if err == nil {
-		err = t.setHeader(header)
+		err = t.setHeader(header, types)
 	}
 	if err != nil {
 		return t, fmt.Errorf("token header: %w", err)
@@ -64,7 +68,7 @@ func parseToken(s string) (*signedToken, error) {
 	return t, nil
 }
 
-func (t *signedToken) setHeader(header map[string]any) error {
+func (t *signedToken) setHeader(header map[string]any, types []string) error {
 	for _, name := range []string{"crit", "b64", "enc", "zip"} {
 		if _, ok := header[name]; ok {
 			return fmt.Errorf("parameter %q is not supported", name)
@@ -77,8 +81,9 @@ func (t *signedToken) setHeader(header map[string]any) error {
 	if typ, present := header["typ"]; present {
 		// OpenID Connect does not ask for a type, but what says that it is
 		// an access token or a logout token is no ID token.
-		if s, _ := typ.(string); !strings.EqualFold(s, "JWT") {
-			return errors.New("typ is not JWT")
+		s, _ := typ.(string)
+		if !slices.ContainsFunc(types, func(want string) bool { return strings.EqualFold(s, want) }) {
+			return errors.New("typ is not " + strings.Join(types, " or "))
 		}
 	}
 	if kid, present := header["kid"]; present {
