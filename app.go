@@ -13,13 +13,15 @@ import (
 )
 
 // App holds what the sites of one configuration share: the realms, and the
-// signing keys of their registry tokens. It needs no configuration of its own.
+// store of what changes at run time. It needs no configuration of its own.
 type App struct {
-	// Where signing keys are kept. Default: Caddy's own storage. Several
-	// gateways that share a storage share their keys.
-	StorageRaw json.RawMessage `json:"storage,omitempty" caddy:"namespace=caddy.storage inline_key=module"`
+	// Where everything is kept that changes at run time: robots, tokens,
+	// signing keys. Default: one file in Caddy's data directory. Several
+	// gateways that share a store share what is in it.
+	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=registry_auth.stores inline_key=type"`
 
 	storage certmagic.Storage
+	opener  storeOpener
 	realms  *directory
 }
 
@@ -28,33 +30,33 @@ func (App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "registry_auth", New: func() caddy.Module { return new(App) }}
 }
 
-// Provision finds the storage. It makes no key and touches no network: it
+// Provision finds the store. It makes no key and touches no network: it
 // also runs for `caddy validate`.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.realms = newDirectory()
 	a.storage = ctx.Storage()
-	if a.StorageRaw != nil {
-		module, err := ctx.LoadModule(a, "StorageRaw")
+	a.opener = new(Bolt)
+	if a.StoreRaw != nil {
+		module, err := ctx.LoadModule(a, "StoreRaw")
 		if err != nil {
-			return fmt.Errorf("loading storage: %w", err)
+			return fmt.Errorf("loading store: %w", err)
 		}
-		converter, ok := module.(caddy.StorageConverter)
+		opener, ok := module.(storeOpener)
 		if !ok {
-			return fmt.Errorf("storage module %T is no storage", module)
+			return fmt.Errorf("store module %T is no store", module)
 		}
-		if a.storage, err = converter.CertMagicStorage(); err != nil {
-			return fmt.Errorf("opening storage: %w", err)
-		}
+		a.opener = opener
 	}
 	return nil
 }
 
-// Start opens the signing keys of every realm, making them on the first run.
+// Start opens the store and the signing keys of every realm, making them on
+// the first run.
 // Requests that come before that are answered with 503 and Retry-After.
 func (a *App) Start() error {
 	errs := []error{a.realms.check()}
 	for _, r := range a.realms.all() {
-		if err := r.start(a.storage); err != nil {
+		if err := r.start(newStorageKeys(a.storage, r.name)); err != nil {
 			errs = append(errs, fmt.Errorf("realm %q: %w", r.name, err))
 		}
 	}
@@ -86,7 +88,7 @@ func appOf(ctx caddy.Context) (*App, error) {
 // parseGlobalOption reads the global option:
 //
 //	registry_auth {
-//		storage <module> …
+//		store <module> …
 //	}
 func parseGlobalOption(d *caddyfile.Dispenser, previous any) (any, error) {
 	if previous != nil {
@@ -99,24 +101,16 @@ func parseGlobalOption(d *caddyfile.Dispenser, previous any) (any, error) {
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		switch d.Val() {
-		case "storage":
-			if app.StorageRaw != nil {
-				return nil, d.Err("storage already specified")
+		case "store":
+			if app.StoreRaw != nil {
+				return nil, d.Err("store already specified")
 			}
-			if !d.NextArg() {
-				return nil, d.ArgErr()
-			}
-			name := d.Val()
-			module, err := caddyfile.UnmarshalModule(d, "caddy.storage."+name)
-			if err != nil {
+			var err error
+			if app.StoreRaw, err = parseStore(d); err != nil {
 				return nil, err
 			}
-			if _, ok := module.(caddy.StorageConverter); !ok {
-				return nil, d.Errf("module %s is not a storage module", name)
-			}
-			app.StorageRaw = caddyconfig.JSONModuleObject(module, "module", name, nil)
 		default:
-			return nil, d.Errf("unrecognized option %q: want storage", d.Val())
+			return nil, d.Errf("unrecognized option %q: want store", d.Val())
 		}
 	}
 	return httpcaddyfile.App{Name: "registry_auth", Value: caddyconfig.JSON(app, nil)}, nil

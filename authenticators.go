@@ -17,7 +17,8 @@ type Robots struct {
 	// The robots.
 	Robots []authn.RobotConfig `json:"robots,omitempty"`
 
-	robots *authn.Robots
+	resolved []authn.RobotConfig
+	robots   *authn.Robots
 }
 
 // CaddyModule returns the Caddy module information.
@@ -44,6 +45,7 @@ func (r *Robots) Provision(caddy.Context) error {
 		}
 		list[i].SecretHashes = hashes
 	}
+	r.resolved = list
 	var err error
 	r.robots, err = authn.NewRobots(list, hashing, verified, nil)
 	return err

@@ -85,7 +85,7 @@ func (x *exchange) cursor(last string) (cursor, error) {
 // visible collects up to want names, beginning at a cursor, and returns where
 // to go on, nil if that was all.
 func (x *exchange) visible(ctx context.Context, at cursor, want int) (names []string, next *cursor, err error) {
-	subject := x.realm.policy.Resolve(x.principal)
+	subject := x.policy.Resolve(x.principal)
 	seen := map[string]bool{}
 	for range catalogPages {
 		page, following, err := x.catalogPage(ctx, at.Query)
@@ -97,7 +97,7 @@ func (x *exchange) visible(ctx context.Context, at cursor, want int) (names []st
 				continue
 			}
 			query := x.query(authz.Access{Type: authz.TypeRepository, Name: name}, authz.List)
-			if seen[name] || !authz.ValidName(name) || !x.realm.policy.DecideFor(subject, &query).Allowed {
+			if seen[name] || !authz.ValidName(name) || !x.policy.DecideFor(subject, &query).Allowed {
 				continue
 			}
 			if len(names) == want {

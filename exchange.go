@@ -22,6 +22,7 @@ type exchange struct {
 	r     *http.Request
 	next  caddyhttp.Handler
 
+	policy     *authz.Policy // in force when the request came
 	request    authz.Request
 	credential *authn.Credential
 	principal  *authn.Principal
@@ -110,7 +111,7 @@ func (x *exchange) query(access authz.Access, action authz.Action) authz.Query {
 // whole push in containerd and Docker, the upload without the mount goes on.
 func (x *exchange) authorize() (bool, error) {
 	query := x.query(x.request.Target(), x.request.Action())
-	x.decision = x.realm.policy.Decide(x.principal, &query)
+	x.decision = x.policy.Decide(x.principal, &query)
 	if !x.decision.Allowed && x.decision.Ask != authz.AskNothing {
 		if err := x.settle(&query); err != nil {
 			return false, err
@@ -122,7 +123,7 @@ func (x *exchange) authorize() (bool, error) {
 	if source, ok := x.request.Source(); ok {
 		query := x.query(source, authz.Pull)
 		query.Tag, query.Tags, query.Digest = "", nil, x.request.Mount
-		if !x.realm.policy.Decide(x.principal, &query).Allowed {
+		if !x.policy.Decide(x.principal, &query).Allowed {
 			x.request.DropMount()
 			x.remounted = true
 		}

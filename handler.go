@@ -56,7 +56,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 			return err
 		}
 	}
-	mine, err := newRealm(ctx, h.Config, list)
+	mine, err := newRealm(ctx, h.Config, list, app.opener)
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 
 // Validate warns about configurations that load but serve nobody.
 func (h *Handler) Validate() error {
-	if !h.realm.policy.GrantsAnything() {
+	if !h.realm.policy.load().GrantsAnything() {
 		h.realm.logger.Warn("no grant allows anything: every request will be refused", zap.String("realm", h.realm.name))
 	}
 	return nil
@@ -108,7 +108,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		own(run).ServeHTTP(w, r)
 		return nil
 	}
-	x := exchange{realm: h.realm, run: run, w: w, r: r, next: next}
+	x := exchange{realm: h.realm, run: run, w: w, r: r, next: next, policy: h.realm.policy.load()}
 	return x.serve()
 }
 

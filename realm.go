@@ -10,12 +10,12 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
+	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
 )
 
@@ -29,11 +29,12 @@ type realm struct {
 	config         caddyfile.Config
 	token          tokenendpoint.Config // with defaults
 	authenticators []authn.Named
-	policy         *authz.Policy
+	policy         *livePolicy
 	verifiers      verifiers
 	extensions     *authz.Extensions
 	upstream       upstreamAuth
 	memory         *memory
+	shared         *sharedState
 	recorder       *recorder
 	logger         *zap.Logger
 	slog           *slog.Logger // the same, for packages that do not know zap
@@ -46,12 +47,13 @@ type realm struct {
 // running is what a realm has once its signing keys are there.
 type running struct {
 	keys     *tokenendpoint.KeyRing
+	state    *state.State
 	chain    *authn.Chain
 	endpoint *tokenendpoint.Endpoint
 }
 
 // newRealm builds a realm from its configuration, without any I/O.
-func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn.Named) (*realm, error) {
+func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn.Named, opener storeOpener) (*realm, error) {
 	r := &realm{name: config.Realm, config: config, authenticators: authenticators, logger: ctx.Logger(), slog: ctx.Slogger()}
 	if r.name == "" {
 		r.name = "default"
@@ -83,7 +85,7 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 			return nil, fmt.Errorf("token: issuer %q is also that of %s: registry tokens need an issuer of their own", r.token.Issuer, a.Name)
 		}
 	}
-	if r.policy, err = authz.Compile(config.Policy); err != nil {
+	if r.policy, err = newLivePolicy(config.Policy, r.logger); err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
 	if r.verifiers, err = newVerifiers(config.Policy.Projects); err != nil {
@@ -105,7 +107,16 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 		return nil, err
 	}
 	r.memory, _ = value.(*memory)
-	r.lease = newLease(func() { _, _ = pool.Delete("realm:" + r.name) })
+	shared, stateKey, err := holdState(opener, r.name)
+	if err != nil {
+		_, _ = pool.Delete("realm:" + r.name)
+		return nil, err
+	}
+	r.shared = shared
+	r.lease = newLease(func() {
+		_, _ = pool.Delete("realm:" + r.name)
+		_, _ = pool.Delete(stateKey)
+	})
 	return r, nil
 }
 
@@ -127,16 +138,49 @@ func parsePublicURL(raw string) (string, error) {
 	return u.Scheme + "://" + u.Host, nil
 }
 
-// start opens the signing keys and makes the realm ready for requests.
-func (r *realm) start(storage certmagic.Storage) error {
+// start reads the state and makes the realm ready for requests. If the store
+// is away it goes on trying in the background, and the realm is not ready
+// until it succeeds.
+func (r *realm) start(old tokenendpoint.KeyStore) error {
 	ctx, cancel := context.WithCancel(context.Background())
-	keys, err := tokenendpoint.OpenKeyRing(ctx, newStorageKeys(storage, r.name), r.token.KeyConfig(r.slog))
+	r.cancel = cancel
+	first, done := context.WithTimeout(ctx, patience)
+	defer done()
+	err := r.open(ctx, first, old)
+	if err == nil || !transient(err) {
+		return err
+	}
+	r.logger.Error("the store is away: requests are answered with 503 until it is there", zap.String("realm", r.name), zap.Error(err))
+	go func() {
+		for ctx.Err() == nil && transient(err) {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(time.Second):
+			}
+			try, done := context.WithTimeout(ctx, patience)
+			err = r.open(ctx, try, old)
+			done()
+		}
+		if err != nil && ctx.Err() == nil {
+			r.logger.Error("the store cannot be used: requests are answered with 503", zap.String("realm", r.name), zap.Error(err))
+		}
+	}()
+	return nil
+}
+
+// open reads state and signing keys and begins to serve. What it starts lives
+// until ctx is done; opening itself ends with limit.
+func (r *realm) open(ctx, limit context.Context, old tokenendpoint.KeyStore) error {
+	live, err := r.shared.open(limit)
 	if err != nil {
-		cancel()
+		return err
+	}
+	keys, err := r.openKeys(limit, live, old)
+	if err != nil {
 		return fmt.Errorf("opening signing keys: %w", err)
 	}
-	r.cancel = cancel
-	run := &running{keys: keys}
+	run := &running{keys: keys, state: live}
 	registryToken, err := authn.NewRegistryToken(authn.RegistryTokenConfig{
 		Issuer:  r.token.Issuer,
 		Service: r.service,
@@ -145,11 +189,11 @@ func (r *realm) start(storage certmagic.Storage) error {
 		Recheck: func(p *authn.Principal, c *authn.Credential) error { return run.chain.Recheck(p, c) },
 	})
 	if err != nil {
-		cancel()
 		return err
 	}
-	list := append([]authn.Named{{Name: "registry_token", Authenticator: registryToken}}, r.authenticators...)
+	list := append([]authn.Named{{Name: "registry_token", Authenticator: registryToken}}, r.withStored(live)...)
 	run.chain = authn.NewChain(list, r.memory.throttle)
+	run.chain.Admit(live.Check) // each time, also for tokens that are good
 	run.endpoint = &tokenendpoint.Endpoint{
 		Service:      r.service,
 		Issuer:       r.token.Issuer,
@@ -161,11 +205,13 @@ func (r *realm) start(storage certmagic.Storage) error {
 		Realm:        r.tokenURL,
 		Record:       r.recorder.token,
 	}
+	r.policy.compile(live)
 	for _, a := range r.authenticators {
 		if s, ok := a.Authenticator.(interface{ Start(ctx context.Context) }); ok {
 			s.Start(ctx)
 		}
 	}
+	go r.policy.follow(ctx, live)
 	go keys.Run(ctx)
 	r.running.Store(run)
 	return nil

@@ -22,7 +22,7 @@ func (x *exchange) signatureRules() []*authz.SignatureRule {
 	if x.request.Route != authz.RouteManifest || x.request.Write() {
 		return nil
 	}
-	rules := x.realm.policy.Signatures(x.request.Repository)
+	rules := x.policy.Signatures(x.request.Repository)
 	if len(rules) == 0 || x.maySign() {
 		return nil
 	}
@@ -42,7 +42,7 @@ func (x *exchange) maySign() bool {
 	}
 	query := x.query(x.request.Target(), authz.Push)
 	query.Tag, query.Tags, query.Digest = "", noTags, ""
-	return x.realm.policy.Decide(principal, &query).Allowed
+	return x.policy.Decide(principal, &query).Allowed
 }
 
 // serveSigned answers the pull of a manifest that must be signed. The request

@@ -71,7 +71,7 @@ func (x *exchange) settle(query *authz.Query) error {
 	case authz.AskNothing:
 		return nil
 	}
-	x.decision = x.realm.policy.Decide(x.principal, query)
+	x.decision = x.policy.Decide(x.principal, query)
 	return nil
 }
 

@@ -45,7 +45,7 @@ func (x *exchange) continues(err error) (*authn.Principal, bool) {
 	if json.Unmarshal(value, &grace) != nil || grace != x.grace(p) || x.start.Unix() >= grace.Until {
 		return nil, false
 	}
-	return p, x.run.chain.Recheck(p, x.credential) == nil
+	return p, x.run.chain.Recheck(p, x.credential) == nil && x.run.state.Check(p) == nil
 }
 
 // grace is what is sealed for an upload of a principal.

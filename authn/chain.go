@@ -32,7 +32,13 @@ type Chain struct {
 	ambients []Named // those that implement Ambient
 	byName   map[string]Authenticator
 	throttle *Throttle
+	admit    func(*Principal) error // see Admit
 }
+
+// Admit lets check have the last word on every principal that an
+// authenticator vouches for: its error refuses the credential. It must be set
+// before the chain is used.
+func (ch *Chain) Admit(check func(*Principal) error) { ch.admit = check }
 
 // NewChain makes a chain that asks list in its order and answers repeated
 // failures through throttle, which may be shared between chains or nil.
@@ -54,9 +60,22 @@ func NewChain(list []Named, throttle *Throttle) *Chain {
 // authenticator, never the secret.
 func (ch *Chain) Authenticate(ctx context.Context, c *Credential) (*Principal, error) {
 	if c.Scheme == SchemeNone {
-		return ch.ambient(ctx, c)
+		p, err := ch.ambient(ctx, c)
+		if err == nil && ch.admit != nil && !p.IsAnonymous() {
+			err = ch.admit(p)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return p, nil
 	}
 	p, err := ch.ask(ctx, c)
+	if err == nil && ch.admit != nil {
+		if refused := ch.admit(p); refused != nil {
+			// The secret was right: nobody is guessing here.
+			return nil, refused
+		}
+	}
 	if err != nil && ch.throttle != nil {
 		err = ch.throttle.Failed(c, err)
 	}

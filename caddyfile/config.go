@@ -34,6 +34,10 @@ type Config struct {
 	// always accepted and need no entry.
 	AuthenticatorsRaw []json.RawMessage `json:"authenticators,omitempty" caddy:"namespace=registry_auth.authenticators inline_key=type"`
 
+	// What robots put before their names to log in, besides nothing. What is
+	// stored does not change with it. Default: `robot$` and `robot-`.
+	RobotPrefixes []string `json:"robot_prefixes,omitempty"`
+
 	// Who may do what. Without a single grant nobody may do anything.
 	Policy authz.Config `json:"policy,omitzero"`
 

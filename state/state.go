@@ -28,9 +28,6 @@ type Options struct {
 	// OnEvent is called for every audit event of this process; it must not
 	// block. May be nil.
 	OnEvent func(Event)
-	// OnPolicy is called, in the background, when a record changed that rules
-	// are made of: projects, role mappings, settings. May be nil.
-	OnPolicy func()
 	// KeepEvents is how long audit events are kept. Default: 90 days.
 	KeepEvents time.Duration
 	// Now replaces the clock in tests.
@@ -49,8 +46,10 @@ type State struct {
 	deleted []store.Document
 	seen    atomic.Uint64 // sequence number up to which the store has told
 	health  atomic.Pointer[Health]
-	cancel  context.CancelFunc
-	done    sync.WaitGroup
+	// listeners are what OnPolicy was given.
+	listeners sync.Map
+	cancel    context.CancelFunc
+	done      sync.WaitGroup
 
 	Robots         *Table[Robot]
 	Tokens         *Table[Token]
@@ -220,14 +219,28 @@ func (s *State) follow(ctx context.Context) {
 	}
 }
 
-// followPolicy calls Options.OnPolicy for changes of what rules are made of.
+// OnPolicy calls f from now on, until cancel is called, when a record changes
+// that rules are made of: projects, role mappings, settings. f must not block.
+func (s *State) OnPolicy(f func()) (cancel func()) {
+	id := new(int)
+	s.listeners.Store(id, f)
+	return func() { s.listeners.Delete(id) }
+}
+
+func (s *State) policyChanged() {
+	s.listeners.Range(func(_, f any) bool {
+		if f, ok := f.(func()); ok {
+			f()
+		}
+		return true
+	})
+}
+
+// followPolicy watches what rules are made of.
 func (s *State) followPolicy() {
-	if s.options.OnPolicy == nil {
-		return
-	}
-	s.Projects.onChange(func(_, _ *Item[Project]) { s.options.OnPolicy() })
-	s.RoleMappings.onChange(func(_, _ *Item[RoleMapping]) { s.options.OnPolicy() })
-	s.Settings.onChange(func(_, _ *Item[Setting]) { s.options.OnPolicy() })
+	s.Projects.onChange(func(_, _ *Item[Project]) { s.policyChanged() })
+	s.RoleMappings.onChange(func(_, _ *Item[RoleMapping]) { s.policyChanged() })
+	s.Settings.onChange(func(_, _ *Item[Setting]) { s.policyChanged() })
 }
 
 var _ authn.RobotDirectory = (*State)(nil)

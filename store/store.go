@@ -14,7 +14,11 @@ import (
 )
 
 // Store keeps documents. Implementations are safe for concurrent use. Errors
-// wrap one of the errors of this package.
+// wrap one of the errors of this package; one that ends with its context wraps
+// [ErrUnavailable] and the context's error.
+//
+// Data is shared, not copied: neither who gives it to a store nor who gets it
+// from one changes it.
 type Store interface {
 	// Load returns every document of a realm and the sequence number up to
 	// which changes are in them. Documents come in no particular order.
@@ -25,12 +29,16 @@ type Store interface {
 	// When it returns nil, the changes survive the end of the process and of
 	// the machine. It returns the sequence number of the changes, which is
 	// the Revision of every document that it wrote. All changes are of one
-	// realm and concern different documents.
+	// realm and concern different documents. If nothing is left to be changed,
+	// there is no new number: it returns the last one. An entry whose id the
+	// history has already is left as it is, so that trying again is safe.
 	Apply(ctx context.Context, realm string, changes []Change, history ...Entry) (sequence uint64, err error)
 
 	// Watch calls deliver with every change of a realm after a sequence
 	// number, this process's own among them, in the order of their sequence
-	// numbers, until ctx is done (nil) or the store fails. It returns
+	// numbers, until ctx is done (nil) or the store fails. Of a document that
+	// changed several times meanwhile only the last state is certain to be
+	// delivered. It returns
 	// [ErrGone] if changes since then are no longer known, for example after
 	// a restore: load again. A change reaches deliver in less than a second.
 	// deliver is called once at the beginning, as soon as the store was
@@ -53,7 +61,7 @@ type Store interface {
 // Key names a document within a realm.
 type Key struct {
 	Kind string // "robot", "token" …: lower-case letters, digits and "_"
-	ID   string // any text without NUL, at most 512 bytes
+	ID   string // any UTF-8 text without NUL, 1 to 512 bytes
 }
 
 // Document is a stored document.
@@ -69,7 +77,7 @@ type Document struct {
 // Change writes or deletes one document.
 type Change struct {
 	Key
-	Data []byte // nil deletes; deleting what is not there changes nothing
+	Data []byte // nil deletes, empty does not; deleting what is not there changes nothing
 	If   Precondition
 }
 
@@ -79,10 +87,11 @@ type Precondition struct {
 	Revision uint64 // the document has this revision; 0 is no condition
 }
 
-// Batch is what one Apply changed, or several of them in one go.
+// Batch is what one Apply changed, or several of them in one go, never a part
+// of one.
 type Batch struct {
-	Documents []Document
-	Sequence  uint64
+	Documents []Document // by Revision, each of another key
+	Sequence  uint64     // of the last change
 }
 
 // Entry is an entry of the history. Ids sort by time: see [EntryID].
