@@ -12,7 +12,9 @@ import (
 // Robot is a stored robot. Its id is its name.
 type Robot struct {
 	// Name with the project, if it belongs to one: "ci", "team-a+ci".
-	Name        string `json:"name"`
+	Name string `json:"name"`
+	// Number is what Harbor's calls know it by. It never changes.
+	Number      int64  `json:"number,omitempty"`
 	Description string `json:"description,omitempty"`
 	Disabled    bool   `json:"disabled,omitempty"`
 

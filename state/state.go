@@ -63,6 +63,7 @@ type State struct {
 	Revocations    *Table[Revocation]
 	Settings       *Table[Setting]
 	Usage          *Table[Usage]
+	Once           *Table[Once]
 
 	robots       robotIndex
 	restrictions restrictions
@@ -94,6 +95,7 @@ func Open(ctx context.Context, s store.Store, realm string, o Options) (*State, 
 	st.Revocations = newTable[Revocation](st, "revocation")
 	st.Settings = newTable[Setting](st, "setting")
 	st.Usage = newTable[Usage](st, "usage")
+	st.Once = newTable[Once](st, "once")
 	st.robots.follow(st.Robots)
 	st.restrictions.follow(st)
 	st.usage.start(st)

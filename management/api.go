@@ -1,0 +1,274 @@
+package management
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+)
+
+// API serves the operations of a [Manager] as JSON over HTTP, below a prefix.
+type API struct {
+	manager *Manager
+	prefix  string
+	options APIOptions
+	routes  []route
+	router  *router
+	harbor  *router
+	origin  *http.CrossOriginProtection
+	openapi []byte
+}
+
+// APIOptions say how an [API] learns who calls.
+type APIOptions struct {
+	// Authenticate says who sends a request, whatever the credential, keys of
+	// the API aside: the anonymous principal if there is none, and an error
+	// if there is one that is wrong.
+	Authenticate func(*http.Request) (*authn.Principal, error)
+	// Remote returns the client's address; nil for that of the connection.
+	Remote func(*http.Request) netip.Addr
+	// RequestID returns the id that the access log has; nil for none.
+	RequestID func(*http.Request) string
+}
+
+// NewAPI makes the handler.
+func NewAPI(m *Manager, o APIOptions) (*API, error) {
+	a := &API{manager: m, prefix: strings.TrimSuffix(m.config.Prefix, "/"), options: o, origin: http.NewCrossOriginProtection()}
+	a.routes = a.everyRoute()
+	a.router = newRouter(a.routes)
+	var err error
+	a.openapi, err = a.document()
+	return a, err
+}
+
+// Prefix returns where the API is.
+func (a *API) Prefix() string { return a.prefix }
+
+// Serves reports whether a path is the API's.
+func (a *API) Serves(path string) bool {
+	return strings.HasPrefix(path, a.prefix+"/") || a.harbor != nil && strings.HasPrefix(path, harborPrefix+"/")
+}
+
+const maxBody = 256 << 10 // bytes
+
+// ServeHTTP implements [http.Handler].
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if err := a.serve(w, r); err != nil {
+		a.problem(w, r, err)
+	}
+}
+
+func (a *API) serve(w http.ResponseWriter, r *http.Request) error {
+	at, values := a.router.find(strings.TrimPrefix(r.URL.EscapedPath(), a.prefix))
+	method := r.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	var found *route
+	if at != nil {
+		found = at.methods[method]
+	}
+	var who *Caller
+	if found == nil || !found.open {
+		// Who is nobody does not learn which paths there are.
+		var err error
+		if who, err = a.caller(r); err != nil {
+			return err
+		}
+	}
+	switch {
+	case at == nil:
+		return fail(CodeNotFound, "there is nothing at this path: see %s/openapi.json", a.prefix)
+	case r.Method == http.MethodOptions:
+		w.Header().Set("Allow", at.allow())
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	case found == nil:
+		w.Header().Set("Allow", at.allow())
+		return fail(CodeMethod, "%.20s cannot be done here: there are %s", r.Method, at.allow())
+	}
+	return a.run(w, r, found, who, values)
+}
+
+// run does what a route is for.
+func (a *API) run(w http.ResponseWriter, r *http.Request, found *route, who *Caller, values map[string]string) error {
+	if found.scope != "" {
+		if err := needs(who, found.scope); err != nil {
+			return err
+		}
+	}
+	c := &call{api: a, request: r, who: who, path: values}
+	if err := checkQuery(found, r); err != nil {
+		return err
+	}
+	if err := c.conditions(found); err != nil {
+		return err
+	}
+	raw, err := c.readBody(w, found)
+	if err != nil {
+		return err
+	}
+	if done, err := a.once(w, c, found, raw); done || err != nil {
+		return err
+	}
+	said, err := found.serve(c)
+	if err != nil {
+		return a.repeatedMeanwhile(c, err)
+	}
+	a.answer(w, r, found, said)
+	return nil
+}
+
+// answer sends what a route says.
+func (a *API) answer(w http.ResponseWriter, r *http.Request, found *route, said *answer) {
+	h := w.Header()
+	if said.revision != 0 && found.versioned {
+		tag := etag(said.revision)
+		h.Set("ETag", tag)
+		if (r.Method == http.MethodGet || r.Method == http.MethodHead) && slices.Contains(entityTags(r.Header.Values("If-None-Match")), tag) {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+	}
+	if said.next != "" {
+		q := r.URL.Query()
+		q.Set("cursor", said.next)
+		h.Set("Link", "<"+r.URL.EscapedPath()+"?"+q.Encode()+`>; rel="next"`)
+	}
+	if said.location != "" {
+		h.Set("Location", a.prefix+said.location)
+	}
+	status := found.status
+	if said.created {
+		status = http.StatusCreated
+	}
+	if found.result == nil {
+		w.WriteHeader(status)
+		return
+	}
+	send(w, r, status, said.value)
+}
+
+// checkQuery refuses parameters that the route does not have.
+func checkQuery(found *route, r *http.Request) error {
+	if r.URL.RawQuery == "" {
+		return nil
+	}
+	var wrong problems
+	for name, values := range r.URL.Query() {
+		i := slices.IndexFunc(found.query, func(p queryParameter) bool { return p.name == name })
+		switch {
+		case i < 0:
+			wrong.add(join("", name), "there is no such parameter")
+		case len(values) > 1:
+			wrong.add(name, "given %d times", len(values))
+		case len(values[0]) > maxCursor:
+			wrong.add(name, "longer than %d characters", maxCursor)
+		}
+	}
+	slices.SortFunc(wrong, func(x, y FieldError) int { return strings.Compare(x.Field, y.Field) })
+	return wrong.err()
+}
+
+// readBody reads and checks the body that the route takes.
+func (c *call) readBody(w http.ResponseWriter, found *route) ([]byte, error) {
+	r := c.request
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return nil, fail(CodeTooLarge, "want at most %d bytes", maxBody)
+	case err != nil:
+		return nil, fail(CodeMalformed, "the body cannot be read")
+	case found.body == nil && len(bytes.TrimSpace(raw)) == 0:
+		return nil, nil
+	case found.body == nil:
+		return nil, fail(CodeMalformed, "this takes no body")
+	}
+	if len(raw) == 0 && found.bodyOptional {
+		raw = []byte("{}")
+	} else if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" && media != "application/merge-patch+json" {
+		return nil, fail(CodeUnsupportedMedia, "want Content-Type: application/json")
+	}
+	body := reflect.New(found.body)
+	if err := decode(raw, body.Interface(), found.patch); err != nil {
+		return nil, err
+	}
+	c.body, c.raw = body.Interface(), raw
+	return raw, nil
+}
+
+// etag is the entity tag of a revision (RFC 9110 §8.8.3).
+func etag(revision uint64) string { return `"` + strconv.FormatUint(revision, 10) + `"` }
+
+// entityTags cuts the values of If-Match or If-None-Match into tags.
+func entityTags(values []string) []string {
+	var tags []string
+	for _, v := range values {
+		for t := range strings.SplitSeq(v, ",") {
+			tags = append(tags, strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(t), "W/")))
+		}
+	}
+	return tags
+}
+
+// conditions reads If-Match and If-None-Match (RFC 9110 §13.1).
+func (c *call) conditions(found *route) error {
+	if !found.versioned || c.request.Method == http.MethodGet || c.request.Method == http.MethodHead {
+		return nil
+	}
+	if tags := entityTags(c.request.Header.Values("If-Match")); len(tags) > 0 {
+		switch text, quoted := strings.CutPrefix(tags[0], `"`); {
+		case len(tags) > 1:
+			return fail(CodeMalformed, "If-Match: want one tag")
+		case tags[0] == "*":
+			c.match.Exists = true
+		case !quoted:
+			return fail(CodeMalformed, "If-Match: want the ETag of an answer, with its quotes")
+		default:
+			revision, err := strconv.ParseUint(strings.TrimSuffix(text, `"`), 10, 64)
+			if err != nil || revision == 0 {
+				return fail(CodeStale, "it is not what you have seen")
+			}
+			c.match.Revision = revision
+		}
+	}
+	if tags := entityTags(c.request.Header.Values("If-None-Match")); len(tags) > 0 {
+		if len(tags) > 1 || tags[0] != "*" {
+			return fail(CodeMalformed, "If-None-Match: want *")
+		}
+		c.match.Absent = true
+	}
+	return nil
+}
+
+func (a *API) requestID(r *http.Request) string {
+	if a.options.RequestID == nil {
+		return ""
+	}
+	return a.options.RequestID(r)
+}
+
+func (a *API) remote(r *http.Request) netip.Addr {
+	if a.options.Remote != nil {
+		return a.options.Remote(r)
+	}
+	ap, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return ap.Addr().Unmap()
+}
+
+var _ http.Handler = (*API)(nil)

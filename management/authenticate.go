@@ -1,0 +1,87 @@
+package management
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+)
+
+// caller says who sends a request.
+func (a *API) caller(r *http.Request) (*Caller, error) {
+	remote := a.remote(r)
+	header := r.Header["Authorization"]
+	if len(header) > 1 {
+		return nil, fail(CodeUnauthenticated, "Authorization is given %d times", len(header))
+	}
+	var who *Caller
+	var err error
+	if secret := bearer(header); secret != "" {
+		if who, err = a.manager.KeyCaller(secret, remote); err != nil {
+			return nil, err
+		}
+	}
+	if who == nil {
+		if who, err = a.principal(r); err != nil {
+			return nil, err
+		}
+		if len(header) == 0 {
+			// What a browser sends by itself is no proof that a person wants it.
+			if err := a.sameSite(r); err != nil {
+				return nil, err
+			}
+		}
+	}
+	who.Remote, who.Agent, who.RequestID = remote, r.UserAgent(), a.requestID(r)
+	if who.kind != "" {
+		a.manager.state.Used(who.kind, who.actor.ID, remote, who.Agent)
+	}
+	return who, nil
+}
+
+func (a *API) principal(r *http.Request) (*Caller, error) {
+	p, err := a.options.Authenticate(r)
+	if err != nil {
+		e := AsError(err)
+		if e.Code == CodeInternal {
+			e = &Error{Code: CodeUnauthenticated, Detail: "the credential is wrong or not good any more", err: err}
+		}
+		return nil, e
+	}
+	return a.manager.Caller(p)
+}
+
+// bearer returns the token of an Authorization header, if it is one.
+func bearer(header []string) string {
+	if len(header) == 0 {
+		return ""
+	}
+	scheme, secret, _ := strings.Cut(header[0], " ")
+	if !strings.EqualFold(scheme, string(authn.SchemeBearer)) || len(secret) > authn.MaxCredential {
+		return ""
+	}
+	return strings.TrimSpace(secret)
+}
+
+var errCrossSite = errors.New("cross-site request")
+
+// sameSite refuses changes that a browser was made to ask for by a page of
+// another site, where it sends a cookie or a certificate by itself. The
+// browser has to say that the page is of this site, by Sec-Fetch-Site or
+// Origin, which pages cannot set; who is no browser sends X-CSRF-Protection,
+// which no page of another site can send either, unasked.
+func (a *API) sameSite(r *http.Request) error {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions:
+		return nil
+	}
+	refused := &Error{Code: CodeCrossSite, Detail: "the browser does not say that a page of this site asks", err: errCrossSite}
+	if err := a.origin.Check(r); err != nil {
+		return refused
+	}
+	if r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("Origin") == "" && r.Header.Get("X-CSRF-Protection") == "" {
+		return refused
+	}
+	return nil
+}

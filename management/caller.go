@@ -1,0 +1,149 @@
+package management
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/state"
+)
+
+// Caller is who asks for an operation, as [Manager.Caller] and
+// [Manager.KeyCaller] make it. What it may do is bounded twice: by what its
+// credential is good for, the scopes, and by what the policy lets it do.
+type Caller struct {
+	// Principal is the person or machine; nil for a key of the API, which
+	// may do whatever its scopes say.
+	Principal *authn.Principal
+
+	// Remote and Agent are the client's address and User-Agent, RequestID is
+	// that of the access log.
+	Remote    netip.Addr
+	Agent     string
+	RequestID string
+
+	scopes  scopeSet
+	actor   state.Actor
+	expires time.Time // of the credential; zero: never
+	from    []string  // of the credential; nil: from anywhere
+	kind    string    // of the record that the credential is, for its usage
+	once    *once     // what an idempotency key is remembered by
+}
+
+// CredentialSession is the kind of credential that the session of a browser
+// is.
+const CredentialSession = "session"
+
+// Local returns a caller who may do everything: whoever has the machine's own
+// administration endpoint, or the gateway itself.
+func Local(kind, name string) *Caller {
+	return &Caller{scopes: scopeSet{string(ScopeAll)}, actor: state.Actor{Kind: kind, Name: name}}
+}
+
+// Caller returns the caller that a principal is who was authenticated just
+// now. Access tokens are good for the scopes that they were made with, all
+// other credentials for all that the principal may do; registry tokens and
+// identity tokens are good for nothing here.
+func (m *Manager) Caller(p *authn.Principal) (*Caller, error) {
+	if p.IsAnonymous() {
+		return nil, fail(CodeUnauthenticated, "a credential is needed")
+	}
+	if err := m.state.Check(p); err != nil {
+		return nil, &Error{Code: CodeUnauthenticated, Detail: "the credential is not good any more", err: err}
+	}
+	c := &Caller{
+		Principal: p, scopes: scopeSet{string(ScopeAll)}, expires: p.Expires,
+		actor: state.Actor{Kind: string(p.Kind), Name: p.Name, ID: p.CredentialID},
+	}
+	switch p.Credential {
+	case authn.CredentialRegistryToken, "identity_token":
+		return nil, fail(CodeUnauthenticated, "a token for the registry is not good for this API")
+	case state.CredentialToken:
+		item, ok := m.state.Tokens.Get(p.CredentialID)
+		if !ok {
+			return nil, fail(CodeUnauthenticated, "the access token is not good any more")
+		}
+		c.scopes, c.from, c.kind = item.Value.Scopes, item.Value.From, m.state.Tokens.Kind()
+	}
+	return c, nil
+}
+
+// Actor returns the caller as audit events have it.
+func (c *Caller) Actor() state.Actor {
+	a := c.actor
+	if c.Remote.IsValid() {
+		a.Remote = c.Remote.String()
+	}
+	a.RequestID = c.RequestID
+	return a
+}
+
+// query is what the policy is asked with.
+func (m *Manager) query(who *Caller) *authz.Query {
+	return &authz.Query{Remote: who.Remote, UserAgent: who.Agent, Time: m.now()}
+}
+
+// needs returns an error unless the caller's credential is good for a scope.
+func needs(who *Caller, scope Scope) error {
+	if who.scopes.has(scope) {
+		return nil
+	}
+	return fail(CodeScope, "the credential is not good for %s", scope)
+}
+
+// everything is the permission that only an administrator's credential has
+// whole.
+var everything = authn.Limit{Type: authz.TypeRepository, Name: "**", Actions: []string{"*"}}
+
+// admin reports whether the caller may do everything that its scopes are
+// about: a key, or an administrator whose credential has no narrower limits.
+func (m *Manager) admin(who *Caller) bool {
+	if who.Principal == nil {
+		return true
+	}
+	q := m.query(who)
+	policy := m.policy()
+	return policy.IsAdmin(who.Principal, q) && policy.Missing(who.Principal, everything, q) == 0
+}
+
+// needsAdmin returns an error unless the credential is good for a scope and
+// the caller is an administrator.
+func (m *Manager) needsAdmin(who *Caller, scope Scope) error {
+	if err := needs(who, scope); err != nil {
+		return err
+	}
+	if !m.admin(who) {
+		return fail(CodeForbidden, "only administrators may do this")
+	}
+	return nil
+}
+
+// manages reports whether the caller may manage all of some repositories.
+func (m *Manager) manages(who *Caller, patterns []string) bool {
+	if m.admin(who) {
+		return true
+	}
+	q := m.query(who)
+	policy := m.policy()
+	for _, p := range patterns {
+		if policy.Missing(who.Principal, authn.Limit{Type: authz.TypeRepository, Name: p, Actions: []string{"manage"}}, q) != 0 {
+			return false
+		}
+	}
+	return len(patterns) > 0
+}
+
+// mayGive adds what the caller cannot hand on, since it does not hold it.
+func (m *Manager) mayGive(who *Caller, field string, permissions []authn.Limit, wrong *problems) {
+	if who.Principal == nil {
+		return
+	}
+	q := m.query(who)
+	policy := m.policy()
+	for i, l := range permissions {
+		if missing := policy.Missing(who.Principal, l, q); missing != 0 {
+			wrong.add(at(field, i), "you cannot give %s on %s: you do not hold it for certain on all of it yourself", missing, l.Name)
+		}
+	}
+}

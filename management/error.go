@@ -1,0 +1,143 @@
+package management
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/store"
+)
+
+// Code says what is wrong with a call. Codes do not change from one version
+// to the next; texts do.
+type Code string
+
+// The codes.
+const (
+	CodeMalformed        Code = "malformed"            // cannot be read
+	CodeUnauthenticated  Code = "unauthenticated"      // no credential, or a wrong one
+	CodeForbidden        Code = "forbidden"            // the caller may not
+	CodeScope            Code = "insufficient-scope"   // the credential is not good for it
+	CodeCrossSite        Code = "cross-site"           // a page of another site asked
+	CodeNotFound         Code = "not-found"            // no such thing, as far as the caller may know
+	CodeMethod           Code = "method-not-allowed"   // not on this
+	CodeNotAcceptable    Code = "not-acceptable"       // only JSON is to be had
+	CodeExists           Code = "exists"               // the name is taken
+	CodeConflict         Code = "conflict"             // as things stand it can't be done
+	CodeDeclared         Code = "declared"             // stands in the configuration
+	CodeRepeated         Code = "repeated"             // was done before, with this idempotency key
+	CodeStale            Code = "stale"                // was changed meanwhile
+	CodeTooLarge         Code = "too-large"            // the body
+	CodeUnsupportedMedia Code = "unsupported-media"    // the body is no JSON
+	CodeInvalid          Code = "invalid"              // fields; see Error.Fields
+	CodeBusy             Code = "busy"                 // come back in a moment
+	CodeUnavailable      Code = "unavailable"          // the store is away
+	CodeFull             Code = "insufficient-storage" // the store is full
+	CodeInternal         Code = "internal"             // our fault
+)
+
+// Error is why a call was not done. Its text is for the caller to read.
+type Error struct {
+	Code   Code
+	Detail string
+	// Fields are what is wrong with what was given.
+	Fields []FieldError
+	// RetryAfter is how long the caller should wait, if waiting helps.
+	RetryAfter time.Duration
+	// Location is where to look, if there is such a place.
+	Location string
+
+	err error
+}
+
+// FieldError is what is wrong with one field.
+type FieldError struct {
+	Field  string `json:"field" doc:"Path of the field, such as permissions[0].name." max:"300"`
+	Detail string `json:"detail" doc:"What is wrong with it." max:"2000"`
+}
+
+func (e *Error) Error() string {
+	text := string(e.Code)
+	if e.Detail != "" {
+		text += ": " + e.Detail
+	}
+	if len(e.Fields) > 0 {
+		text += ": " + fieldText(e.Fields)
+	}
+	return text
+}
+
+// Unwrap returns what is behind it, if anything.
+func (e *Error) Unwrap() error { return e.err }
+
+func fieldText(list []FieldError) string {
+	words := make([]string, len(list))
+	for i, f := range list {
+		words[i] = f.Field + ": " + f.Detail
+	}
+	return strings.Join(words, "; ")
+}
+
+// fail makes an error.
+func fail(code Code, format string, args ...any) *Error {
+	return &Error{Code: code, Detail: fmt.Sprintf(format, args...)}
+}
+
+// invalid makes an error about one field.
+func invalid(field, format string, args ...any) *Error {
+	return &Error{Code: CodeInvalid, Fields: []FieldError{{field, fmt.Sprintf(format, args...)}}}
+}
+
+// problems collects what is wrong with fields.
+type problems []FieldError
+
+func (p *problems) add(field, format string, args ...any) {
+	*p = append(*p, FieldError{field, fmt.Sprintf(format, args...)})
+}
+
+// check adds an error, if it is one.
+func (p *problems) check(field string, err error) {
+	if err != nil {
+		p.add(field, "%v", err)
+	}
+}
+
+func (p problems) err() error {
+	if len(p) == 0 {
+		return nil
+	}
+	return &Error{Code: CodeInvalid, Fields: p}
+}
+
+// storeRetry is when to come back to a store that is away.
+const storeRetry = 5 * time.Second
+
+// AsError returns any error of an operation as an [*Error].
+func AsError(err error) *Error {
+	var e *Error
+	var conflict *store.ConflictError
+	var throttled *authn.ThrottledError
+	switch {
+	case errors.As(err, &e):
+		return e
+	case errors.As(err, &throttled):
+		return &Error{Code: CodeBusy, Detail: "too many failed attempts", RetryAfter: throttled.RetryAfter, err: err}
+	case errors.As(err, &conflict):
+		return &Error{Code: CodeConflict, Detail: conflict.Kind + " was changed by somebody else at the same time", err: err}
+	case errors.Is(err, store.ErrConflict):
+		return &Error{Code: CodeConflict, Detail: "it was changed by somebody else at the same time", err: err}
+	case errors.Is(err, store.ErrTooLarge):
+		return &Error{Code: CodeTooLarge, Detail: "it is too large to be stored", err: err}
+	case errors.Is(err, store.ErrFull):
+		return &Error{Code: CodeFull, Detail: "the store is full: nothing was changed", err: err}
+	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrReadOnly), errors.Is(err, store.ErrClosed), errors.Is(err, store.ErrLocked):
+		return &Error{Code: CodeUnavailable, Detail: "the store cannot be written at the moment", RetryAfter: storeRetry, err: err}
+	case errors.Is(err, authn.ErrUnavailable):
+		return &Error{Code: CodeUnavailable, Detail: "the credential cannot be checked at the moment", RetryAfter: storeRetry, err: err}
+	case errors.Is(err, authn.ErrBusy):
+		return &Error{Code: CodeBusy, Detail: "too much is being computed", RetryAfter: time.Second, err: err}
+	}
+	return &Error{Code: CodeInternal, Detail: "something went wrong; the log knows what, by the request's id", err: err}
+}

@@ -1,0 +1,93 @@
+package management
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"net/netip"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/state"
+)
+
+// KeyCaller returns the caller that a key of the API is: nil if the secret is
+// no key at all, and an error if it is a key that is not good from here.
+func (m *Manager) KeyCaller(secret string, remote netip.Addr) (*Caller, error) {
+	if c, err := m.staticCaller(secret, remote); c != nil || err != nil {
+		return c, err
+	}
+	parsed, err := authn.ParseSecret(secret)
+	if parsed.Kind != authn.SecretAPIKey {
+		return nil, nil
+	}
+	wrong := fail(CodeUnauthenticated, "the key is wrong or not good any more")
+	if err != nil {
+		return nil, wrong
+	}
+	item, ok := m.state.APIKeys.Get(parsed.ID)
+	if !ok {
+		return nil, wrong
+	}
+	k := item.Value
+	hash, err := authn.ParseHash(k.Hash)
+	if err != nil || !hash.Matches(secret) {
+		return nil, wrong
+	}
+	from, err := parseSources(k.From)
+	if err != nil {
+		return nil, wrong
+	}
+	// Only who knows the key learns what state it is in.
+	switch {
+	case k.Disabled:
+		return nil, fail(CodeUnauthenticated, "the key %s is disabled", k.Name)
+	case !k.Expires.IsZero() && !m.now().Before(k.Expires):
+		return nil, fail(CodeUnauthenticated, "the key %s has expired", k.Name)
+	case from != nil && !authn.Contains(from, remote):
+		return nil, fail(CodeUnauthenticated, "the key %s is not accepted from %s", k.Name, remote)
+	}
+	kind := "api_key"
+	if k.Bootstrap {
+		kind = "bootstrap"
+	}
+	return &Caller{
+		scopes: k.Scopes, expires: k.Expires, from: k.From, kind: m.state.APIKeys.Kind(), Remote: remote,
+		actor: state.Actor{Kind: kind, Name: k.Name, ID: item.ID},
+	}, nil
+}
+
+// staticCaller looks at every key of the configuration, whichever is right.
+func (m *Manager) staticCaller(secret string, remote netip.Addr) (*Caller, error) {
+	if len(m.statics) == 0 {
+		return nil, nil
+	}
+	sum := sha256.Sum256([]byte(secret))
+	var found *staticKey
+	for i := range m.statics {
+		if k := &m.statics[i]; k.matches(secret, sum) {
+			found = k
+		}
+	}
+	switch {
+	case found == nil:
+		return nil, nil
+	case found.from != nil && !authn.Contains(found.from, remote):
+		return nil, fail(CodeUnauthenticated, "the key %s is not accepted from %s", found.config.Name, remote)
+	}
+	return &Caller{
+		scopes: found.config.Scopes, from: found.config.From, Remote: remote,
+		actor: state.Actor{Kind: "api_key", Name: found.config.Name},
+	}, nil
+}
+
+// parseSources parses networks, nil if there are none.
+func parseSources(list []string) ([]netip.Prefix, error) {
+	var from []netip.Prefix
+	for _, text := range list {
+		p, err := authn.ParseSource(text)
+		if err != nil {
+			return nil, fmt.Errorf("from: %w", err)
+		}
+		from = append(from, p)
+	}
+	return from, nil
+}

@@ -1,0 +1,111 @@
+// Package management is how everything that changes at run time is changed:
+// robots, access tokens, keys, and whatever else is kept in a [state.State].
+//
+// The methods of [Manager] are the operations: they check who calls, what is
+// given, and write the change together with its audit event. They know nothing
+// of HTTP; pages call them as the [API] does. Errors are of type [*Error], or
+// come from the store and are translated by [AsError].
+package management
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/state"
+)
+
+// Manager has the operations on the state of one realm. It is safe for
+// concurrent use.
+type Manager struct {
+	state    *state.State
+	policy   func() *authz.Policy
+	declared Declared
+	config   Config
+	statics  []staticKey
+	prefixes []string
+	pool     *authn.HashPool
+	log      *slog.Logger
+	now      func() time.Time
+}
+
+// Options make a [Manager].
+type Options struct {
+	// State is what is managed.
+	State *state.State
+	// Policy returns the rules as they are now, with the facts of State.
+	Policy func() *authz.Policy
+	// Declared is what the configuration declares: it is listed and cannot
+	// be changed.
+	Declared Declared
+	// Config is the realm's `management` block.
+	Config Config
+	// StaticKeys are the resolved values of Config.APIKeys, in their order.
+	StaticKeys []string
+	// RobotPrefixes are what robots put before their names to log in; nil for
+	// [authn.DefaultRobotPrefixes].
+	RobotPrefixes []string
+	// Pool bounds how many slow hashes are computed; nil for one of its own.
+	Pool *authn.HashPool
+	// Log gets what goes wrong inside; nil for nowhere.
+	Log *slog.Logger
+	// Now replaces the clock in tests.
+	Now func() time.Time
+}
+
+// Declared is what stands in the configuration.
+type Declared struct {
+	Robots   []DeclaredRobot
+	Projects []DeclaredProject
+}
+
+// DeclaredRobot is a robot of the configuration.
+type DeclaredRobot struct {
+	authn.RobotConfig
+	// Permissions are what the rules say of the robot, for people to read.
+	Permissions []authn.Limit
+	// Source is where it is declared: "Caddyfile:12".
+	Source string
+}
+
+// DeclaredProject is a project of the configuration.
+type DeclaredProject struct {
+	authz.Project
+}
+
+// New makes a manager. The error says which static key is not usable.
+func New(o Options) (*Manager, error) {
+	m := &Manager{
+		state: o.State, policy: o.Policy, declared: o.Declared, config: o.Config.withDefaults(),
+		prefixes: o.RobotPrefixes, pool: o.Pool, log: o.Log, now: o.Now,
+	}
+	if m.prefixes == nil {
+		m.prefixes = authn.DefaultRobotPrefixes
+	}
+	if m.pool == nil {
+		m.pool = authn.NewHashPool(0)
+	}
+	if m.log == nil {
+		m.log = slog.New(slog.DiscardHandler)
+	}
+	if m.now == nil {
+		m.now = time.Now
+	}
+	var err error
+	m.statics, err = staticKeys(m.config.APIKeys, o.StaticKeys)
+	return m, err
+}
+
+// second returns the time to the second, as records have it.
+func (m *Manager) second() time.Time { return m.now().UTC().Truncate(time.Second) }
+
+// commit writes a change. Answer is what the caller is told: whoever asked
+// with an idempotency key gets it again.
+func (m *Manager) commit(ctx context.Context, who *Caller, tx *state.Tx, answer any) error {
+	if err := m.remember(who, tx, answer); err != nil {
+		return err
+	}
+	return m.state.Commit(ctx, tx)
+}

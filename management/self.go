@@ -1,0 +1,89 @@
+package management
+
+import (
+	"time"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+)
+
+// Health is whether changes can be made.
+type Health struct {
+	Status string    `json:"status" doc:"ok, or degraded while the store is away: reading, logins and pulls go on." enum:"ok,degraded"`
+	Since  time.Time `json:"since" doc:"Since when."`
+}
+
+// Health returns whether changes can be made.
+func (m *Manager) Health() Health {
+	h := m.state.Health()
+	if h.Ready {
+		return Health{Status: "ok", Since: h.Since.UTC().Truncate(time.Second)}
+	}
+	return Health{Status: "degraded", Since: h.Since.UTC().Truncate(time.Second)}
+}
+
+// Self is who a caller is.
+type Self struct {
+	Kind          string     `json:"kind" doc:"user, robot, workload, api_key, bootstrap or local."`
+	Name          string     `json:"name,omitempty" doc:"How policies and audit events call it." max:"512"`
+	Issuer        string     `json:"issuer,omitempty" doc:"The identity provider, of a user."`
+	Subject       string     `json:"subject,omitempty" doc:"The identity at the provider."`
+	Groups        []string   `json:"groups,omitempty"`
+	Roles         []string   `json:"roles,omitempty"`
+	Authenticator string     `json:"authenticator,omitempty" doc:"What vouches for it."`
+	Credential    string     `json:"credential,omitempty" doc:"The kind of credential that was shown."`
+	CredentialID  string     `json:"credential_id,omitempty" doc:"The credential's public id."`
+	Expires       *time.Time `json:"expires,omitempty" doc:"When the credential ends."`
+
+	Scopes      []string     `json:"scopes" doc:"What the credential is good for in this API."`
+	Admin       bool         `json:"admin" doc:"Whether it may do everything that the scopes are about."`
+	Limits      []Permission `json:"limits,omitempty" doc:"What the credential is good for in the registry at most, if it is limited."`
+	Projects    []SelfRights `json:"projects" doc:"What it may do for certain on all of a project, for each project on which it may do something."`
+	Permissions []Permission `json:"permissions,omitempty" doc:"What was given to a robot itself."`
+}
+
+// SelfRights is what a caller may do on all of a project.
+type SelfRights struct {
+	Project string   `json:"project" max:"512"`
+	Actions []string `json:"actions" enum:"pull,push,delete,overwrite,list,manage"`
+}
+
+// Self returns who the caller is and what it may do.
+func (m *Manager) Self(who *Caller) Self {
+	s := Self{
+		Kind: who.actor.Kind, Name: who.actor.Name, CredentialID: who.actor.ID,
+		Scopes: append([]string{}, who.scopes...), Admin: m.admin(who), Projects: []SelfRights{},
+	}
+	if !who.expires.IsZero() {
+		s.Expires = &who.expires
+	}
+	p := who.Principal
+	if p == nil {
+		s.Credential = "api_key"
+		return s
+	}
+	s.Issuer, s.Subject, s.Groups, s.Roles = p.Issuer, p.Subject, p.Groups, p.Roles
+	s.Authenticator, s.Credential = p.Authenticator, p.Credential
+	s.Limits = permissionsOf(p.Limits)
+	if p.Kind == authn.KindRobot {
+		if item, ok := m.state.Robots.Get(p.Name); ok {
+			s.Permissions = permissionsOf(item.Value.Permissions)
+		}
+	}
+	for name, patterns := range m.projects() {
+		if have := m.holds(who, patterns); have != 0 {
+			s.Projects = append(s.Projects, SelfRights{Project: name, Actions: have.Names()})
+		}
+	}
+	return s
+}
+
+// holds returns what a caller may do for certain on all of some patterns.
+func (m *Manager) holds(who *Caller, patterns []string) authz.Action {
+	have := authz.AllActions
+	policy, q := m.policy(), m.query(who)
+	for _, p := range patterns {
+		have &^= policy.Missing(who.Principal, authn.Limit{Type: authz.TypeRepository, Name: p, Actions: []string{"*"}}, q)
+	}
+	return have
+}
