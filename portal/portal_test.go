@@ -255,4 +255,3 @@ func sessionCount(s *state.State) (n int) {
 	}
 	return n
 }
-

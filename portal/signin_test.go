@@ -82,7 +82,9 @@ func TestSignInUserInfo(t *testing.T) {
 	}
 	t.Run("the token wins", func(t *testing.T) {
 		f := newFront(t)
-		f.idp.set(func() { f.idp.userinfo = object{"sub": "a1", "groups": []string{"platform"}, "preferred_username": "root"} })
+		f.idp.set(func() {
+			f.idp.userinfo = object{"sub": "a1", "groups": []string{"platform"}, "preferred_username": "root"}
+		})
 		if g := f.browser().signIn(); !strings.Contains(g.body, "alice") || strings.Contains(g.body, "Administrator") {
 			t.Error(g.body)
 		}
