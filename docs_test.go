@@ -195,6 +195,11 @@ func (m *docsMachine) settle(adapted []byte) ([]byte, error) {
 		config["logging"] = map[string]any{"logs": map[string]any{"default": map[string]any{"level": "ERROR"}}}
 	}
 	apps, _ := config["apps"].(map[string]any)
+	if apps["registry_auth"] == nil {
+		apps["registry_auth"] = map[string]any{}
+	}
+	own, _ := apps["registry_auth"].(map[string]any)
+	own["store"] = map[string]any{"type": "bolt", "path": filepath.Join(m.dir, "state.db")}
 	http, _ := apps["http"].(map[string]any)
 	servers, _ := http["servers"].(map[string]any)
 	port := 0

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/store"
 	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
 )
 
@@ -27,8 +28,10 @@ type exchange struct {
 	credential *authn.Credential
 	principal  *authn.Principal
 	decision   authz.Decision
-	remounted  bool   // a mount was asked for and taken out
-	unlock     func() // gives back the tags that a push holds
+	remounted  bool     // a mount was asked for and taken out
+	absent     bool     // the registry does not have the tags yet
+	claimed    []string // ids of the owners that the push has recorded
+	unlock     func()   // gives back the tags that a push holds
 	start      time.Time
 	span       trace.Span // of the decision; nil where nobody traces
 }
@@ -52,10 +55,17 @@ func (x *exchange) serve() error {
 		return x.serveBase()
 	}
 	allowed, err := x.authorize()
+	if err == nil && allowed {
+		err = x.claim()
+		allowed = x.decision.Allowed
+	}
 	if x.unlock != nil {
 		defer x.unlock()
 	}
 	switch {
+	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrReadOnly), errors.Is(err, store.ErrFull):
+		x.w.Header().Set("Retry-After", "5")
+		return x.refuse(outcomeUnavailable, http.StatusServiceUnavailable, tokenendpoint.CodeUnavailable, "the gateway cannot write down who owns the repository: try again", err.Error())
 	case err != nil:
 		x.w.Header().Set("Retry-After", "5")
 		return x.refuse(outcomeUnavailable, http.StatusServiceUnavailable, tokenendpoint.CodeUnavailable, "the registry did not say what the decision depends on: try again", err.Error())
@@ -67,7 +77,9 @@ func (x *exchange) serve() error {
 	if rules := x.signatureRules(); rules != nil {
 		return x.serveSigned(rules)
 	}
-	return x.forward()
+	err = x.forward()
+	x.settleClaim(false) // if the registry has not taken it
+	return err
 }
 
 func (x *exchange) authenticate() (err error) {
@@ -75,6 +87,7 @@ func (x *exchange) authenticate() (err error) {
 		return err
 	}
 	if x.principal, err = x.run.chain.Authenticate(x.r.Context(), x.credential); err == nil {
+		x.run.used(x.r, x.principal)
 		return nil
 	}
 	if p, ok := x.continues(err); ok {

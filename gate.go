@@ -48,6 +48,8 @@ func (g *gate) WriteHeader(status int) {
 	case http.StatusCreated, http.StatusAccepted, http.StatusNoContent:
 		g.rewriteLocation(h)
 	}
+	// Before the client can know: who pushed is the owner for what comes next.
+	g.exchange.settleClaim(status == http.StatusCreated)
 	g.passed = true
 	g.ResponseWriter.WriteHeader(status)
 }

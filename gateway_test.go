@@ -132,7 +132,10 @@ func (g *gateway) caddyfile(realm string) string {
 	persist_config off
 	auto_https off
 	grace_period 2s
-	storage file_system %s
+	storage file_system %[1]s
+	registry_auth {
+		store bolt %[1]s/state.db
+	}
 	log {
 		output file %s
 		level DEBUG

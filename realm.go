@@ -203,7 +203,12 @@ func (r *realm) open(ctx, limit context.Context, old tokenendpoint.KeyStore) err
 		Keys:         keys,
 		ClientIP:     clientAddr,
 		Realm:        r.tokenURL,
-		Record:       r.recorder.token,
+		Record: func(req *http.Request, t tokenendpoint.Record) {
+			r.recorder.token(req, t)
+			if t.Status == http.StatusOK {
+				run.used(req, t.Principal)
+			}
+		},
 	}
 	r.policy.compile(live)
 	for _, a := range r.authenticators {

@@ -91,18 +91,18 @@ func TestSameRealmTwice(t *testing.T) {
 }
 
 // TestValidateMakesNoKeys: a configuration that is only checked leaves nothing
-// in the storage; one that is loaded leaves the signing keys.
+// behind; one that is loaded leaves the store with the signing keys.
 func TestValidateMakesNoKeys(t *testing.T) {
 	g := startGateway(t, standardRealm)
 	keys := func() int {
-		found, err := filepath.Glob(g.storage + "/registry_auth/*/keys.json")
+		found, err := filepath.Glob(g.storage + "/state.db")
 		if err != nil {
 			t.Fatal(err)
 		}
 		return len(found)
 	}
 	if keys() != 1 {
-		t.Fatalf("%d key rings after the start", keys())
+		t.Fatalf("%d stores after the start", keys())
 	}
 	g.storage = t.TempDir()
 	text := g.caddyfile(strings.ReplaceAll(standardRealm, "HASH", g.hash))

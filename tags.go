@@ -61,7 +61,7 @@ func (x *exchange) settle(query *authz.Query) error {
 				return nil // it exists: the refusal stands
 			}
 		}
-		query.Absent = true
+		query.Absent, x.absent = true, true
 	case authz.AskTags:
 		tags, err := x.tagsOf(ctx, query.Repository, query.Digest)
 		if err != nil {
@@ -127,13 +127,11 @@ func (x *exchange) allTags(ctx context.Context, repository string) ([]string, er
 		if answer.status != http.StatusOK || answer.cut {
 			return nil, fmt.Errorf("%w: status %d for the list of tags", errUpstreamSilent, answer.status)
 		}
-		var page struct {
-			Tags []string `json:"tags"`
+		page, err := tagsIn(answer)
+		if err != nil {
+			return nil, err
 		}
-		if err := json.Unmarshal(answer.body, &page); err != nil {
-			return nil, fmt.Errorf("%w: its list of tags is not JSON", errUpstreamSilent)
-		}
-		tags = append(tags, page.Tags...)
+		tags = append(tags, page...)
 		if len(tags) > maxTagsAsked {
 			return nil, fmt.Errorf("the repository has more than %d tags: delete the tag in place of the digest", maxTagsAsked)
 		}
@@ -143,6 +141,17 @@ func (x *exchange) allTags(ctx context.Context, repository string) ([]string, er
 		}
 		query = next
 	}
+}
+
+// tagsIn returns the tags of one page.
+func tagsIn(answer *upstreamAnswer) ([]string, error) {
+	var page struct {
+		Tags []string `json:"tags"`
+	}
+	if err := json.Unmarshal(answer.body, &page); err != nil {
+		return nil, fmt.Errorf("%w: its list of tags is not JSON", errUpstreamSilent)
+	}
+	return page.Tags, nil
 }
 
 // nextPage returns the query of the next page of a list (distribution-spec,

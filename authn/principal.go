@@ -37,6 +37,10 @@ type Principal struct {
 	Groups []string
 	Roles  []string
 
+	// HeaderRoles are what a trusted proxy says with each request, however
+	// the principal proved itself.
+	HeaderRoles []string
+
 	// Claims are the verified claims of the token, for policies that look at
 	// them. Read-only; nil where there was no token.
 	Claims map[string]any

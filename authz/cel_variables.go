@@ -2,6 +2,7 @@ package authz
 
 import (
 	"net/netip"
+	"slices"
 
 	"cel.dev/cel-go/cel"
 
@@ -40,7 +41,7 @@ func (v *variables) ResolveName(name string) (any, bool) {
 	case "principal.groups":
 		return list(p.Groups), true
 	case "principal.roles":
-		return list(p.Roles), true
+		return list(slices.Concat(p.Roles, p.HeaderRoles)), true
 	case "principal.authenticator":
 		return p.Authenticator, true
 	case "principal.credential":

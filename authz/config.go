@@ -23,6 +23,22 @@ type Config struct {
 	// Repositories that everybody may read who has shown a good credential.
 	AuthenticatedRead []Read `json:"authenticated_read,omitempty"`
 
+	// Repositories that only their owners may change: who pushed to them
+	// first. Reading is not affected.
+	OwnerOnly []OwnerOnly `json:"owner_only,omitempty"`
+
+	// What who creates a repository may do in it from then on.
+	CreatorRoles []CreatorRole `json:"creator_roles,omitempty"`
+
+	// Where roles come from: `token` (and everything else that says who
+	// somebody is), `application` (stored role mappings), `header` (of a
+	// trusted proxy). Default: all of them.
+	RoleSources []string `json:"role_sources,omitempty"`
+
+	// Take the roles of the first source that has any for the principal, in
+	// the order of `role_sources`, and not those of all of them.
+	FirstRoleSource bool `json:"first_role_source,omitempty"`
+
 	// Who may ask for the catalog, the list of all repositories: `admin`
 	// (the default) or `filtered`, everybody who may list at least one
 	// repository, who is then shown only those.
@@ -44,6 +60,9 @@ type Admin struct {
 	Override []string `json:"override,omitempty"`
 
 	Conditions
+
+	// A stored role mapping, as in [Grant].
+	Mapped bool `json:"-"`
 
 	// Where this was written, for example "Caddyfile:12". Shown in logs and
 	// explanations.
@@ -122,6 +141,10 @@ type Grant struct {
 
 	Conditions
 
+	// A stored role mapping: it holds only where roles come from the
+	// application, see [Config.RoleSources].
+	Mapped bool `json:"-"`
+
 	// Evaluates and reports the rule without enforcing it.
 	Shadow bool `json:"shadow,omitempty"`
 
@@ -151,6 +174,31 @@ type Conditions struct {
 type Immutable struct {
 	// The tags: `v*`, `release-*`.
 	Tags []string `json:"tags,omitempty"`
+
+	// Where this was written.
+	Source string `json:"source,omitempty"`
+}
+
+// OwnerOnly lets only the owner, and administrators, push and delete.
+type OwnerOnly struct {
+	// What is owned: each `repository`, or the `namespace`, all that begins
+	// with the same first segment.
+	By string `json:"by,omitempty"`
+
+	// For which repositories. Default: all.
+	Patterns []string `json:"patterns,omitempty"`
+
+	// Where this was written.
+	Source string `json:"source,omitempty"`
+}
+
+// CreatorRole is a role for who creates a repository.
+type CreatorRole struct {
+	// The role that is given.
+	Role string `json:"role,omitempty"`
+
+	// For which repositories. Default: all.
+	Patterns []string `json:"patterns,omitempty"`
 
 	// Where this was written.
 	Source string `json:"source,omitempty"`

@@ -78,6 +78,14 @@ func (p *Policy) concerning(s *Subject, q *Query) []*Rule {
 		for _, r := range at.immutable {
 			found[r] = q.Action&tagged != 0
 		}
+		for _, r := range at.owned {
+			if r != nil {
+				found[r] = q.Action&writes != 0
+			}
+		}
+		if at.creator != nil {
+			found[at.creator] = q.Action&at.creator.Actions != 0
+		}
 		if at.readOnly != nil {
 			found[at.readOnly] = q.Action&writes != 0
 		}
@@ -117,7 +125,11 @@ func outcomeOf(r *Rule, f *facts) RuleOutcome {
 		out.Why += "existing tags stay as they are"
 	case RuleReadOnly:
 		out.Why += "refuses what writes"
-	case RuleGrant, RuleAdmin, RuleAnonymousRead, RuleAuthenticatedRead, RuleCatalog, RuleLimit:
+	case RuleOwner:
+		out.Why += "lets only the owner change it, once there is one"
+	case RuleCreator:
+		out.Why += "gives " + (r.Actions & f.want).String() + " to who created it"
+	case RuleGrant, RuleAdmin, RuleAnonymousRead, RuleAuthenticatedRead, RuleCatalog, RuleLimit, RulePermission:
 		out.Why += "gives " + (r.Actions & f.want).String()
 	}
 	if r.Shadow {

@@ -20,6 +20,8 @@ func (p *Policy) would(s *Subject, f *facts, d *Decision) []string {
 		return []string{"another tag, or an administrator with `override immutable`"}
 	case d.Rule != nil && d.Rule.Kind == RuleReadOnly:
 		return []string{"the end of read-only mode, or an administrator with `override read_only`"}
+	case d.Rule != nil && d.Rule.Kind == RuleOwner:
+		return []string{"to be its owner, or an administrator: ownership can be transferred"}
 	case d.Rule != nil && d.Rule.Kind == RuleDeny:
 		return []string{"that the deny rule does not apply: " + d.Rule.where()}
 	}

@@ -12,6 +12,8 @@ type Facts interface {
 	// Permissions returns what was given to the principal itself, such as
 	// those of a stored robot; nil if nothing was.
 	Permissions(p *authn.Principal) *Permissions
+	// Owner returns who owns a repository or namespace, nil if nobody does.
+	Owner(by OwnedBy, name string) *Ownership
 }
 
 // Permissions are a grant that belongs to one principal and not to a policy.

@@ -20,7 +20,9 @@ const (
 	RuleImmutable         RuleKind = "immutable"
 	RuleReadOnly          RuleKind = "read_only"
 	RuleCatalog           RuleKind = "catalog"
-	RuleLimit             RuleKind = "limit"      // of the credential
+	RuleLimit             RuleKind = "limit" // of the credential
+	RuleOwner             RuleKind = "owner_only"
+	RuleCreator           RuleKind = "creator_role"
 	RulePermission        RuleKind = "permission" // of the principal itself
 )
 
@@ -39,6 +41,7 @@ type Rule struct {
 
 	conditions *conditions
 	override   override
+	mapped     bool // see Grant.Mapped
 
 	text atomic.Pointer[string] // see where
 }
@@ -67,6 +70,8 @@ func (r *Rule) String() string {
 		words = append(words, "deny", r.Role)
 	case r.Kind == RuleDeny:
 		words = append(words, "deny", strings.Join(r.Actions.Names(), " "))
+	case r.Kind == RuleOwner || r.Kind == RuleCreator:
+		words = append(words, string(r.Kind), r.Role)
 	case r.Kind == RuleLimit:
 		words = append(words, "limit of the credential")
 	case r.Kind == RuleImmutable:
@@ -75,7 +80,7 @@ func (r *Rule) String() string {
 		words = append(words, string(r.Kind))
 	}
 	switch r.Kind {
-	case RuleAnonymousRead, RuleAuthenticatedRead:
+	case RuleAnonymousRead, RuleAuthenticatedRead, RuleOwner, RuleCreator:
 		words = append(words, few(r.Patterns))
 	default:
 		if len(r.Subjects) > 0 {
@@ -112,7 +117,7 @@ func (r *Rule) where() string {
 func (c *compiler) compileGrant(kind RuleKind, project string, patterns []string, g Grant) (*Rule, error) {
 	r := &Rule{
 		Kind: kind, Project: project, Patterns: patterns, Role: g.Role, Subjects: g.Subjects,
-		Tags: g.Tags, Shadow: g.Shadow, Source: g.Source,
+		Tags: g.Tags, Shadow: g.Shadow, Source: g.Source, mapped: g.Mapped,
 	}
 	var errs []error
 	switch {

@@ -43,6 +43,9 @@ func Compile(cfg Config) (*Policy, error) {
 	var err error
 	c.roles, err = compileRoles(cfg.Roles)
 	c.fail("", err)
+	c.policy.subjects.sources, err = compileRoleSources(cfg.RoleSources)
+	c.policy.subjects.firstSource = cfg.FirstRoleSource
+	c.fail("", err)
 	for _, a := range cfg.Admins {
 		c.admin(a)
 	}
@@ -55,6 +58,12 @@ func Compile(cfg Config) (*Policy, error) {
 	}
 	for _, r := range cfg.AuthenticatedRead {
 		c.read(RuleAuthenticatedRead, "authenticated", r)
+	}
+	for _, o := range cfg.OwnerOnly {
+		c.owner(o)
+	}
+	for _, o := range cfg.CreatorRoles {
+		c.creator(o)
 	}
 	if cfg.ReadOnly {
 		c.policy.readOnly = c.note(&Rule{Kind: RuleReadOnly})

@@ -32,7 +32,7 @@ func (c *compiler) admin(a Admin) {
 	conditions, err := c.conditions(a.Conditions)
 	r := &Rule{
 		Kind: RuleAdmin, Actions: AllActions, Subjects: a.Subjects, Source: a.Source,
-		conditions: conditions,
+		conditions: conditions, mapped: a.Mapped,
 	}
 	errs := []error{err}
 	if len(a.Subjects) == 0 {

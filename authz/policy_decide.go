@@ -44,7 +44,7 @@ func (p *Policy) Allowed(principal *authn.Principal, q *Query) Action {
 	e := evaluation{ids: p.subjects.resolve(principal, ids[:0]), places: p.places(principal, q, places[:0])}
 	admin := e.admin(p, &f)
 	r := e.rights(p, &f, &admin, AllActions)
-	if frozen(p, e.places, admin.override) != nil {
+	if frozen(p, e.places, admin.override) != nil || e.foreign(p, &f, &admin) != nil {
 		r.have &^= writes
 	}
 	return limit(principal, resourceType(q.Type), q.Repository, r.have)
@@ -84,6 +84,10 @@ func (p *Policy) decide(principal *authn.Principal, ids []subjectID, q *Query) D
 	e := evaluation{ids: ids, places: p.places(principal, q, buf[:0])}
 	admin := e.admin(p, &f)
 	if r := frozen(p, e.places, admin.override); r != nil && q.Action&writes != 0 {
+		d.Missing, d.Rule = q.Action&writes, r
+		return d
+	}
+	if r := e.foreign(p, &f, &admin); r != nil {
 		d.Missing, d.Rule = q.Action&writes, r
 		return d
 	}

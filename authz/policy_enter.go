@@ -56,6 +56,9 @@ func (c *compiler) add(r *Rule, enter func(subjectID)) {
 			c.fail(r.Source, err)
 			continue
 		}
+		if r.mapped {
+			id = c.policy.subjects.mappedID(id)
+		}
 		if !seen[id] {
 			seen[id] = true
 			enter(id)

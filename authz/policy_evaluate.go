@@ -81,6 +81,11 @@ func (e *evaluation) rights(p *Policy, f *facts, admin *tally, want Action) righ
 		}
 		return r
 	}
+	if made, by := e.created(p, f, want); made != 0 {
+		if own |= made; rule == nil {
+			rule = by
+		}
+	}
 	denies, grants := tally{pass: want}, tally{pass: want, got: own, by: rule}
 	for _, at := range e.places {
 		e.visit(&at.denies, f, &denies)

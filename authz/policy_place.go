@@ -14,6 +14,8 @@ type place struct {
 	// immutable and readOnly hold for everybody.
 	immutable []*Rule
 	readOnly  *Rule
+	owned     [len(ownedNames)]*Rule
+	creator   *Rule
 
 	// signatures say what must be signed to be pulled from here.
 	signatures []*SignatureRule

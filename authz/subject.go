@@ -29,6 +29,10 @@ type subjects struct {
 	users, groups, roles, robots, workloads map[string]subjectID
 	claims                                  []claimSubjects
 	names                                   []string // by id
+
+	sources     []roleSource
+	firstSource bool
+	mapped      map[subjectID]subjectID // see mappedID
 }
 
 // claimSubjects are the values of one claim that a policy mentions.
@@ -164,14 +168,12 @@ func (t *subjects) resolve(p *authn.Principal, ids []subjectID) []subjectID {
 	for _, g := range p.Groups {
 		ids = appendID(ids, t.groups, g)
 	}
-	for _, r := range p.Roles {
-		ids = appendID(ids, t.roles, r)
-	}
 	for i := range t.claims {
 		if v, ok := p.Claim(t.claims[i].path); ok {
 			ids = appendClaim(ids, t.claims[i].values, v)
 		}
 	}
+	ids = t.resolveRoles(p, ids)
 	if len(ids) >= manyIDs {
 		slices.Sort(ids)
 		ids = slices.Compact(ids)

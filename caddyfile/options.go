@@ -11,7 +11,8 @@ import (
 var realmOptions = []string{
 	"realm", "public_url", "service", "oidc", "workload", "robot", "admin", "role", "project", "token", "deny",
 	"anonymous_read", "authenticated_read", "catalog", "read_only",
-	"extension", "upstream_auth", "other_paths", "explain_denials", "audit",
+	"owner_only", "creator_role", "role_source",
+	"robot_prefix", "extension", "upstream_auth", "other_paths", "explain_denials", "audit",
 }
 
 // authenticatorNames lists the guest modules that this build has.

@@ -42,6 +42,16 @@ func Policy(d *caddyfile.Dispenser, name string, cfg *authz.Config) (bool, error
 		return true, scalar(d, &cfg.Catalog)
 	case "read_only":
 		return true, flag(d, &cfg.ReadOnly)
+	case "owner_only":
+		owner, err := ownerOnly(d)
+		cfg.OwnerOnly = append(cfg.OwnerOnly, owner)
+		return true, err
+	case "creator_role":
+		creator, err := creatorRole(d)
+		cfg.CreatorRoles = append(cfg.CreatorRoles, creator)
+		return true, err
+	case "role_source":
+		return true, roleSource(d, cfg)
 	}
 	return false, nil
 }

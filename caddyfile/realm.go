@@ -25,6 +25,7 @@ const AuthenticatorNamespace = "registry_auth.authenticators"
 //		oidc            <issuer> [<client_id>] { … }
 //		workload        <name> <issuer> { … }
 //		robot           <name> [<action>...] { … }
+//		robot_prefix    <prefix>...
 //		<authenticator> …
 //		admin           <subject>...
 //		role            <name> <action>...
@@ -34,6 +35,9 @@ const AuthenticatorNamespace = "registry_auth.authenticators"
 //		authenticated_read <pattern>...
 //		catalog         admin|filtered
 //		read_only
+//		owner_only      repository|namespace [<pattern>...]
+//		creator_role    <role> [<pattern>...]
+//		role_source     token|application|header... [{ first }]
 //		token           { … }
 //		extension       <path> <action>
 //		upstream_auth   none|passthrough|basic <user> <password>|bearer <token>
@@ -75,6 +79,13 @@ func (p *realmParser) option(name string) error {
 		return p.scalar(&c.PublicURL)
 	case "service":
 		return p.scalar(&c.Service)
+	case "robot_prefix":
+		prefixes := d.RemainingArgs()
+		if len(prefixes) == 0 {
+			return d.ArgErr()
+		}
+		c.RobotPrefixes = append(c.RobotPrefixes, prefixes...)
+		return nil
 	case "other_paths":
 		return p.choice(&c.OtherPaths, OtherPathsPass, OtherPathsDeny)
 	case "audit":

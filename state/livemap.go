@@ -15,11 +15,14 @@ type livemap[V any] struct {
 	write  sync.Mutex
 	pieces [pieces]atomic.Pointer[map[string]V]
 	count  atomic.Int64
+	filled *atomic.Bool // false while nobody reads: pieces are filled in place
 }
 
 const pieces = 2048
 
-func newLivemap[V any]() *livemap[V] { return &livemap[V]{seed: maphash.MakeSeed()} }
+func newLivemap[V any](filled *atomic.Bool) *livemap[V] {
+	return &livemap[V]{seed: maphash.MakeSeed(), filled: filled}
+}
 
 func (m *livemap[V]) piece(key string) *atomic.Pointer[map[string]V] {
 	return &m.pieces[maphash.String(m.seed, key)%pieces]
@@ -42,7 +45,9 @@ func (m *livemap[V]) set(key string, value V) {
 	at := m.piece(key)
 	next := map[string]V{}
 	if p := at.Load(); p != nil {
-		next = maps.Clone(*p)
+		if next = *p; m.filled.Load() {
+			next = maps.Clone(*p)
+		}
 	}
 	if _, known := next[key]; !known {
 		m.count.Add(1)

@@ -47,17 +47,6 @@ type Project struct {
 	ReadOnly  bool          `json:"read_only,omitempty"`
 }
 
-// Owner is who owns a repository or namespace, its id.
-type Owner struct {
-	// Principal is the subject, "user:alice"; Identity is who that is for
-	// good, the id of the user, where the name may change.
-	Principal string    `json:"principal"`
-	Identity  string    `json:"identity"`
-	Since     time.Time `json:"since"`
-	// Pending: the push that made it has not succeeded yet.
-	Pending bool `json:"pending,omitempty"`
-}
-
 // Setting is one switch or value. Ids: "read_only", "read_only/<project>",
 // "bootstrap".
 type Setting struct {

@@ -23,7 +23,7 @@ type Revocation struct {
 	By     string    `json:"by,omitempty"`
 }
 
-// The ids of revocations.
+// RevokeAll is the id of the revocation of everything.
 const RevokeAll = "all"
 
 // RevokeToken returns the id of the revocation of one registry token.

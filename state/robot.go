@@ -33,6 +33,16 @@ type Robot struct {
 	Created   time.Time `json:"created"`
 	CreatedBy string    `json:"created_by,omitempty"`
 	Updated   time.Time `json:"updated"`
+
+	entry *robotEntry // what logs in with it, if it compiles
+}
+
+// prepare compiles the robot. What was checked when it was written compiles;
+// if it does not in this version, it is better that nobody logs in with it.
+func (r *Robot) prepare() {
+	if account, permissions, err := r.Compile(); err == nil {
+		r.entry = &robotEntry{account, permissions}
+	}
 }
 
 // RobotSecret is one of a robot's secrets.
@@ -90,16 +100,12 @@ type robotEntry struct {
 	permissions *authz.Permissions
 }
 
-func (x *robotIndex) follow(t *Table[Robot]) {
-	x.byName, x.bySecret = newLivemap[*robotEntry](), newLivemap[*robotEntry]()
+func (x *robotIndex) follow(t *Table[Robot], filled *atomic.Bool) {
+	x.byName, x.bySecret = newLivemap[*robotEntry](filled), newLivemap[*robotEntry](filled)
 	t.onChange(func(before, after *Item[Robot]) {
 		var next *robotEntry
 		if after != nil {
-			// What was checked when it was written compiles; if it does not
-			// in this version, it is better that nobody logs in with it.
-			if account, permissions, err := after.Value.Compile(); err == nil {
-				next = &robotEntry{account, permissions}
-			}
+			next = after.Value.entry
 		}
 		if before != nil {
 			if old, ok := x.byName.get(before.ID); ok {

@@ -17,7 +17,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 	"github.com/caddy-registry-auth/caddy-registry-auth/store"
 )
 
@@ -41,7 +44,8 @@ type State struct {
 	options Options
 
 	tables map[string]table
-	mu     sync.Mutex // held while tables change
+	mu     sync.Mutex  // held while tables change
+	filled atomic.Bool // what the store had at first is in the tables
 	// deleted are documents whose deletion the store has not told yet.
 	deleted []store.Document
 	seen    atomic.Uint64 // sequence number up to which the store has told
@@ -66,8 +70,10 @@ type State struct {
 	Once           *Table[Once]
 
 	robots       robotIndex
+	owners       ownerIndex
 	restrictions restrictions
 	usage        usageWriter
+	sightings    chan *authn.Principal
 }
 
 // Open reads everything that the store has of a realm. The state follows the
@@ -82,7 +88,10 @@ func Open(ctx context.Context, s store.Store, realm string, o Options) (*State, 
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	st := &State{store: s, realm: realm, options: o, tables: map[string]table{}}
+	st := &State{
+		store: s, realm: realm, options: o, tables: map[string]table{},
+		sightings: make(chan *authn.Principal, maxSightings),
+	}
 	st.Robots = newTable[Robot](st, "robot")
 	st.Tokens = newTable[Token](st, "token")
 	st.IdentityTokens = newTable[IdentityToken](st, "identity_token")
@@ -96,18 +105,21 @@ func Open(ctx context.Context, s store.Store, realm string, o Options) (*State, 
 	st.Settings = newTable[Setting](st, "setting")
 	st.Usage = newTable[Usage](st, "usage")
 	st.Once = newTable[Once](st, "once")
-	st.robots.follow(st.Robots)
+	st.robots.follow(st.Robots, &st.filled)
+	st.owners.follow(st.Owners, &st.filled)
 	st.restrictions.follow(st)
 	st.usage.start(st)
 	if err := st.load(ctx); err != nil {
 		return nil, err
 	}
+	st.filled.Store(true)
 	st.followPolicy()
 	st.health.Store(&Health{Ready: true, Since: o.Now()})
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	st.cancel = cancel
 	st.done.Go(func() { st.follow(run) })
 	st.done.Go(func() { st.usage.run(run) })
+	st.done.Go(func() { st.watchSightings(run) })
 	st.done.Go(func() { st.tidy(run) })
 	return st, nil
 }
@@ -133,20 +145,19 @@ func (s *State) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("loading the state of realm %q: %w", s.realm, err)
 	}
+	items, err := s.readAll(documents)
+	if err != nil {
+		return fmt.Errorf("loading the state of realm %q: %w", s.realm, err)
+	}
 	there := make(map[store.Key]bool, len(documents))
-	for _, d := range documents {
+	s.mu.Lock()
+	for i, d := range documents {
 		there[d.Key] = true
-		t, ok := s.tables[d.Kind]
-		if !ok {
-			continue // of somebody else, such as signing keys
-		}
-		s.mu.Lock()
-		err := t.take(d)
-		s.mu.Unlock()
-		if err != nil {
-			return fmt.Errorf("loading the state of realm %q: %w", s.realm, err)
+		if items[i] != nil {
+			s.tables[d.Kind].take(items[i])
 		}
 	}
+	s.mu.Unlock()
 	gone := store.Batch{Sequence: sequence}
 	for kind, t := range s.tables {
 		for _, id := range t.ids() {
@@ -159,6 +170,27 @@ func (s *State) load(ctx context.Context) error {
 	return nil
 }
 
+// readAll decodes documents on all processors; those of somebody else, such as
+// signing keys, are nil.
+func (s *State) readAll(documents []store.Document) ([]any, error) {
+	items := make([]any, len(documents))
+	var group errgroup.Group
+	const part = 1024
+	for from := 0; from < len(documents); from += part {
+		group.Go(func() (err error) {
+			for i := from; i < min(from+part, len(documents)); i++ {
+				if t, ok := s.tables[documents[i].Kind]; ok {
+					if items[i], err = t.read(documents[i]); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		})
+	}
+	return items, group.Wait()
+}
+
 // take brings the tables up to a batch. Told says that it comes from the
 // store, in the order of things, and not from this process ahead of it.
 func (s *State) take(b store.Batch, told bool) {
@@ -169,9 +201,11 @@ func (s *State) take(b store.Batch, told bool) {
 		if !ok {
 			continue
 		}
-		if err := t.take(d); err != nil {
+		item, err := t.read(d)
+		if err != nil {
 			s.options.Log.Error("a stored record cannot be used and counts as deleted", "realm", s.realm, "error", err)
 		}
+		t.take(item)
 		if d.Data == nil {
 			s.deleted = append(s.deleted, d)
 		}
@@ -245,4 +279,8 @@ func (s *State) followPolicy() {
 	s.Settings.onChange(func(_, _ *Item[Setting]) { s.policyChanged() })
 }
 
-var _ authn.RobotDirectory = (*State)(nil)
+var (
+	_ authn.RobotDirectory  = (*State)(nil)
+	_ authn.SecretDirectory = (*State)(nil)
+	_ authz.Facts           = (*State)(nil)
+)

@@ -1,0 +1,196 @@
+package state_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/state"
+	"github.com/caddy-registry-auth/caddy-registry-auth/store"
+	"github.com/caddy-registry-auth/caddy-registry-auth/store/memstore"
+)
+
+func open(t testing.TB, s store.Store) *state.State {
+	t.Helper()
+	st, err := state.Open(context.Background(), s, "default", state.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(st.Close)
+	return st
+}
+
+// eventually waits for what another gateway has done.
+func eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if holds() {
+			return
+		}
+	}
+	t.Fatalf("after a second: %s", what)
+}
+
+func commit(t testing.TB, s *state.State, build func(tx *state.Tx)) {
+	t.Helper()
+	var tx state.Tx
+	build(&tx)
+	if err := s.Commit(context.Background(), &tx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestTwoGateways: a robot that is made on one logs in on the other, and what
+// is withdrawn on the other ends on the first, within a second.
+func TestTwoGateways(t *testing.T) {
+	shared := memstore.New()
+	a, b := open(t, shared), open(t, shared)
+	secret, hash := authn.NewSecret(authn.SecretRobot)
+	robot := &state.Robot{
+		Name: "team+ci", Secrets: []state.RobotSecret{{Hash: hash}},
+		Permissions: []authn.Limit{{Type: "repository", Name: "team/**", Actions: []string{"pull"}}},
+	}
+	commit(t, a, func(tx *state.Tx) {
+		state.Put(tx, a.Robots, robot.Name, robot, state.Absent)
+		tx.Note(state.System, "robot.create", state.Object{Kind: "robot", ID: robot.Name}, nil, map[string]string{"name": robot.Name})
+	})
+	robots, err := authn.NewRobots(nil, nil, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	robots.Follow(b)
+	login := func() (*authn.Principal, error) {
+		return robots.Authenticate(context.Background(), &authn.Credential{
+			Scheme: authn.SchemeBasic, Username: "robot$team+ci", Secret: secret, Remote: netip.MustParseAddr("192.0.2.1"),
+		})
+	}
+	eventually(t, "the robot does not log in on b", func() bool { _, err := login(); return err == nil })
+	p, _ := login()
+	if b.Permissions(p) == nil {
+		t.Error("no permissions on b")
+	}
+	robot.Disabled = true
+	item, _ := b.Robots.Get(robot.Name)
+	commit(t, b, func(tx *state.Tx) { state.Put(tx, b.Robots, robot.Name, robot, state.Unchanged(item)) })
+	if _, err := login(); !errors.Is(err, authn.ErrDisabled) {
+		t.Errorf("own change: %v", err)
+	}
+	eventually(t, "a does not know", func() bool { i, ok := a.Robots.Get(robot.Name); return ok && i.Value.Disabled })
+	var tx state.Tx
+	state.Put(&tx, a.Robots, robot.Name, robot, state.Unchanged(item))
+	if err := a.Commit(context.Background(), &tx); !errors.Is(err, store.ErrConflict) {
+		t.Errorf("a change of what has changed: %v", err)
+	}
+	item, _ = a.Robots.Get(robot.Name)
+	commit(t, a, func(tx *state.Tx) { state.Delete(tx, a.Robots, robot.Name, state.Unchanged(item)) })
+	eventually(t, "b still has it", func() bool { return b.RobotByName(robot.Name) == nil })
+	if events, err := b.Events(context.Background(), "", 10); err != nil || len(events) != 1 || events[0].Action != "robot.create" {
+		t.Errorf("events %v, %v", events, err)
+	}
+}
+
+// TestCheck: who is locked out, and what has been revoked.
+func TestCheck(t *testing.T) {
+	s := open(t, memstore.New())
+	alice := &authn.Principal{Kind: authn.KindUser, Name: "alice", Issuer: "https://idp", Subject: "1"}
+	renamed := &authn.Principal{Kind: authn.KindUser, Name: "alicia", Issuer: "https://idp", Subject: "1", Issued: time.Now().Add(-time.Hour)}
+	bob := &authn.Principal{Kind: authn.KindUser, Name: "bob"}
+	token := &authn.Principal{Kind: authn.KindUser, Name: "bob", Credential: authn.CredentialRegistryToken, CredentialID: "j1", Issued: time.Now()}
+	s.Seen(alice)
+	eventually(t, "alice was not written down", func() bool { _, ok := s.Users.Get(alice.Identity().ID()); return ok })
+	change := func(edit func(u *state.User)) {
+		item, _ := s.Users.Get(alice.Identity().ID())
+		u := *item.Value
+		edit(&u)
+		commit(t, s, func(tx *state.Tx) { s.PutUser(tx, item.ID, &u, item) })
+	}
+	revoke := func(id string, at time.Time) {
+		commit(t, s, func(tx *state.Tx) {
+			state.Put(tx, s.Revocations, id, &state.Revocation{NotBefore: at}, store.Precondition{})
+		})
+	}
+	for _, step := range []struct {
+		name string
+		do   func()
+		who  *authn.Principal
+		want error
+	}{
+		{"nothing", func() {}, alice, nil},
+		{"disabled", func() { change(func(u *state.User) { u.Disabled = true }) }, alice, authn.ErrDisabled},
+		{"by another name", func() {}, renamed, authn.ErrDisabled},
+		{"somebody else", func() {}, bob, nil},
+		{"enabled", func() { change(func(u *state.User) { u.Disabled = false }) }, alice, nil},
+		{"signed out everywhere", func() { change(func(u *state.User) { u.NotBefore = time.Now() }) }, renamed, authn.ErrExpired},
+		{"signed in since", func() {}, alice, nil},
+		{"gone", func() { change(func(u *state.User) { u.Gone = true }) }, alice, authn.ErrDisabled},
+		{"one token", func() { revoke(state.RevokeToken("j1"), time.Now()) }, token, authn.ErrExpired},
+		{"its owner", func() {}, bob, nil},
+		{"all tokens of bob", func() { revoke(state.RevokePrincipal("user:bob"), time.Now().Add(time.Second)) }, &authn.Principal{Kind: authn.KindUser, Name: "bob", Credential: authn.CredentialRegistryToken, CredentialID: "j2", Issued: time.Now()}, authn.ErrExpired},
+		{"all tokens", func() { revoke(state.RevokeAll, time.Now().Add(time.Second)) }, &authn.Principal{Kind: authn.KindRobot, Name: "ci", Credential: authn.CredentialRegistryToken, CredentialID: "j3", Issued: time.Now()}, authn.ErrExpired},
+		{"no token", func() {}, bob, nil},
+	} {
+		step.do()
+		if err := s.Check(step.who); !errors.Is(err, step.want) {
+			t.Errorf("%s: %v, want %v", step.name, err, step.want)
+		}
+	}
+}
+
+// TestNewerRecord: what this program cannot read is not used.
+func TestNewerRecord(t *testing.T) {
+	shared := memstore.New()
+	s := open(t, shared)
+	put := func(data string) {
+		if _, err := shared.Apply(context.Background(), "default", []store.Change{{Key: store.Key{Kind: "project", ID: "p"}, Data: []byte(data)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(`{"v":1,"r":{"name":"p","patterns":["p/**"]}}`)
+	eventually(t, "the project is not there", func() bool { _, ok := s.Projects.Get("p"); return ok })
+	put(`{"v":2,"r":{"name":"p","patterns":["p/**"]}}`)
+	eventually(t, "the project is still there", func() bool { _, ok := s.Projects.Get("p"); return !ok })
+	if _, err := state.Open(context.Background(), shared, "default", state.Options{}); !errors.Is(err, state.ErrVersion) {
+		t.Errorf("opening: %v", err)
+	}
+}
+
+// BenchmarkOpen reads a hundred thousand robots.
+func BenchmarkOpen(b *testing.B) {
+	shared := memstore.New()
+	s := open(b, shared)
+	for i := 0; i < 100_000; i += 1000 {
+		commit(b, s, func(tx *state.Tx) {
+			for j := range 1000 {
+				name := fmt.Sprintf("r%d", i+j)
+				_, hash := authn.NewSecret(authn.SecretRobot)
+				state.Put(tx, s.Robots, name, &state.Robot{
+					Name: name, Secrets: []state.RobotSecret{{Hash: hash}},
+					Permissions: []authn.Limit{{Type: "repository", Name: name + "/**", Actions: []string{"pull", "push"}}},
+				}, state.Absent)
+			}
+		})
+	}
+	for b.Loop() {
+		st, err := state.Open(context.Background(), shared, "default", state.Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		st.Close()
+	}
+}
+
+// BenchmarkCheck is what every request pays.
+func BenchmarkCheck(b *testing.B) {
+	s := open(b, memstore.New())
+	p := &authn.Principal{Kind: authn.KindUser, Name: "alice", Issuer: "https://idp", Subject: "1", Credential: authn.CredentialRegistryToken}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := s.Check(p); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
