@@ -20,12 +20,19 @@ import (
 // SessionsName is the name by which a chain must know the sessions.
 const SessionsName = "sessions"
 
-// Sealer encrypts what is stored and must be read again. Context is what it
-// belongs to: something sealed opens with the same one only.
+// Sealer encrypts what is stored and must be read again. Place is where it is
+// kept: it opens nowhere else.
 type Sealer interface {
-	Seal(plain []byte, context string) ([]byte, error)
-	Open(sealed []byte, context string) ([]byte, error)
+	Seal(value []byte, place string) []byte
+	Open(sealed []byte, place string) ([]byte, error)
 }
+
+// Places of sealed values.
+func sessionPlace(id string) string { return "session/" + id + "/id_token" }
+
+// ProviderPlace is where the provider's refresh token of a user is kept, for
+// who opens it with the [Sealer].
+func ProviderPlace(user string) string { return "user/" + user + "/provider" }
 
 // Sessions are the browsers that people are signed in with. It is safe for
 // concurrent use.
@@ -164,17 +171,10 @@ func (s *Sessions) tryBegin(ctx context.Context, in *authn.SignedIn, from client
 		Expires: now.Add(s.lifetime()).UTC(), Idle: time.Duration(s.options.Config.SessionIdle),
 	}
 	id := hashed(secret)
-	if s.options.Sealer != nil {
-		var err error
-		if session.IDToken, err = s.options.Sealer.Seal([]byte(in.IDToken), "session/"+id); err != nil {
-			return "", err
-		}
+	if seal := s.options.Sealer; seal != nil {
+		session.IDToken = seal.Seal([]byte(in.IDToken), sessionPlace(id))
 		if in.RefreshToken != "" {
-			sealed, err := s.options.Sealer.Seal([]byte(in.RefreshToken), "user/"+userID)
-			if err != nil {
-				return "", err
-			}
-			user.Provider = &state.ProviderGrant{Sealed: sealed, Checked: now.UTC()}
+			user.Provider = &state.ProviderGrant{Sealed: seal.Seal([]byte(in.RefreshToken), ProviderPlace(userID)), Checked: now.UTC()}
 		}
 	}
 	who := state.Actor{Kind: string(authn.KindUser), Name: p.Name, ID: id, Remote: from.remote.String(), RequestID: from.requestID}

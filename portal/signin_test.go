@@ -32,7 +32,7 @@ func TestSignIn(t *testing.T) {
 		if strings.Contains(item.ID, p.sessionCookie()) || v.ProviderSession != "s1" || v.Issuer != f.idp.URL || !v.Plain {
 			t.Errorf("session %s %+v", item.ID, v)
 		}
-		token, err := f.sealer.Open(v.IDToken, "session/"+item.ID)
+		token, err := f.sealer.Open(v.IDToken, "session/"+item.ID+"/id_token")
 		if err != nil || strings.Count(string(token), ".") != 2 {
 			t.Errorf("the ID token is %q, %v", token, err)
 		}
@@ -40,7 +40,7 @@ func TestSignIn(t *testing.T) {
 		if !ok || u.Value.Name != "alice" || u.Value.Subject != "a1" || !slices.Equal(u.Value.Groups, []string{"dev"}) || u.Value.Provider == nil {
 			t.Fatalf("user %+v", u)
 		}
-		if refresh, err := f.sealer.Open(u.Value.Provider.Sealed, "user/"+u.ID); err != nil || !strings.HasPrefix(string(refresh), "rt-") {
+		if refresh, err := f.sealer.Open(u.Value.Provider.Sealed, "user/"+u.ID+"/provider"); err != nil || !strings.HasPrefix(string(refresh), "rt-") {
 			t.Errorf("the refresh token is %q, %v", refresh, err)
 		}
 	}

@@ -30,7 +30,7 @@ func (x *exchange) signOut() error {
 		}
 		hint := ""
 		if s.options.Sealer != nil && len(session.Record.IDToken) > 0 {
-			if plain, err := s.options.Sealer.Open(session.Record.IDToken, "session/"+session.ID); err == nil {
+			if plain, err := s.options.Sealer.Open(session.Record.IDToken, sessionPlace(session.ID)); err == nil {
 				hint = string(plain)
 			}
 		}
