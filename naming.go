@@ -14,6 +14,7 @@ func nameAuthenticators(modules []any) ([]authn.Named, error) {
 	seen := map[string]bool{}
 	prefixes := map[string]string{}  // of user names, by provider
 	issuers := map[string]string{}   // by issuer of tokens
+	known := map[string]string{}     // by issuer that users are known by
 	workloads := map[string]string{} // by workload
 	list := make([]authn.Named, 0, len(modules))
 	for _, m := range modules {
@@ -41,6 +42,12 @@ func nameAuthenticators(modules []any) ([]authn.Named, error) {
 				return nil, fmt.Errorf("%s and %s are for tokens of the same issuer, and each would refuse those of the other: keep one of them", other, name)
 			}
 			issuers[i.TokenIssuer()] = name
+		}
+		if i, ok := m.(interface{ IdentityIssuer() string }); ok {
+			if other, taken := known[i.IdentityIssuer()]; taken {
+				return nil, fmt.Errorf("%s and %s have users of the same issuer %s: a subject_alias is for a provider that is gone", other, name, i.IdentityIssuer())
+			}
+			known[i.IdentityIssuer()] = name
 		}
 		if w, ok := m.(interface{ WorkloadNames() []string }); ok {
 			for _, workload := range w.WorkloadNames() {
