@@ -255,3 +255,14 @@ func sessionCount(s *state.State) (n int) {
 	}
 	return n
 }
+
+// record asks a portal without a server around it.
+func record(h http.Handler, target string, headers ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(http.MethodGet, target, nil)
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}

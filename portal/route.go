@@ -142,3 +142,19 @@ func (x *exchange) principal() *authn.Principal {
 	}
 	return x.session.Principal
 }
+
+// Route is a page, or what a form leads to, for who checks them all.
+type Route struct {
+	Method string
+	// Path below the prefix, as [net/http.ServeMux] patterns have it.
+	Path string
+}
+
+// Routes returns all routes.
+func (p *Portal) Routes() []Route {
+	list := make([]Route, len(p.routes))
+	for i, r := range p.routes {
+		list[i] = Route{r.method, r.path}
+	}
+	return list
+}
