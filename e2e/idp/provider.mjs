@@ -1,5 +1,6 @@
 // A certified OpenID provider (oidc-provider) with a handful of people, for
 // the end-to-end tests. Listens on 127.0.0.1:$PORT and prints "ready ISSUER".
+// With $APP the gateway there is a client (web).
 // POST /test/rotate[?drop=1] makes new signing keys, dropping the old ones.
 import http from 'node:http';
 import { Provider } from 'oidc-provider';
@@ -14,6 +15,7 @@ const groups = {
   alice: ['team-maintainers', 'staff'],
   bob: ['staff'],
   carol: ['other-maintainers'],
+  admin: ['registry-admins', 'staff'],
 };
 
 const newKeys = () => Promise.all(['RS256', 'ES256'].map(async (alg) => {
@@ -32,19 +34,34 @@ const publicClient = (client_id, alg) => ({
   id_token_signed_response_alg: alg,
 });
 
+// The gateway's own client, where it signs people in itself: $APP is its address.
+const app = process.env.APP;
+const web = app && {
+  client_id: 'web',
+  client_secret: 'web-secret',
+  redirect_uris: [`${app}/auth/callback`],
+  post_logout_redirect_uris: [`${app}/auth/signed-out`],
+  backchannel_logout_uri: `${app}/auth/back-channel-logout`,
+  backchannel_logout_session_required: true,
+  grant_types: ['authorization_code', 'refresh_token'],
+};
+
 const adapter = createMemoryAdapter(); // survives a key rotation, which makes a new Provider
 const build = () => new Provider(issuer, {
   adapter,
   jwks: { keys },
   cookies: { keys: ['shared-by-nobody'] },
-  clients: [publicClient('registry', 'RS256'), publicClient('registry-es256', 'ES256'), publicClient('other', 'RS256')],
-  clientAuthMethods: ['none'],
+  clients: [publicClient('registry', 'RS256'), publicClient('registry-es256', 'ES256'), publicClient('other', 'RS256'), ...(web ? [web] : [])],
+  clientAuthMethods: ['none', 'client_secret_basic'],
+  // The library calls no loopback address unless its dispatcher is taken out.
+  fetch: (url, { dispatcher, ...options }) => globalThis.fetch(url, options),
+  issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token'),
   scopes: ['openid', 'profile', 'groups'],
   claims: { openid: ['sub'], profile: ['preferred_username'], groups: ['groups'] },
   conformIdTokenClaims: false, // groups belong into the ID token, as most providers have it
   pkce: { required: () => true },
   ttl: { IdToken: 900, Session: 900, Grant: 900, Interaction: 600, AccessToken: 300 },
-  features: { devInteractions: { enabled: false } },
+  features: { devInteractions: { enabled: false }, backchannelLogout: { enabled: true } },
   interactions: { url: (_ctx, i) => `/interaction/${i.uid}` },
   findAccount: (_ctx, id) => groups[id] && {
     accountId: id,
@@ -77,7 +94,7 @@ const interaction = async (req, res) => {
     return res.end('wrong user name or password');
   }
   res.writeHead(200, { 'content-type': 'text/html' });
-  return res.end('<form method=post><input name=username><input name=password type=password><button>Sign in</button></form>');
+  return res.end('<form method=post><input name=username id=username><input name=password id=password type=password><button id=signin>Sign in</button></form>');
 };
 
 const server = http.createServer(async (req, res) => {
