@@ -61,6 +61,9 @@ func (r *Robots) Recheck(p *authn.Principal, c *authn.Credential) error {
 	return r.robots.Recheck(p, c)
 }
 
+// EqualizeCost is how long Equalize takes.
+func (r *Robots) EqualizeCost() float64 { return r.robots.EqualizeCost() }
+
 // Equalize spends the time of a slow hash on a user name that no robot has.
 func (r *Robots) Equalize(ctx context.Context, c *authn.Credential) error {
 	return r.robots.Equalize(ctx, c)

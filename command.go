@@ -20,7 +20,7 @@ func init() {
 		Short: "Works with the registry gateway's secrets and policy",
 		Long: `
 Commands for the registry_auth plugin: make a robot's secret, and the stored
-form of a secret for the configuration; explain, list and test what the policy
+form of a secret or a password for the configuration; explain, list and test what the policy
 allows. Secrets are read from standard input and never from arguments, which
 other users of the machine can see.`,
 		CobraFunc: addCommands,
@@ -28,7 +28,7 @@ other users of the machine can see.`,
 }
 
 func addCommands(cmd *cobra.Command) {
-	cmd.AddCommand(newSecretCommand(), hashSecretCommand(), explainCommand(), policyTestCommand(), whoCanCommand())
+	cmd.AddCommand(newSecretCommand(), hashSecretCommand(), hashPasswordCommand(), explainCommand(), policyTestCommand(), whoCanCommand())
 	// Without this a misspelled command prints the help and succeeds, which
 	// in a CI job looks like a test that passes.
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -79,6 +79,31 @@ random, and argon2id for everything else, which a person may have chosen.
 				return err
 			}
 			stored, err := authn.HashSecret(secret)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), stored)
+			return err
+		},
+	}
+}
+
+func hashPasswordCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "hash-password",
+		Short: "Prints the argon2id hash of a password given on standard input",
+		Long: `
+Reads one password, the first line of standard input, and prints its argon2id
+hash, to configure as password_hash of a local user.
+
+	caddy registry-auth hash-password < password.txt`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			password, err := readSecret(cmd.InOrStdin())
+			if err != nil {
+				return err
+			}
+			stored, err := authn.HashNewPassword(password)
 			if err != nil {
 				return err
 			}

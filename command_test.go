@@ -26,6 +26,28 @@ func TestNewSecretCommand(t *testing.T) {
 	}
 }
 
+func TestHashPasswordCommand(t *testing.T) {
+	secret, _ := authn.NewSecret(authn.SecretRobot)
+	for input, good := range map[string]bool{"a password\n": true, "a password": true, "": false, "\n": false, secret: false, "eyJhbGciOiJFUzI1NiJ9.e30.c2ln": false} {
+		var out bytes.Buffer
+		cmd := hashPasswordCommand()
+		cmd.SetIn(strings.NewReader(input))
+		cmd.SetOut(&out)
+		cmd.SetErr(&bytes.Buffer{})
+		cmd.SetArgs(nil)
+		if err := cmd.Execute(); (err == nil) != good {
+			t.Errorf("%q: %v", input, err)
+			continue
+		}
+		if !good {
+			continue
+		}
+		if h, err := authn.ParsePasswordHash(out.String()); err != nil || !h.Matches("a password") || h.Matches("another") {
+			t.Errorf("%q printed %q: %v", input, out.String(), err)
+		}
+	}
+}
+
 func TestHashSecretCommand(t *testing.T) {
 	own, stored := authn.NewSecret(authn.SecretRobot)
 	for input, want := range map[string]string{own + "\n": stored, "a password": "$argon2id$", "": "error", "\n": "error", own[:len(own)-1]: "error"} {

@@ -74,7 +74,7 @@ func comparedWords(t *testing.T, file string) []string {
 // TestReferenceHasEveryField wants each JSON field in docs/reference.md.
 func TestReferenceHasEveryField(t *testing.T) {
 	fields := map[string]bool{}
-	for _, v := range []any{caddyfile.Config{}, authn.OIDCConfig{}, authn.RobotConfig{}, App{}, TokenHandler{}, Provider{}, Matcher{}, OIDC{}, Robots{}} {
+	for _, v := range []any{caddyfile.Config{}, authn.OIDCConfig{}, authn.RobotConfig{}, App{}, TokenHandler{}, Provider{}, Matcher{}, OIDC{}, Robots{}, Bolt{}, Postgres{}, Htpasswd{}, Local{}} {
 		jsonFields(reflect.TypeOf(v), fields)
 	}
 	if len(fields) < 50 {
@@ -121,7 +121,7 @@ func TestReferenceHasEveryPlaceholder(t *testing.T) {
 // its outcomes in docs/operations.md.
 func TestOperationsHasEveryMetric(t *testing.T) {
 	names := map[string]bool{}
-	for _, c := range []prometheus.Collector{decisionsTotal, tokensTotal, tokenSeconds} {
+	for _, c := range []prometheus.Collector{decisionsTotal, tokensTotal, tokenSeconds, usersFileBroken} {
 		descriptions := make(chan *prometheus.Desc, 4)
 		c.Describe(descriptions)
 		close(descriptions)

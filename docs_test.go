@@ -129,6 +129,8 @@ var (
 	docsFile      = regexp.MustCompile(`\{file\.(/[\w./-]+)\}`)
 	docsAuthority = regexp.MustCompile(`/etc/ssl/[\w./-]+\.pem`)
 	docsPublic    = regexp.MustCompile(`/etc/caddy/[\w./-]+\.pub`)
+	docsUsers     = regexp.MustCompile(`/etc/caddy/[\w./-]+\.htpasswd`)
+	docsGroups    = regexp.MustCompile(`/etc/caddy/[\w./-]+\.groups`)
 	docsFolder    = regexp.MustCompile(`/(?:var/log|shared|srv)/[\w./-]+`)
 )
 
@@ -137,8 +139,14 @@ func (m *docsMachine) value(name string) string {
 	name = strings.ToLower(filepath.Base(name))
 	if m.secret[name] == "" {
 		m.secret[name] = "not-a-secret"
+		if strings.Contains(name, "dsn") {
+			m.secret[name] = "postgres://registry_auth@127.0.0.1:1/registry_auth"
+		}
 		if strings.Contains(name, "hash") {
 			_, m.secret[name] = authn.NewSecret(authn.SecretRobot)
+		}
+		if strings.Contains(name, "password_hash") {
+			m.secret[name] = docsPasswordHash
 		}
 		if strings.Contains(name, "public_key") {
 			m.secret[name] = docsPublicKey
@@ -159,6 +167,12 @@ func (m *docsMachine) adapt(b docsBlock) ([]byte, error) {
 	})
 	text = docsPublic.ReplaceAllStringFunc(text, func(name string) string {
 		return m.file(filepath.Base(name), docsPublicKey)
+	})
+	text = docsUsers.ReplaceAllStringFunc(text, func(name string) string {
+		return m.file(filepath.Base(name), "alice:"+docsPasswordHash+"\n")
+	})
+	text = docsGroups.ReplaceAllStringFunc(text, func(name string) string {
+		return m.file(filepath.Base(name), "team-a: alice\n")
 	})
 	text = docsFolder.ReplaceAllStringFunc(text, func(name string) string { return m.dir + name })
 
@@ -213,6 +227,9 @@ func (m *docsMachine) settle(adapted []byte) ([]byte, error) {
 	delete(apps, "tls")
 	return json.Marshal(config)
 }
+
+// docsPasswordHash is the example of bcrypt's documentation.
+const docsPasswordHash = "$2a$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"
 
 // docsPublicKey is the public key of an example in RFC 8410.
 const docsPublicKey = `-----BEGIN PUBLIC KEY-----

@@ -195,7 +195,10 @@ func (x *exchange) refuseCredential(err error) error {
 		return x.refuse(outcomeMalformed, http.StatusBadRequest, tokenendpoint.CodeUnauthorized, "the Authorization header is malformed", err.Error())
 	}
 	message := "the user name, password or token is not valid"
-	if errors.Is(err, authn.ErrExpired) {
+	switch {
+	case errors.As(err, new(*authn.PasswordsOffError)):
+		message = "passwords of people are switched off here: sign in with a token of the identity provider as the password"
+	case errors.Is(err, authn.ErrExpired):
 		message = "the credential has expired: sign in again"
 	}
 	scope := x.request.Accesses()

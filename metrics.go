@@ -28,6 +28,10 @@ var (
 		Help:    "Time to answer a request to the token endpoint.",
 		Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .05, .1, .5, 1, 5},
 	}, []string{"realm"})
+	usersFileBroken = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Namespace: "caddy", Subsystem: "registry_auth", Name: "users_file_broken",
+		Help: "1 while an htpasswd or groups file cannot be used and the users of before are in force.",
+	}, []string{"file"})
 )
 
 // realmMetrics are a realm's counters, looked up once: the labels are bounded
@@ -38,12 +42,20 @@ type realmMetrics struct {
 	duration  prometheus.Observer
 }
 
-func newRealmMetrics(ctx caddy.Context, realm string) (*realmMetrics, error) {
+// registerCollectors makes collectors visible in the configuration's registry.
+func registerCollectors(ctx caddy.Context, collectors ...prometheus.Collector) error {
 	registry := ctx.GetMetricsRegistry()
-	for _, c := range []prometheus.Collector{decisionsTotal, tokensTotal, tokenSeconds} {
+	for _, c := range collectors {
 		if err := registry.Register(c); err != nil && !errors.As(err, new(prometheus.AlreadyRegisteredError)) {
-			return nil, err
+			return err
 		}
+	}
+	return nil
+}
+
+func newRealmMetrics(ctx caddy.Context, realm string) (*realmMetrics, error) {
+	if err := registerCollectors(ctx, decisionsTotal, tokensTotal, tokenSeconds); err != nil {
+		return nil, err
 	}
 	m := &realmMetrics{duration: tokenSeconds.WithLabelValues(realm)}
 	for o := range outcomes {

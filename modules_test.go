@@ -147,6 +147,7 @@ func TestRegisteredModules(t *testing.T) {
 	for _, id := range []string{
 		"registry_auth", "http.handlers.registry_auth", "http.handlers.registry_token", "http.matchers.registry",
 		"http.authentication.providers.registry_auth", "registry_auth.authenticators.oidc", "registry_auth.authenticators." + authn.RobotsName,
+		"registry_auth.stores.bolt", "registry_auth.stores.postgres",
 	} {
 		if _, err := caddy.GetModule(id); err != nil {
 			t.Error(err)

@@ -22,13 +22,18 @@ func (x *exchange) claim() error {
 	}
 	repository := x.request.Repository
 	by, creator := x.policy.Owned(repository)
-	missing := by[:0]
+	var missing []authz.OwnedBy
 	for _, kind := range by {
 		if x.run.state.Owner(kind, kind.Of(repository)) == nil {
 			missing = append(missing, kind)
 		}
 	}
-	if len(missing) == 0 {
+	switch {
+	case len(by) == 0:
+		return nil
+	case len(missing) == 0:
+		// Somebody may have become the owner since the decision.
+		x.decideAgain()
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(x.r.Context(), askTimeout)
@@ -47,16 +52,18 @@ func (x *exchange) claim() error {
 	}
 	x.claimed = claimed
 	if errors.Is(err, state.ErrOwned) {
-		return x.decideOwned(ctx)
+		// Somebody was faster; another gateway's claim is here within a second.
+		if err := x.awaitOwners(ctx, by); err != nil {
+			return err
+		}
 	}
+	x.decideAgain()
 	return nil
 }
 
-// decideOwned decides again after somebody else was faster.
-func (x *exchange) decideOwned(ctx context.Context) error {
-	// The other gateway's claim is here within a second.
+// awaitOwners waits until what is owned has its owners.
+func (x *exchange) awaitOwners(ctx context.Context, by []authz.OwnedBy) error {
 	repository := x.request.Repository
-	by, _ := x.policy.Owned(repository)
 	for _, kind := range by {
 		for x.run.state.Owner(kind, kind.Of(repository)) == nil {
 			select {
@@ -66,10 +73,14 @@ func (x *exchange) decideOwned(ctx context.Context) error {
 			}
 		}
 	}
+	return nil
+}
+
+// decideAgain decides with the owners that there are now.
+func (x *exchange) decideAgain() {
 	query := x.query(x.request.Target(), x.request.Action())
 	query.Absent = x.absent
 	x.decision = x.policy.Decide(x.principal, &query)
-	return nil
 }
 
 // settleClaim confirms what was claimed once the registry has taken the push,

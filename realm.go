@@ -89,6 +89,11 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 			return nil, fmt.Errorf("token: issuer %q is also that of %s: registry tokens need an issuer of their own", r.token.Issuer, a.Name)
 		}
 	}
+	switch config.Passwords {
+	case "", caddyfile.PasswordsOn, caddyfile.PasswordsOff:
+	default:
+		return nil, fmt.Errorf("passwords %q: want on or off", config.Passwords)
+	}
 	if r.policy, err = newLivePolicy(config.Policy, r.logger); err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
@@ -208,6 +213,9 @@ func (r *realm) open(ctx, limit context.Context, old tokenendpoint.KeyStore) err
 	}
 	list = append(list, sessions...)
 	run.chain = authn.NewChain(list, r.memory.throttle)
+	if r.config.Passwords == caddyfile.PasswordsOff {
+		run.chain = run.chain.WithoutPasswords()
+	}
 	run.chain.Admit(live.Check) // each time, also for tokens that are good
 	run.endpoint = &tokenendpoint.Endpoint{
 		Service:      r.service,

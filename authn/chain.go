@@ -18,11 +18,16 @@ type Named struct {
 
 // Equalizer is implemented by authenticators with slow password hashes. A
 // [Chain] calls it when nobody owns a password, so that an unknown account
-// takes the time of a wrong password and cannot be told from it.
+// takes the time of a wrong password and cannot be told from it. Where there
+// are several, an unknown account looks like one of the first or one of the
+// second, always the same.
 type Equalizer interface {
 	// Equalize spends that time. It returns [ErrBusy] where the check of a
 	// wrong password would have, and nil otherwise.
 	Equalize(ctx context.Context, c *Credential) error
+	// EqualizeCost is about how many milliseconds that takes at most; zero
+	// if there is no account with a slow hash.
+	EqualizeCost() float64
 }
 
 // Chain asks authenticators in order. It is immutable and safe for concurrent
@@ -31,8 +36,11 @@ type Chain struct {
 	list     []Named
 	ambients []Named // those that implement Ambient
 	byName   map[string]Authenticator
+	notNames map[string][]string // by authenticator, see Prefixed
 	throttle *Throttle
 	admit    func(*Principal) error // see Admit
+
+	passwordsOff bool // see WithoutPasswords
 }
 
 // Admit lets check have the last word on every principal that an
@@ -43,7 +51,7 @@ func (ch *Chain) Admit(check func(*Principal) error) { ch.admit = check }
 // NewChain makes a chain that asks list in its order and answers repeated
 // failures through throttle, which may be shared between chains or nil.
 func NewChain(list []Named, throttle *Throttle) *Chain {
-	c := &Chain{list: slices.Clone(list), byName: make(map[string]Authenticator, len(list)), throttle: throttle}
+	c := &Chain{list: slices.Clone(list), byName: make(map[string]Authenticator, len(list)), notNames: notNames(list), throttle: throttle}
 	for _, n := range list {
 		c.byName[n.Name] = n.Authenticator
 		if _, ok := n.Authenticator.(Ambient); ok {
@@ -70,16 +78,20 @@ func (ch *Chain) Authenticate(ctx context.Context, c *Credential) (*Principal, e
 		return p, nil
 	}
 	p, err := ch.ask(ctx, c)
-	if err == nil && ch.admit != nil {
-		if refused := ch.admit(p); refused != nil {
-			// The secret was right: nobody is guessing here.
-			return nil, refused
+	if err == nil {
+		if ch.admit != nil {
+			if refused := ch.admit(p); refused != nil {
+				// The secret was right: nobody is guessing here.
+				return nil, refused
+			}
 		}
+		return p, nil
 	}
-	if err != nil && ch.throttle != nil {
+	err = ch.explainPassword(c, err)
+	if ch.throttle != nil {
 		err = ch.throttle.Failed(c, err)
 	}
-	return p, err
+	return nil, err
 }
 
 // ambient asks who sends a request without a credential.
@@ -91,10 +103,8 @@ func (ch *Chain) ambient(ctx context.Context, c *Credential) (*Principal, error)
 		a, _ := n.Authenticator.(Ambient)
 		p, err := a.AuthenticateAmbient(ctx, c)
 		switch {
-		case err == nil && p == nil:
-			return nil, fmt.Errorf("%s: %w: no principal", n.Name, ErrInvalid)
 		case err == nil:
-			return p.vouchedBy(n.Name), nil
+			return ch.vouch(n.Name, p)
 		case !errors.Is(err, ErrNotMine):
 			return nil, fmt.Errorf("%s: %w", n.Name, err)
 		}
@@ -102,15 +112,23 @@ func (ch *Chain) ambient(ctx context.Context, c *Credential) (*Principal, error)
 	return Anonymous, nil
 }
 
-// vouchedBy returns the principal with the name of its authenticator. What an
+// vouch returns the principal with the name of its authenticator. What an
 // authenticator returned is shared, so it is not changed.
-func (p *Principal) vouchedBy(name string) *Principal {
+func (ch *Chain) vouch(name string, p *Principal) (*Principal, error) {
+	if p == nil {
+		return nil, fmt.Errorf("%s: %w: no principal", name, ErrInvalid)
+	}
+	for _, prefix := range ch.notNames[name] {
+		if p.Kind == KindUser && strings.HasPrefix(p.Name, prefix) {
+			return nil, fmt.Errorf("%s: %w: the name %s begins with %q, as those of another authenticator do", name, ErrInvalid, p.Name, prefix)
+		}
+	}
 	if p.Authenticator != "" {
-		return p
+		return p, nil
 	}
 	named := *p
 	named.Authenticator = name
-	return &named
+	return &named, nil
 }
 
 func (ch *Chain) ask(ctx context.Context, c *Credential) (*Principal, error) {
@@ -120,23 +138,36 @@ func (ch *Chain) ask(ctx context.Context, c *Credential) (*Principal, error) {
 	for _, n := range ch.list {
 		p, err := n.Authenticator.Authenticate(ctx, c)
 		switch {
-		case err == nil && p == nil:
-			return nil, fmt.Errorf("%s: %w: no principal", n.Name, ErrInvalid)
 		case err == nil:
-			return p.vouchedBy(n.Name), nil
+			return ch.vouch(n.Name, p)
 		case !errors.Is(err, ErrNotMine):
 			return nil, fmt.Errorf("%s: %w", n.Name, err)
 		}
 	}
-	for _, n := range ch.list {
-		if e, ok := n.Authenticator.(Equalizer); ok {
-			if err := e.Equalize(ctx, c); err != nil {
-				return nil, fmt.Errorf("%s: %w", n.Name, err)
-			}
-			break
-		}
+	if err := ch.equalize(ctx, c); err != nil {
+		return nil, err
 	}
 	return nil, fmt.Errorf("%w: no authenticator knows a credential of this kind", ErrInvalid)
+}
+
+// equalize spends the time of a wrong password for a credential that nobody
+// owns.
+func (ch *Chain) equalize(ctx context.Context, c *Credential) error {
+	var slow []Named
+	for _, n := range ch.list {
+		if e, ok := n.Authenticator.(Equalizer); ok && e.EqualizeCost() > 0 {
+			slow = append(slow, n)
+		}
+	}
+	if len(slow) == 0 {
+		return nil
+	}
+	n := slow[pretend(len(slow), "authenticator", c.Username)]
+	e, _ := n.Authenticator.(Equalizer)
+	if err := e.Equalize(ctx, c); err != nil {
+		return fmt.Errorf("%s: %w", n.Name, err)
+	}
+	return nil
 }
 
 // check refuses, before anybody is asked, what cannot be right: some

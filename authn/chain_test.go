@@ -22,6 +22,13 @@ func (s *stub) Authenticate(context.Context, *Credential) (*Principal, error) {
 	return s.principal, s.err
 }
 func (s *stub) Recheck(*Principal, *Credential) error { return s.rechecked }
+func (s *stub) EqualizeCost() float64 {
+	if s.busy != nil {
+		return 1
+	}
+	return 0
+}
+
 func (s *stub) Equalize(context.Context, *Credential) error {
 	s.equalized++
 	return s.busy

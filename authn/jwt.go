@@ -27,9 +27,10 @@ type signedToken struct {
 const maxJSONDepth = 16
 
 // looksLikeJWT reports whether s has the shape of a signed JWT: three parts,
-// the first of which is the base64 of something that begins with "{".
+// the first of which is the base64 of what a JSON object begins with, "{" and
+// a quote or white space. Few passwords that people choose have it.
 func looksLikeJWT(s string) bool {
-	return strings.HasPrefix(s, "e") && len(s) > 16 && strings.Count(s, ".") == 2
+	return len(s) > 16 && s[0] == 'e' && (s[1] == 'y' || s[1] == 'w') && strings.Count(s, ".") == 2
 }
 
 // parseToken takes a token apart. It accepts one spelling of a token only and

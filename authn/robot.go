@@ -21,8 +21,7 @@ type Robots struct {
 	stored   RobotDirectory
 	prefixes []string
 
-	pool  *HashPool
-	cache *VerifiedCache
+	match *passwordMatcher
 	now   func() time.Time
 }
 
@@ -78,13 +77,7 @@ func (rs *Robots) holding(id string) *Robot {
 func NewRobots(list []RobotConfig, pool *HashPool, cache *VerifiedCache, now func() time.Time) (*Robots, error) {
 	rs := &Robots{
 		byName: make(map[string]*Robot, len(list)), byID: make(map[string]*Robot, len(list)),
-		prefixes: DefaultRobotPrefixes, pool: pool, cache: cache, now: now,
-	}
-	if pool == nil {
-		rs.pool = NewHashPool(0)
-	}
-	if cache == nil {
-		rs.cache = NewVerifiedCache()
+		prefixes: DefaultRobotPrefixes, match: newPasswordMatcher(pool, cache), now: now,
 	}
 	if now == nil {
 		rs.now = time.Now
@@ -193,7 +186,7 @@ func (rs *Robots) byPassword(ctx context.Context, r *Robot, c *Credential) (*rob
 		if !s.hash.Slow() {
 			continue
 		}
-		if ok, err := rs.slowMatch(ctx, r.name, c.Secret, s.hash); ok || err != nil {
+		if ok, err := rs.match.matches(ctx, "robot", c, s.hash); ok || err != nil {
 			return s, err
 		}
 	}
@@ -205,26 +198,26 @@ func (rs *Robots) Equalize(ctx context.Context, c *Credential) error {
 	if _, isSecret := secretKind(c.Secret); isSecret || looksLikeJWT(c.Secret) || c.Scheme != SchemeBasic {
 		return nil // nobody guesses these
 	}
-	slow := rs.slow
-	if rs.stored != nil {
-		if stored := rs.stored.SlowHashes(); HashCost(stored) > HashCost(slow) {
-			slow = stored
-		}
-	}
-	for _, h := range slow {
-		if _, err := rs.slowMatch(ctx, c.Username, c.Secret, h); err != nil {
+	for _, h := range rs.slowest() {
+		if _, err := rs.match.matches(ctx, "robot", c, h); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (rs *Robots) slowMatch(ctx context.Context, name, secret string, h Hash) (bool, error) {
-	ok, err := rs.cache.Verify(ctx, rs.pool, Check{Kind: "robot", User: name, Secret: secret, Hash: h})
-	if err != nil && ctx.Err() != nil {
-		return false, fmt.Errorf("%w: %w", ErrUnavailable, err)
+// EqualizeCost implements [Equalizer].
+func (rs *Robots) EqualizeCost() float64 { return HashCost(rs.slowest()) }
+
+// slowest returns the slow hashes of the robot whose wrong password takes
+// longest to find out.
+func (rs *Robots) slowest() []Hash {
+	if rs.stored != nil {
+		if stored := rs.stored.SlowHashes(); HashCost(stored) > HashCost(rs.slow) {
+			return stored
+		}
 	}
-	return ok, err
+	return rs.slow
 }
 
 // Recheck implements [Rechecker]: the robot must still exist, be enabled and

@@ -10,13 +10,11 @@ import (
 	"time"
 )
 
-// How failures are weighed. A wrong secret is a strike; trying the same wrong
-// secret again, as a client does whose configuration is out of date, is no
-// further guess and weighs a fifth.
+// A wrong secret is a strike; trying the same wrong secret again, as a client
+// does whose configuration is out of date, is no further guess.
 const (
-	strikeNew     = 5
-	strikeRepeat  = 1
-	strikeLimit   = 10 * strikeNew
+	strikeLimit   = 10
+	strikeMost    = 100              // beyond which nothing is counted
 	strikeWindow  = 15 * time.Minute // without a failure, all is forgotten
 	strikeSecrets = 4                // wrong secrets remembered of one account
 
@@ -50,7 +48,7 @@ type throttleShard struct {
 }
 
 type strikes struct {
-	weight  int
+	count   int
 	last    time.Time
 	secrets [strikeSecrets]uint64 // keyed digests, the newest first
 }
@@ -79,7 +77,7 @@ func (t *Throttle) Failed(c *Credential, err error) error {
 		return err
 	}
 	delay := throttleMost
-	if doublings := over / strikeNew; doublings < 9 {
+	if doublings := over - 1; doublings < 9 {
 		delay = min(throttleFirst<<doublings, throttleMost)
 	}
 	return &ThrottledError{RetryAfter: delay, Err: err}
@@ -99,14 +97,11 @@ func (t *Throttle) strike(account, secret uint64) int {
 	if now.Sub(s.last) > strikeWindow || now.Before(s.last) {
 		s = strikes{}
 	}
-	if slices.Contains(s.secrets[:], secret) {
-		s.weight += strikeRepeat
-	} else {
-		s.weight += strikeNew
+	if !slices.Contains(s.secrets[:], secret) {
+		s.count = min(s.count+1, strikeMost)
 		copy(s.secrets[1:], s.secrets[:])
 		s.secrets[0] = secret
 	}
-	s.weight = min(s.weight, 100*strikeLimit)
 	s.last = now
 	if !ok && len(shard.newer) >= throttlePerShard {
 		shard.older, shard.newer = shard.newer, nil
@@ -115,19 +110,21 @@ func (t *Throttle) strike(account, secret uint64) int {
 		shard.newer = make(map[uint64]strikes)
 	}
 	shard.newer[account] = s
-	return s.weight - strikeLimit
+	return s.count - strikeLimit
 }
 
 // sourceOf is the address by which a client is counted: with IPv6 its /64,
 // for who has one address there has all of them.
-func sourceOf(a netip.Addr) string {
+func sourceOf(a netip.Addr) string { return sourceNetwork(a).String() }
+
+func sourceNetwork(a netip.Addr) netip.Addr {
 	a = a.Unmap().WithZone("")
 	if a.Is6() {
 		if p, err := a.Prefix(64); err == nil {
-			return p.Addr().String()
+			return p.Addr()
 		}
 	}
-	return a.String()
+	return a
 }
 
 // canonicalAccount folds the spellings under which one account can be tried,

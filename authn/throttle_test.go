@@ -60,17 +60,26 @@ func TestThrottle(t *testing.T) {
 	}
 }
 
+// A client that goes on with a few wrong secrets has guessed that often, and
+// the answer stays what it was.
 func TestThrottleSameSecret(t *testing.T) {
 	th := NewThrottle(nil)
-	first := 0
-	for i := 1; i <= 50 && first == 0; i++ {
-		err := th.Failed(&Credential{Scheme: SchemeBasic, Username: "alice", Secret: "old", Remote: here}, ErrInvalid)
-		if errors.As(err, new(*ThrottledError)) {
-			first = i
+	try := func(secret string) error {
+		return th.Failed(&Credential{Scheme: SchemeBasic, Username: "alice", Secret: secret, Remote: here}, ErrInvalid)
+	}
+	for i := range 400 {
+		if err := try(fmt.Sprint("old", i%strikeSecrets)); err != ErrInvalid {
+			t.Fatalf("attempt %d with one of %d secrets: %v", i, strikeSecrets, err)
 		}
 	}
-	if first < 40 {
-		t.Errorf("a client that repeats one secret waits from attempt %d on, want 40 to 50", first)
+	for i := range strikeLimit - strikeSecrets {
+		if err := try(fmt.Sprint("guess", i)); err != ErrInvalid {
+			t.Fatalf("guess %d: %v", i, err)
+		}
+	}
+	var first, again *ThrottledError
+	if !errors.As(try("last"), &first) || !errors.As(try("last"), &again) || first.RetryAfter != again.RetryAfter {
+		t.Errorf("one too many: %v, and the same again: %v", first, again)
 	}
 }
 

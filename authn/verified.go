@@ -2,6 +2,7 @@ package authn
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -46,6 +47,9 @@ type Check struct {
 	Kind, Realm, User string
 	Secret            string
 	Hash              Hash
+
+	// From is the client's address, for its turn in the [HashPool].
+	From netip.Addr
 }
 
 // Verify answers the check from memory or computes the hash in the pool. Equal
@@ -61,7 +65,10 @@ func (c *VerifiedCache) Verify(ctx context.Context, pool *HashPool, check Check)
 	done := c.flights.DoChan(string(key[:]), func() (any, error) {
 		var ok bool
 		// Not the context of whoever came first: he may leave.
-		err := pool.Do(context.Background(), func() { ok = check.Hash.Matches(check.Secret) })
+		err := pool.Do(context.Background(), Claimant{From: check.From, Account: check.User}, func() bool {
+			ok = check.Hash.Matches(check.Secret)
+			return ok
+		})
 		if err != nil {
 			return false, err
 		}

@@ -116,18 +116,19 @@ func TestHashPoolBounds(t *testing.T) {
 	pool.wait = 50 * time.Millisecond
 	hold := make(chan struct{})
 	var running, most atomic.Int32
-	compute := func() {
+	compute := func() bool {
 		n := running.Add(1)
 		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
 		}
 		<-hold
 		running.Add(-1)
+		return true
 	}
 	var wg sync.WaitGroup
 	var busy atomic.Int32
 	for range 200 {
 		wg.Go(func() {
-			if err := pool.Do(t.Context(), compute); errors.Is(err, ErrBusy) {
+			if err := pool.Do(t.Context(), Claimant{}, compute); errors.Is(err, ErrBusy) {
 				busy.Add(1)
 			} else if err != nil {
 				t.Error(err)
@@ -139,7 +140,7 @@ func TestHashPoolBounds(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := pool.Do(ctx, compute); !errors.Is(err, context.Canceled) {
+	if err := pool.Do(ctx, Claimant{}, compute); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 	close(hold)
@@ -147,10 +148,10 @@ func TestHashPoolBounds(t *testing.T) {
 	if most.Load() != 2 {
 		t.Errorf("%d at once, want 2", most.Load())
 	}
-	if err := pool.Do(t.Context(), func() {}); err != nil {
+	if err := pool.Do(t.Context(), Claimant{}, func() bool { return true }); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}
-	if NewHashPool(0) == nil || cap(NewHashPool(0).slots) < 1 {
+	if NewHashPool(0).free < 1 {
 		t.Error("pool without workers")
 	}
 }
@@ -161,7 +162,9 @@ func TestVerifiedCacheBusy(t *testing.T) {
 	pool.wait = time.Millisecond
 	hold := make(chan struct{})
 	started := make(chan struct{})
-	go func() { _ = pool.Do(context.Background(), func() { close(started); <-hold }) }()
+	go func() {
+		_ = pool.Do(context.Background(), Claimant{}, func() bool { close(started); <-hold; return true })
+	}()
 	<-started
 	if _, err := c.Verify(t.Context(), pool, Check{Secret: "right", Hash: h}); !errors.Is(err, ErrBusy) {
 		t.Errorf("error %v", err)

@@ -25,9 +25,14 @@ func main() {
 	flag.IntVar(&o.pairs, "pairs", 7, "how many pairs of runs")
 	flag.DurationVar(&o.duration, "duration", 4*time.Second, "how long each run takes")
 	flag.IntVar(&o.connections, "connections", 16, "how many connections")
-	only := flag.String("only", "", "run only the case of that name")
+	only := flag.String("only", "", "run only the case of that name; the last one is called passwords")
 	flag.StringVar(&o.audit, "audit", "all", "the gateway's audit setting")
+	target := flag.String("flood", "", "only show wrong passwords to this URL")
 	flag.Parse()
+	if *target != "" {
+		flood(*target, o.duration)
+		return
+	}
 	if o.caddy == "" {
 		log.Fatal("bench: -caddy is missing: build it with `go build -o /tmp/caddy ./cmd/caddy`")
 	}
@@ -70,6 +75,9 @@ var cases = []benchCase{
 }
 
 func run(o options, only string) error {
+	if only == "passwords" {
+		return benchPasswords(o)
+	}
 	g, err := start(o)
 	if err != nil {
 		return err
@@ -82,6 +90,9 @@ func run(o options, only string) error {
 		if err := compare(o, g, c); err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
+	}
+	if only == "" {
+		return benchPasswords(o)
 	}
 	return nil
 }

@@ -31,12 +31,11 @@ type servers struct {
 }
 
 func start(o options) (*servers, error) {
-	upstream, err := net.Listen("tcp", "127.0.0.1:0")
+	upstream, err := listenUpstream()
 	if err != nil {
 		return nil, err
 	}
-	go serveUpstream(upstream)
-	secret, hash := authn.NewSecret(authn.SecretRobot)
+	secret, hash := newRobot()
 	g := &servers{basic: base64.StdEncoding.EncodeToString([]byte("robot-ci:" + secret))}
 	directive := fmt.Sprintf(`registry_auth {
 		service registry
@@ -50,13 +49,25 @@ func start(o options) (*servers, error) {
 			guest anyone
 		}
 	}`, o.audit, hash)
-	if g.bare, err = caddy(o, "bare", "", upstream.Addr().String()); err != nil {
+	if g.bare, err = caddy(o, "bare", "", upstream); err != nil {
 		return nil, err
 	}
-	if g.gate, err = caddy(o, "gate", directive, upstream.Addr().String()); err != nil {
+	if g.gate, err = caddy(o, "gate", directive, upstream); err != nil {
 		return nil, err
 	}
 	return g, g.getToken()
+}
+
+func newRobot() (secret, hash string) { return authn.NewSecret(authn.SecretRobot) }
+
+// listenUpstream starts the upstream and returns its address.
+func listenUpstream() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	go serveUpstream(l)
+	return l.Addr().String(), nil
 }
 
 // serveUpstream answers every request from memory: a small manifest, or 64
@@ -76,6 +87,11 @@ func serveUpstream(l net.Listener) {
 
 // caddy starts one side on the second processor.
 func caddy(o options, name, directive, upstream string) (*server, error) {
+	return caddyOn("1", o, name, directive, upstream)
+}
+
+// caddyOn starts Caddy on one processor, or on all if none is named.
+func caddyOn(cpu string, o options, name, directive, upstream string) (*server, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -91,8 +107,14 @@ func caddy(o options, name, directive, upstream string) (*server, error) {
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		return nil, err
 	}
-	s.process = pinned("1", o.caddy, "run", "--config", file)
-	s.process.Env = append(os.Environ(), "GOMAXPROCS=1", "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
+	s.process = exec.Command(o.caddy, "run", "--config", file)
+	if cpu != "" {
+		s.process = pinned(cpu, o.caddy, "run", "--config", file)
+	}
+	s.process.Env = append(os.Environ(), "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
+	if cpu != "" {
+		s.process.Env = append(s.process.Env, "GOMAXPROCS=1")
+	}
 	if err := s.process.Start(); err != nil {
 		return nil, err
 	}

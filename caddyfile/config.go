@@ -38,6 +38,10 @@ type Config struct {
 	// What robots put before their names to log in, besides nothing. What is
 	// stored does not change with it. Default: `robot$` and `robot-`.
 	RobotPrefixes []string `json:"robot_prefixes,omitempty"`
+	// Whether people may sign in with passwords: `on` (default) or `off`,
+	// where only robots, tokens and users that are marked `break_glass` are
+	// let in with HTTP Basic.
+	Passwords string `json:"passwords,omitempty"`
 
 	// Who may do what. Without a single grant nobody may do anything.
 	Policy authz.Config `json:"policy,omitzero"`
@@ -90,7 +94,8 @@ type UpstreamAuth struct {
 	Token string `json:"token,omitempty"`
 }
 
-// The values of [Config.OtherPaths], [UpstreamAuth.Type] and [Config.Audit].
+// The values of [Config.OtherPaths], [UpstreamAuth.Type], [Config.Passwords]
+// and [Config.Audit].
 const (
 	OtherPathsPass = "pass"
 	OtherPathsDeny = "deny"
@@ -99,6 +104,9 @@ const (
 	UpstreamBasic       = "basic"
 	UpstreamBearer      = "bearer"
 	UpstreamPassthrough = "passthrough"
+
+	PasswordsOn  = "on"
+	PasswordsOff = "off"
 
 	AuditAll      = "all"
 	AuditChanges  = "changes"

@@ -9,7 +9,7 @@ import (
 
 // realmOptions are the realm's own subdirectives, for spelling hints.
 var realmOptions = []string{
-	"realm", "public_url", "service", "oidc", "workload", "robot", "admin", "role", "project", "token", "portal", "deny",
+	"realm", "public_url", "service", "oidc", "workload", "htpasswd", "local", "passwords", "robot", "admin", "role", "project", "token", "portal", "deny",
 	"anonymous_read", "authenticated_read", "catalog", "read_only",
 	"owner_only", "creator_role", "role_source",
 	"robot_prefix", "extension", "upstream_auth", "other_paths", "explain_denials", "audit",

@@ -24,6 +24,9 @@ const AuthenticatorNamespace = "registry_auth.authenticators"
 //		service         <name>
 //		oidc            <issuer> [<client_id>] { … }
 //		workload        <name> <issuer> { … }
+//		htpasswd        <file> { … }
+//		local           { … }
+//		passwords       on|off
 //		robot           <name> [<action>...] { … }
 //		robot_prefix    <prefix>...
 //		<authenticator> …
@@ -89,6 +92,8 @@ func (p *realmParser) option(name string) error {
 		return nil
 	case "other_paths":
 		return p.choice(&c.OtherPaths, OtherPathsPass, OtherPathsDeny)
+	case "passwords":
+		return p.choice(&c.Passwords, PasswordsOn, PasswordsOff)
 	case "audit":
 		return p.choice(&c.Audit, AuditAll, AuditChanges, AuditRefusals)
 	case "explain_denials":

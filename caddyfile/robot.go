@@ -112,11 +112,8 @@ func (r *RobotBlock) line(d *caddyfile.Dispenser) error {
 // checkSecretHash refuses what cannot be a hash, while file and line are
 // known. A placeholder is resolved when the configuration is provisioned.
 func checkSecretHash(d *caddyfile.Dispenser, hash string) error {
-	switch {
-	case strings.Contains(hash, "{http.request."):
-		return d.Err("secret_hash: {file.NAME} stands for a part of the request path here: write an absolute path, {file./run/secrets/NAME}")
-	case strings.Contains(hash, "{"):
-		return nil
+	if err := checkPlaceholder(d, "secret_hash", hash); err != nil || strings.Contains(hash, "{") {
+		return err
 	}
 	if _, err := authn.ParseHash(hash); err != nil {
 		return d.Errf("secret_hash: %v", err)

@@ -60,4 +60,3 @@ func strongCredential(r *http.Request) string {
 	}
 	return ""
 }
-

@@ -114,7 +114,7 @@ func (r *route) failures() []Code {
 		codes = append(codes, CodeMalformed, CodeTooLarge, CodeUnsupportedMedia, CodeInvalid)
 	}
 	if r.changes() {
-		codes = append(codes, CodeUnavailable)
+		codes = append(codes, CodeUnavailable, CodeMalformed)
 		if r.versioned && r.takesMatch() {
 			codes = append(codes, CodeStale)
 		}
@@ -127,7 +127,9 @@ func (r *route) failures() []Code {
 }
 
 // takesMatch reports whether there can be something that If-Match is about.
-func (r *route) takesMatch() bool { return isVariable(r.path[strings.LastIndexByte(r.path, '/')+1:]) || strings.Contains(r.path, "{") }
+func (r *route) takesMatch() bool {
+	return isVariable(r.path[strings.LastIndexByte(r.path, '/')+1:]) || strings.Contains(r.path, "{")
+}
 
 func (a *API) responses(r *route, components map[string]schema) map[string]any {
 	good := map[string]any{"description": http.StatusText(r.status)}

@@ -189,4 +189,3 @@ func (m *Manager) Robot(who *Caller, name string) (*Robot, error) {
 }
 
 func noRobot(name string) error { return fail(CodeNotFound, "there is no robot %.128q", name) }
-

@@ -52,7 +52,10 @@ func (m *Manager) newSecret(ctx context.Context, robot string, in SecretInput) (
 			return nil, err
 		}
 		var hashing error
-		if err := m.pool.Do(ctx, func() { g.stored, hashing = authn.HashSecret(g.secret) }); err != nil {
+		if err := m.pool.Do(ctx, authn.Claimant{Account: "management"}, func() bool {
+			g.stored, hashing = authn.HashSecret(g.secret)
+			return true
+		}); err != nil {
 			return nil, err
 		}
 		if hashing != nil {
@@ -123,7 +126,10 @@ func (m *Manager) sameSecret(ctx context.Context, _ string, have []state.RobotSe
 		return false, nil //nolint:nilerr // what cannot be read is replaced
 	}
 	same := false
-	if err := m.pool.Do(ctx, func() { same = hash.Matches(given.secret) }); err != nil {
+	if err := m.pool.Do(ctx, authn.Claimant{Account: "management"}, func() bool {
+		same = hash.Matches(given.secret)
+		return same
+	}); err != nil {
 		return false, err
 	}
 	return same, nil

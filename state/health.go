@@ -64,8 +64,8 @@ func (s *State) Tidy(ctx context.Context) {
 	collect(&tx, s.IdentityTokens, func(v *IdentityToken) bool { return v.ended(now) })
 	collect(&tx, s.Tokens, func(v *Token) bool { return now.After(v.Expires.Add(keepExpired)) })
 	collect(&tx, s.APIKeys, func(v *APIKey) bool { return !v.Expires.IsZero() && now.After(v.Expires.Add(keepExpired)) })
-	collect(&tx, s.Once, func(v *Once) bool { return now.After(v.Until) })
 	collect(&tx, s.Owners, func(v *Owner) bool { return v.Pending && now.After(v.Since.Add(2*pendingOwner)) })
+	collect(&tx, s.Once, func(v *Once) bool { return now.After(v.Until) })
 	collect(&tx, s.Revocations, func(v *Revocation) bool { return !v.Until.IsZero() && now.After(v.Until) })
 	for item := range s.Usage.All() {
 		if !s.usedThingExists(item.ID) {

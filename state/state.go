@@ -104,9 +104,9 @@ func Open(ctx context.Context, s store.Store, realm string, o Options) (*State, 
 	st.Revocations = newTable[Revocation](st, "revocation")
 	st.Settings = newTable[Setting](st, "setting")
 	st.Usage = newTable[Usage](st, "usage")
-	st.Once = newTable[Once](st, "once")
 	st.robots.follow(st.Robots, &st.filled)
 	st.owners.follow(st.Owners, &st.filled)
+	st.Once = newTable[Once](st, "once")
 	st.restrictions.follow(st)
 	st.usage.start(st)
 	if err := st.load(ctx); err != nil {

@@ -38,12 +38,11 @@ type Store interface {
 	// number, this process's own among them, in the order of their sequence
 	// numbers, until ctx is done (nil) or the store fails. Of a document that
 	// changed several times meanwhile only the last state is certain to be
-	// delivered. It returns
-	// [ErrGone] if changes since then are no longer known, for example after
-	// a restore: load again. A change reaches deliver in less than a second.
-	// deliver is called once at the beginning, as soon as the store was
-	// reached, with an empty batch if nothing has changed; it is never called
-	// concurrently and must be quick.
+	// delivered. It returns [ErrGone] if changes since then are no longer
+	// known, for example after a restore: load again. A change reaches deliver
+	// in less than a second. deliver is called once at the beginning, as soon
+	// as the store was reached, with a batch without documents if nothing has
+	// changed; it is never called concurrently and must be quick.
 	Watch(ctx context.Context, realm string, after uint64, deliver func(Batch)) error
 
 	// History returns up to limit entries of a realm with an id lower than

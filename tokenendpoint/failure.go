@@ -71,6 +71,9 @@ func refusal(err error) *failure {
 	case errors.Is(err, authn.ErrExpired):
 		return unauthorized("the credential has expired; get a new one", err)
 	}
+	if errors.As(err, new(*authn.PasswordsOffError)) {
+		return unauthorized("passwords of people are switched off here; use a token of the identity provider as the password", err)
+	}
 	return unauthorized("wrong user name or secret", err)
 }
 

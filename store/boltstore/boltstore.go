@@ -4,7 +4,6 @@ package boltstore
 
 import (
 	"context"
-	"errors"
 	"sync/atomic"
 	"time"
 
@@ -101,9 +100,6 @@ func (s *Store) Watch(ctx context.Context, name string, after uint64, deliver fu
 			batch.Documents, err = r.since(after)
 			return err
 		})
-		if errors.Is(err, store.ErrClosed) {
-			return store.Batch{}, nil // the bell says so next
-		}
 		return batch, err
 	}, deliver)
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -177,6 +178,33 @@ func TestCompany(t *testing.T) {
 	}
 	if made != 20 || conflicts != 20 {
 		t.Errorf("%d made, %d conflicts", made, conflicts)
+	}
+}
+
+// TestUnsure has a transaction fail that can be seen all the same: the disk may
+// have lost anything, so that nothing is written on top of it.
+func TestUnsure(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	s := open(t, path)
+	if err := put(t, s, "a", "1"); err != nil {
+		t.Fatal(err)
+	}
+	var seen int
+	if err := s.db.View(func(tx *bbolt.Tx) error { seen = tx.ID(); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.failed(syscall.ENOSPC, seen); !errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrFull) {
+		t.Errorf("failed: %v", err)
+	}
+	for name, err := range map[string]error{"apply": put(t, s, "b", "1"), "trim": s.Trim(t.Context(), "default", "x")} {
+		if !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	wantDocuments(t, s, map[string]int{"a": 1})
+	s.Close()
+	if err := put(t, open(t, path), "b", "1"); err != nil {
+		t.Error(err)
 	}
 }
 

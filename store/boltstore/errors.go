@@ -40,7 +40,7 @@ func (s *Store) explain(err error) error {
 
 // unsure is the error once a write was answered by an error and was made.
 func unsure(path string, err error) error {
-	return fmt.Errorf("store %s: %w: the disk failed while it was written to, reload or restart to go on: %v", path, store.ErrUnavailable, err) //nolint:errorlint // its kind does not hold any more
+	return fmt.Errorf("store %s: %w: the disk failed while it was written to, restart to go on: %v", path, store.ErrUnavailable, err) //nolint:errorlint // its kind does not hold any more
 }
 
 func isReadOnly(err error) bool {

@@ -29,10 +29,10 @@ const lockWait = 3 * time.Second
 func Open(path string) (*Store, error) {
 	s := &Store{path: path, now: time.Now}
 	s.group = engine.NewGroup(s.commit)
-	_, err := os.Stat(path)
+	_, err := os.Stat(path) //nolint:gosec // the configuration says which file
 	isNew := errors.Is(err, fs.ErrNotExist)
 	if isNew {
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil { //nolint:gosec // as above
 			return nil, s.explain(err)
 		}
 	}

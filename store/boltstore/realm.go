@@ -220,7 +220,7 @@ func encode(d store.Document, now time.Time) []byte {
 	v := make([]byte, header, header+len(d.Data))
 	binary.BigEndian.PutUint64(v, d.Revision)
 	if d.Data == nil {
-		binary.BigEndian.PutUint64(v[8:], uint64(now.Unix())) //nolint:gosec // after 1970
+		binary.BigEndian.PutUint64(v[8:], uint64(now.Unix()))
 	}
 	return append(v, d.Data...)
 }
@@ -234,7 +234,7 @@ func decode(k, v []byte) (d store.Document, deleted time.Time, err error) {
 	}
 	d = store.Document{Key: store.Key{Kind: kind, ID: id}, Revision: binary.BigEndian.Uint64(v)}
 	if at := binary.BigEndian.Uint64(v[8:]); at != 0 {
-		return d, time.Unix(int64(at), 0), nil //nolint:gosec // written by encode
+		return d, time.Unix(int64(at), 0), nil
 	}
 	d.Data = append([]byte{}, v[header:]...)
 	return d, deleted, nil

@@ -6,7 +6,6 @@ package memstore
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -92,9 +91,6 @@ func (s *Store) Watch(ctx context.Context, name string, after uint64, deliver fu
 		s.mu.RLock()
 		defer s.mu.RUnlock()
 		r, err := s.realm(name)
-		if errors.Is(err, store.ErrClosed) {
-			return store.Batch{}, nil // the bell says so next
-		}
 		if err != nil {
 			return store.Batch{}, err
 		}

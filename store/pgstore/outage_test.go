@@ -89,7 +89,7 @@ func TestRestart(t *testing.T) {
 		if err := pg.Launch(); err != nil {
 			t.Fatal(err)
 		}
-		wantBatch(t, batches, mustPut(t, a, "again"), 2*time.Second)
+		wantBatch(t, batches, mustPut(t, a, "again"), 5*time.Second)
 		for len(errs) > 0 {
 			<-errs
 		}
@@ -109,6 +109,32 @@ func TestIdleConnections(t *testing.T) {
 		}
 	}
 	mustPut(t, s, "last")
+}
+
+// TestRestore has the database restored under a gateway that knows more.
+func TestRestore(t *testing.T) {
+	pg := server(t)
+	dsn := pg.NewDatabase(t)
+	s := open(t, Config{DSN: dsn})
+	mustPut(t, s, "a")
+	dump := withoutCommands(pg.Dump(t, dsn))
+	batches, errs := follow(t, s)
+	wantBatch(t, batches, mustPut(t, s, "b"), time.Second)
+	pg.Exec(t, dsn, "DROP TABLE registry_auth_format, registry_auth_realms, registry_auth_documents, registry_auth_history;"+dump)
+	select {
+	case err := <-errs:
+		if !errors.Is(err, store.ErrGone) {
+			t.Errorf("watch: %v", err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("not noticed")
+	}
+	if d, n, err := s.Load(t.Context(), "default"); err != nil || len(d) != 1 || n != 1 {
+		t.Errorf("%d documents at %d, %v", len(d), n, err)
+	}
+	if n := mustPut(t, s, "c"); n != 2 {
+		t.Errorf("went on with %d", n)
+	}
 }
 
 // TestFrozen has the watcher's connection open and nobody at its other end.

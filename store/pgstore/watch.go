@@ -17,12 +17,12 @@ const (
 	// get lost on the way, through a connection pooler for example.
 	pollEvery = 500 * time.Millisecond
 	// pollLimit is how long that may take. Then the connection is given up.
-	pollLimit = 1500 * time.Millisecond
+	pollLimit = 2 * time.Second
 )
 
 // Watch delivers changes. It has a connection of its own, and returns
-// [store.ErrUnavailable] when that is lost, which it notices within two
-// seconds: call it again, with the number of the last batch.
+// [store.ErrUnavailable] when that is lost, at once or, if the network
+// just falls silent, within three seconds: call it again, with the number of the last batch.
 func (s *Store) Watch(ctx context.Context, realm string, after uint64, deliver func(store.Batch)) error {
 	if err := engine.CheckRealm(realm); err != nil {
 		return err
@@ -31,11 +31,11 @@ func (s *Store) Watch(ctx context.Context, realm string, after uint64, deliver f
 	defer cancel()
 	defer context.AfterFunc(s.open, cancel)()
 	if ctx.Err() != nil {
-		return nil //nolint:nilerr // this is how a Watch ends
+		return nil
 	}
 	err := s.watch(ctx, realm, after, deliver)
 	if ctx.Err() != nil {
-		return nil //nolint:nilerr // this is how a Watch ends
+		return nil
 	}
 	return s.explain(err)
 }
@@ -53,7 +53,7 @@ func (s *Store) watch(ctx context.Context, realm string, after uint64, deliver f
 	if err := s.listen(ctx, conn); err != nil {
 		return err
 	}
-	for {
+	for first := true; ; first = false {
 		changed, err := s.poll(ctx, conn, realm, after)
 		if err != nil {
 			return err
@@ -65,6 +65,8 @@ func (s *Store) watch(ctx context.Context, realm string, after uint64, deliver f
 			}
 			deliver(batch)
 			after = batch.Sequence
+		} else if first {
+			deliver(store.Batch{Sequence: after})
 		}
 		if err := wait(ctx, conn, realm); err != nil {
 			return err

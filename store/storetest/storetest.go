@@ -58,6 +58,7 @@ func Run(t *testing.T, place func(t *testing.T) Place) {
 		{"history again", testHistoryAgain},
 		{"history trimmed", testHistoryTrimmed},
 		{"watch", testWatch},
+		{"watch begins", testWatchBegins},
 		{"watch from before", testWatchFromBefore},
 		{"watch deletions", testWatchDeletions},
 		{"watch order", testWatchOrder},

@@ -107,12 +107,12 @@ func (g *Group) next() []*Call {
 	var calls, rest []*Call
 	bytes := 0
 	for _, c := range g.waiting {
-		bytes += c.size()
-		if len(calls) > 0 && (c.realm != calls[0].realm || len(calls) == maxCalls || bytes > maxBytes) {
+		if len(calls) > 0 && (c.realm != calls[0].realm || len(calls) == maxCalls || bytes+c.size() > maxBytes) {
 			rest = append(rest, c)
 			continue
 		}
 		calls = append(calls, c)
+		bytes += c.size()
 	}
 	g.waiting = rest
 	return calls

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/store"
@@ -44,18 +45,21 @@ func (b *Bell) next() (rung <-chan struct{}, closed bool) {
 }
 
 // Watch delivers what read finds after a sequence number, now and each time
-// that the bell rings.
+// that the bell rings. read returns [store.ErrClosed] once the store is.
 func (b *Bell) Watch(ctx context.Context, after uint64, read func(after uint64) (store.Batch, error), deliver func(store.Batch)) error {
-	for {
+	for first := true; ; first = false {
 		rung, closed := b.next() // before reading: nothing is missed
 		if closed || ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // this is how a Watch ends
 		}
 		batch, err := read(after)
+		if errors.Is(err, store.ErrClosed) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
-		if batch.Sequence > after {
+		if first || batch.Sequence > after {
 			deliver(batch)
 			after = batch.Sequence
 		}

@@ -1,0 +1,253 @@
+package authn
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// directory stands for an authenticator of passwords that are checked
+// elsewhere: everybody with the password "elsewhere" is known there.
+type directory struct{ asked []string }
+
+func (d *directory) PeoplesPasswords() bool { return true }
+func (d *directory) Authenticate(_ context.Context, c *Credential) (*Principal, error) {
+	if !c.IsPassword() || c.Username == "nobody" {
+		return nil, ErrNotMine
+	}
+	d.asked = append(d.asked, c.Username)
+	if c.Secret != "elsewhere" {
+		return nil, ErrInvalid
+	}
+	return &Principal{Kind: KindUser, Name: c.Username}, nil
+}
+
+// TestDispatch shows credentials of every shape to a chain of all kinds of
+// authenticators, with people's passwords on and off.
+func TestDispatch(t *testing.T) {
+	key := newECKey("k1")
+	idp := newProvider(t, key)
+	oidc := idp.oidc(t, new(testClock), nil)
+	idToken := key.sign(object{"alg": "ES256", "kid": "k1"}, idp.claims(time.Now(), object{"preferred_username": "alice"}))
+	robot, robotHash := NewSecret(SecretRobot)
+	unknownRobot, _ := NewSecret(SecretRobot)
+	personal, _ := NewSecret(SecretPersonalToken)
+	robots, err := NewRobots([]RobotConfig{
+		{Name: "ci", SecretHashes: []string{robotHash}},
+		{Name: "old", SecretHashes: []string{quickBcrypt(t, "robot-password")}},
+	}, nil, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "users")
+	if err := os.WriteFile(file, []byte("alice:"+quickBcrypt(t, "one")+"\nadmin:"+quickBcrypt(t, "file")+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	htpasswd, err := NewHtpasswd(HtpasswdConfig{File: file}, HtpasswdOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	local, err := NewLocal(LocalConfig{Prefix: "local-", Users: []LocalUser{
+		{Name: "admin", PasswordHash: quickArgon2},
+		{Name: "bob", PasswordHash: quickArgon2},
+		{Name: "root", PasswordHash: quickArgon2, BreakGlass: true},
+	}}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	away := &directory{}
+	on := NewChain([]Named{
+		{"oidc", oidc}, {RobotsName, robots}, {"htpasswd", htpasswd}, {"local", local}, {"directory", away},
+	}, nil)
+	off := on.WithoutPasswords()
+
+	for _, test := range []struct {
+		name         string
+		scheme       Scheme
+		user, secret string
+		on, off      string // who it is; "" refused
+	}{
+		{"robot secret", SchemeBasic, "robot$ci", robot, "robot:ci", "robot:ci"},
+		{"robot secret, plain name", SchemeBasic, "ci", robot, "robot:ci", "robot:ci"},
+		{"robot secret, bearer", SchemeBearer, "", robot, "robot:ci", "robot:ci"},
+		{"robot secret under a person's name", SchemeBasic, "alice", robot, "", ""},
+		{"unknown robot secret", SchemeBasic, "alice", unknownRobot, "", ""},
+		{"robot password", SchemeBasic, "old", "robot-password", "robot:old", "robot:old"},
+		{"wrong robot password", SchemeBasic, "robot$old", "elsewhere", "", ""},
+		{"robot's name that nobody has", SchemeBasic, "robot$alice", "one", "", ""},
+		{"robot's name, other spelling", SchemeBasic, "ROBOT$alice", "elsewhere", "", ""},
+		{"token of another kind", SchemeBasic, "alice", personal, "", ""},
+		{"ID token as password", SchemeBasic, "alice", idToken, "user:alice", "user:alice"},
+		{"ID token as password of somebody else", SchemeBasic, "admin", idToken, "user:alice", "user:alice"},
+		{"ID token, bearer", SchemeBearer, "", idToken, "user:alice", "user:alice"},
+		{"broken ID token as password", SchemeBasic, "alice", idToken[:len(idToken)-4] + "AAAA", "", ""},
+		{"ID token of nobody", SchemeBasic, "alice", "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJ4In0.c2ln", "", ""},
+		{"htpasswd", SchemeBasic, "alice", "one", "user:alice", ""},
+		{"htpasswd, bearer", SchemeBearer, "alice", "one", "", ""},
+		{"wrong for the first that knows the name", SchemeBasic, "admin", "password", "", ""},
+		{"htpasswd before local", SchemeBasic, "admin", "file", "user:admin", ""},
+		{"local", SchemeBasic, "bob", "password", "user:local-bob", ""},
+		{"local, wrong, known elsewhere", SchemeBasic, "bob", "elsewhere", "", ""},
+		{"break glass", SchemeBasic, "root", "password", "user:local-root", "user:local-root"},
+		{"break glass, wrong", SchemeBasic, "root", "elsewhere", "", ""},
+		{"the last one's", SchemeBasic, "zoe", "elsewhere", "user:zoe", ""},
+		{"the last one's, wrong", SchemeBasic, "zoe", "x", "", ""},
+		{"known to nobody", SchemeBasic, "nobody", "one", "", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := &Credential{Scheme: test.scheme, Username: test.user, Secret: test.secret, Remote: here}
+			for chain, want := range map[*Chain]string{on: test.on, off: test.off} {
+				p, err := chain.Authenticate(t.Context(), c)
+				switch {
+				case want == "" && (!errors.Is(err, ErrInvalid) || p != nil):
+					t.Errorf("off %v: %v, %v; want it refused as invalid", chain == off, p, err)
+				case want != "" && (err != nil || p.String() != want):
+					t.Errorf("off %v: %v, %v; want %s", chain == off, p, err, want)
+				}
+				if told := errors.As(err, new(*PasswordsOffError)); told != (chain == off && want == "" && c.IsPassword()) {
+					t.Errorf("off %v: that passwords are off is said: %v", chain == off, told)
+				}
+			}
+		})
+	}
+	for _, user := range away.asked {
+		if user != "zoe" {
+			t.Errorf("the password of %s was sent to the last authenticator", user)
+		}
+	}
+}
+
+// TestWithoutPasswordsRecheck: tokens that passwords were exchanged for end.
+func TestWithoutPasswordsRecheck(t *testing.T) {
+	local, err := NewLocal(LocalConfig{Users: []LocalUser{
+		{Name: "bob", PasswordHash: quickArgon2}, {Name: "root", PasswordHash: quickArgon2, BreakGlass: true},
+	}}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	on := NewChain([]Named{{"local", local}, {"directory", &directory{}}}, nil)
+	for _, c := range []struct {
+		by, name string
+		off      bool
+	}{{"local", "bob", false}, {"local", "root", true}, {"directory", "zoe", false}} {
+		p := &Principal{Kind: KindUser, Name: c.name, Authenticator: c.by}
+		if err := on.Recheck(p, nil); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if err := on.WithoutPasswords().Recheck(p, nil); (err == nil) != c.off {
+			t.Errorf("%s without passwords: %v", c.name, err)
+		}
+	}
+}
+
+// TestForeignPrefix: a name that begins as another authenticator's do.
+func TestForeignPrefix(t *testing.T) {
+	local, err := NewLocal(LocalConfig{Users: []LocalUser{{Name: "file-alice", PasswordHash: quickArgon2}, {Name: "bob", PasswordHash: quickArgon2}}}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := NewLocal(LocalConfig{Prefix: "file-"}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ch := range []*Chain{
+		NewChain([]Named{{"local", local}, {"file", file}}, nil),
+		NewChain([]Named{{"local", local}, {"file", file}}, nil).WithoutPasswords(),
+	} {
+		_, err := ch.Authenticate(t.Context(), &Credential{Scheme: SchemeBasic, Username: "file-alice", Secret: "password"})
+		if !errors.Is(err, ErrInvalid) {
+			t.Errorf("file-alice: %v", err)
+		}
+	}
+}
+
+// TestUnknownAccountTakesItsTime: an account that nobody knows costs the hash of
+// one that is known.
+func TestUnknownAccountTakesItsTime(t *testing.T) {
+	known := &stubHash{secret: "right"}
+	table := newPasswordTable("local", "")
+	if err := table.add("alice", passwordUser{hash: known}, nil); err != nil {
+		t.Fatal(err)
+	}
+	robots, err := NewRobots(nil, nil, nil, nil) // no hash to take the time of
+	if err != nil {
+		t.Fatal(err)
+	}
+	ch := NewChain([]Named{{RobotsName, robots}, {"local", &Local{table: table, match: newPasswordMatcher(nil, nil)}}}, nil)
+	for i, c := range []Credential{
+		{Scheme: SchemeBasic, Username: "alice", Secret: "wrong"},
+		{Scheme: SchemeBasic, Username: "bob", Secret: "wrong"},
+		{Scheme: SchemeBasic, Username: "carol", Secret: "right"},
+	} {
+		if p, err := ch.Authenticate(t.Context(), &c); !errors.Is(err, ErrInvalid) || p != nil {
+			t.Errorf("%s: %v, %v", c.Username, p, err)
+		}
+		if n := known.checks.Load(); n != int32(i+1) {
+			t.Errorf("%s: %d hashes so far", c.Username, n)
+		}
+	}
+	_, _ = ch.Authenticate(t.Context(), &Credential{Scheme: SchemeBasic, Username: "bob", Secret: "eyJhbGciOiJFUzI1NiJ9.e30.c2ln"})
+	if n := known.checks.Load(); n != 3 {
+		t.Errorf("a token that nobody knows cost a hash")
+	}
+}
+
+// TestHashPoolFairness floods the pool from one address: others wait for the
+// hash that is under way and not for those that wait.
+func TestHashPoolFairness(t *testing.T) {
+	pool := NewHashPool(1)
+	pool.wait = time.Minute
+	hold := make(chan struct{})
+	order := make(chan string, 200)
+	busy := make(chan string, 200)
+	ask := func(c Claimant) {
+		go func() {
+			if err := pool.Do(context.Background(), c, func() bool { <-hold; order <- c.Account; return false }); err != nil {
+				busy <- c.Account
+			}
+		}()
+	}
+	waiting := func(n int) {
+		t.Helper()
+		for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+			pool.mu.Lock()
+			now := len(pool.waiting)
+			pool.mu.Unlock()
+			if now == n {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%d are waiting, want %d", now, n)
+			}
+		}
+	}
+	ask(Claimant{here, "flood"})
+	for pool.served[0].Account != "flood" {
+		time.Sleep(time.Millisecond)
+	}
+	for i := range hashQueue {
+		ask(Claimant{here, "flood"})
+		waiting(i + 1)
+	}
+	ask(Claimant{here, "colleague"})
+	if who := <-busy; who != "flood" {
+		t.Fatalf("%s had to go", who)
+	}
+	ask(Claimant{elsewhere, "flood"})
+	if who := <-busy; who != "flood" {
+		t.Fatalf("%s had to go", who)
+	}
+	waiting(hashQueue)
+	close(hold)
+	var got []string
+	for range 1 + hashQueue {
+		got = append(got, <-order)
+	}
+	// the running one, the one from elsewhere, the colleague, the others
+	if got[2] != "colleague" {
+		t.Errorf("served in the order %q", got)
+	}
+}

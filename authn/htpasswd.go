@@ -1,0 +1,214 @@
+package authn
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// HtpasswdConfig declares the users of an htpasswd file.
+type HtpasswdConfig struct {
+	// The absolute path of a file as `htpasswd -B` makes it. Placeholders are
+	// resolved at start. It is read again when it changes.
+	File string `json:"file"`
+
+	// The absolute path of a file with the groups of the users, in the form
+	// of Apache's AuthGroupFile: `group: user user`. Default: no groups.
+	GroupsFile string `json:"groups_file,omitempty"`
+
+	// What the names of these users and groups start with in policies, so
+	// that they cannot be taken for those of another authenticator. Users
+	// log in without it. Default: nothing.
+	Prefix string `json:"prefix,omitempty"`
+
+	// If true, MD5 (`$apr1$`) and SHA-1 (`{SHA}`) hashes are accepted, which
+	// whoever gets hold of the file soon has the passwords of.
+	InsecureLegacyHashes bool `json:"insecure_legacy_hashes,omitempty"`
+}
+
+// Validate returns what is wrong with the declaration, naming the field.
+func (c HtpasswdConfig) Validate() error {
+	switch {
+	case !filepath.IsAbs(c.File):
+		return fmt.Errorf("htpasswd: file %.200q is not an absolute path", c.File)
+	case c.GroupsFile != "" && !filepath.IsAbs(c.GroupsFile):
+		return fmt.Errorf("htpasswd: groups %.200q is not an absolute path", c.GroupsFile)
+	}
+	if err := checkUserName(c.Prefix); err != nil {
+		return fmt.Errorf("htpasswd: prefix %.64q %w", c.Prefix, err)
+	}
+	return nil
+}
+
+// htpasswdName is how a realm calls the authenticator: registry tokens carry
+// it, so it does not tell where the file is.
+func htpasswdName(prefix string) string {
+	if prefix == "" {
+		return "htpasswd"
+	}
+	return "htpasswd:" + prefix
+}
+
+const (
+	htpasswdPoll = 400 * time.Millisecond
+	// htpasswdSettle is how long a file must look the same before it is
+	// read: the htpasswd program empties it and then writes.
+	htpasswdSettle = 200 * time.Millisecond
+	// htpasswdRetry is how soon files that could not be used are read again
+	// although they look the same: their permissions may have changed.
+	htpasswdRetry = 5 * time.Second
+)
+
+// Htpasswd authenticates people by passwords whose hashes are in a file. The
+// file is looked at again and again, and read when it has changed; one that
+// cannot be used is reported and the users are those of before. It is safe for
+// concurrent use.
+type Htpasswd struct {
+	config HtpasswdConfig
+	match  *passwordMatcher
+	// reloaded is told of each change of the files, once.
+	reloaded func(users int, err error)
+	table    atomic.Pointer[passwordTable]
+
+	mu        sync.Mutex
+	read      [2]passwordFile // when the table was made, or could not be
+	seen      [2]passwordFile // since seenSince
+	seenSince time.Time
+	failure   string // why the files of now are not in force
+	failed    time.Time
+}
+
+// HtpasswdOptions are what an [Htpasswd] needs of the program that it runs in.
+// The zero value is of use.
+type HtpasswdOptions struct {
+	// Pool and Cache may be shared. Nil: ones of its own.
+	Pool  *HashPool
+	Cache *VerifiedCache
+	// Reloaded is called when the files have changed, with the number of
+	// users, or why the files cannot be used. Nil: nobody wants to know.
+	Reloaded func(users int, err error)
+}
+
+// NewHtpasswd reads the files and makes the authenticator. What is wrong with
+// a file is an error with file and line.
+func NewHtpasswd(c HtpasswdConfig, o HtpasswdOptions) (*Htpasswd, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	h := &Htpasswd{config: c, match: newPasswordMatcher(o.Pool, o.Cache), reloaded: o.Reloaded}
+	if h.reloaded == nil {
+		h.reloaded = func(int, error) {}
+	}
+	h.read = h.look()
+	h.seen = h.read
+	if err := h.load(); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// Start looks at the files several times a second until ctx ends. It returns
+// at once.
+func (h *Htpasswd) Start(ctx context.Context) {
+	go func() {
+		ticker := time.NewTicker(htpasswdPoll)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+				h.poll(time.Now())
+			}
+		}
+	}()
+}
+
+// poll reads the files if they have changed and have come to rest.
+func (h *Htpasswd) poll(now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	files := h.look()
+	changed := !sameFiles(files, h.read)
+	switch {
+	case !sameFiles(files, h.seen):
+		h.seen, h.seenSince = files, now
+		return
+	case changed && now.Sub(h.seenSince) < htpasswdSettle:
+		return
+	case !changed && (h.failure == "" || now.Sub(h.failed) < htpasswdRetry):
+		return
+	}
+	h.read = files
+	err, failure := h.load(), ""
+	if err != nil {
+		failure, h.failed = err.Error(), now
+	}
+	if changed || failure != h.failure {
+		h.reloaded(len(h.table.Load().users), err)
+	}
+	h.failure = failure
+}
+
+// load reads the files and puts their users in force.
+func (h *Htpasswd) load() error {
+	users, err := readPasswordFile(h.config.File)
+	if err != nil {
+		return fmt.Errorf("htpasswd: %w", err)
+	}
+	var groups map[string][]string
+	if h.config.GroupsFile != "" {
+		file, err := readPasswordFile(h.config.GroupsFile)
+		if err == nil {
+			groups, err = parseGroups(file)
+		}
+		if err != nil {
+			return fmt.Errorf("htpasswd: groups: %w", err)
+		}
+	}
+	table, err := parseHtpasswd(users, groups, h.config.Prefix, h.config.InsecureLegacyHashes)
+	if err != nil {
+		return fmt.Errorf("htpasswd: %w", err)
+	}
+	h.table.Store(table)
+	return nil
+}
+
+func (h *Htpasswd) look() (files [2]passwordFile) {
+	files[0] = lookAt(h.config.File)
+	if h.config.GroupsFile != "" {
+		files[1] = lookAt(h.config.GroupsFile)
+	}
+	return files
+}
+
+func sameFiles(a, b [2]passwordFile) bool { return a[0].same(b[0]) && a[1].same(b[1]) }
+
+// Name is how a realm calls this authenticator.
+func (h *Htpasswd) Name() string { return htpasswdName(h.config.Prefix) }
+
+// NamePrefix implements [Prefixed].
+func (h *Htpasswd) NamePrefix() string { return h.config.Prefix }
+
+// PeoplesPasswords implements [PeoplesPasswords].
+func (h *Htpasswd) PeoplesPasswords() bool { return true }
+
+// Authenticate implements [Authenticator]. It owns passwords, by Basic, of
+// users who are in the file.
+func (h *Htpasswd) Authenticate(ctx context.Context, c *Credential) (*Principal, error) {
+	return h.table.Load().authenticate(ctx, h.match, c)
+}
+
+// Recheck implements [Rechecker].
+func (h *Htpasswd) Recheck(p *Principal, _ *Credential) error { return h.table.Load().recheck(p) }
+
+// Equalize implements [Equalizer].
+func (h *Htpasswd) Equalize(ctx context.Context, c *Credential) error {
+	return h.table.Load().equalize(ctx, h.match, c)
+}
+
+// EqualizeCost implements [Equalizer].
+func (h *Htpasswd) EqualizeCost() float64 { return h.table.Load().cost }

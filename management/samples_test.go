@@ -1,0 +1,181 @@
+package management
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/state"
+	"github.com/caddy-registry-auth/caddy-registry-auth/store"
+)
+
+// sample is a call of an operation that is good on a stage that [prepare] has
+// prepared, and ways in which it is not.
+type sample struct {
+	path    string
+	body    string // empty: none
+	missing string // the path where there is no such thing; empty: there is no such path
+	slow    string // a body for which a slow hash is computed; empty: there is none
+	as      string // who calls; empty: an administrator's key
+}
+
+// samples has one call for each operation that needs a credential. The
+// operations of other files are added there.
+var samples = map[string]sample{
+	"whoAmI":         {path: "/whoami"},
+	"listRobots":     {path: "/robots"},
+	"createRobot":    {path: "/robots", body: `{"name":"new"}`, slow: `{"name":"new","secret":"Chosen-Secret-1"}`},
+	"getRobot":       {path: "/robots/ci", missing: "/robots/none"},
+	"putRobot":       {path: "/robots/ci", body: `{"description":"x"}`, slow: `{"secret":"Chosen-Secret-1"}`},
+	"changeRobot":    {path: "/robots/ci", body: `{"description":"y"}`, slow: `{"secret":"Chosen-Secret-1"}`, missing: "/robots/none"},
+	"deleteRobot":    {path: "/robots/ci", missing: "/robots/none"},
+	"rotateRobot":    {path: "/robots/ci/rotate", body: `{"overlap_seconds":1}`, slow: `{"secret":"Chosen-Secret-1"}`, missing: "/robots/none/rotate"},
+	"endRobotSecret": {path: "/robots/ci/secrets/aaaaaaaaaaaa", missing: "/robots/ci/secrets/none"},
+}
+
+// prepares makes what the samples are about.
+var prepares = []func(s *stage){prepareRobots}
+
+func prepareRobots(s *stage) {
+	hash := func(id string) string { return "sha256:" + id + ":" + strings.Repeat("A", 43) }
+	s.admin("PUT", "/robots/ci", `{"secret_hash":"`+hash("aaaaaaaaaaaa")+`"}`).want(201)
+	s.admin("POST", "/robots/ci/rotate", `{"secret_hash":"`+hash("bbbbbbbbbbbb")+`"}`).want(200)
+}
+
+func prepare(t *testing.T, change ...func(*Options)) *stage {
+	t.Helper()
+	s := newStage(t, change...)
+	for _, p := range prepares {
+		p(s)
+	}
+	return s
+}
+
+// keyWith stores a key with some scopes and returns it.
+func (s *stage) keyWith(scopes ...string) string {
+	s.t.Helper()
+	secret, stored := authn.NewSecret(authn.SecretAPIKey)
+	parsed, err := authn.ParseSecret(secret)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var tx state.Tx
+	state.Put(&tx, s.state.APIKeys, parsed.ID, &state.APIKey{Name: "key-" + parsed.ID, Hash: stored, Scopes: scopes, Created: s.clock}, state.Absent)
+	if err := s.state.Commit(s.t.Context(), &tx); err != nil {
+		s.t.Fatal(err)
+	}
+	return secret
+}
+
+// TestEveryOperation calls each in the ways in which all can fail, and then
+// well.
+func TestEveryOperation(t *testing.T) {
+	s := prepare(t)
+	useless := s.keyWith(string(ScopePolicyExplain))
+	for i := range s.api.routes {
+		r := &s.api.routes[i]
+		if r.open {
+			continue
+		}
+		x, ok := samples[r.id]
+		if !ok {
+			t.Errorf("operation %s has no sample", r.id)
+			continue
+		}
+		var body any
+		if x.body != "" {
+			body = x.body
+		}
+		as := x.as
+		if as == "" {
+			as = adminKey
+		}
+		call := func(as, path string, body any, header ...string) seen {
+			t.Helper()
+			return s.call(as, r.method, path, body, header...)
+		}
+		call("", x.path, body).want(401, CodeUnauthenticated)
+		if r.scope != "" || hasCode(r, CodeScope) {
+			if r.scope != ScopePolicyExplain {
+				call(useless, x.path, body).want(403, CodeScope)
+			}
+		}
+		if r.body != nil {
+			call(as, x.path, `{"no such field":1}`).want(422, CodeInvalid)
+			call(as, x.path, `{`).want(400, CodeMalformed)
+			call(as, x.path, x.body, "Content-Type", "text/plain").want(415, CodeUnsupportedMedia)
+			call(as, x.path, `{"x":"`+strings.Repeat("x", maxBody)+`"}`).want(413, CodeTooLarge)
+		} else if r.changes() {
+			call(as, x.path, `{"a":1}`).want(400, CodeMalformed)
+		}
+		if len(r.query) > 0 {
+			call(as, x.path+"?nothing=1", body).want(422, CodeInvalid)
+		}
+		if x.missing != "" {
+			call(as, x.missing, body).want(404, CodeNotFound)
+		}
+		if r.changes() && r.versioned && r.takesMatch() {
+			call(as, x.path, body, "If-Match", `"999999"`).want(412, CodeStale)
+			call(as, x.path, body, "If-Match", `new`).want(400, CodeMalformed)
+		}
+		if r.changes() {
+			s.store.Fail("apply", store.ErrUnavailable)
+			if got := call(as, x.path, body).want(503, CodeUnavailable); got.header.Get("Retry-After") == "" {
+				t.Errorf("%s: no Retry-After", r.id)
+			}
+			s.store.Fail("apply", nil)
+		}
+	}
+	// Nothing of this has changed anything: each is still good.
+	for i := range s.api.routes {
+		r := &s.api.routes[i]
+		x, ok := samples[r.id]
+		if r.open || !ok {
+			continue
+		}
+		one := prepare(t) // what others deleted is there again
+		var body any
+		if x.body != "" {
+			body = x.body
+		}
+		if x.as == "" {
+			x.as = adminKey
+		}
+		if got := one.call(x.as, r.method, x.path, body); got.status != r.status && !(r.created && got.status == http.StatusCreated) {
+			t.Errorf("%s: %d: %s", r.id, got.status, got.body)
+		}
+	}
+}
+
+// TestBusy has every slow hash wait in vain.
+func TestBusy(t *testing.T) {
+	pool := authn.NewHashPool(1)
+	s := prepare(t, func(o *Options) { o.Pool = pool })
+	hold, held := make(chan struct{}), make(chan struct{})
+	go func() { _ = pool.Do(t.Context(), authn.Claimant{}, func() bool { close(held); <-hold; return true }) }()
+	<-held
+	defer close(hold)
+	var all sync.WaitGroup
+	for i := range s.api.routes {
+		r := &s.api.routes[i]
+		if x := samples[r.id]; x.slow != "" {
+			all.Go(func() {
+				if got := s.admin(r.method, x.path, x.slow); got.status != 429 {
+					t.Errorf("%s: %d: %s", r.id, got.status, got.body)
+				}
+			})
+		}
+	}
+	all.Wait()
+}
+
+func hasCode(r *route, code Code) bool {
+	for _, c := range r.failures() {
+		if c == code {
+			return true
+		}
+	}
+	return false
+}
