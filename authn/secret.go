@@ -19,6 +19,7 @@ const (
 	SecretPersonalToken SecretKind = "crapt" // a person's access token
 	SecretIdentityToken SecretKind = "crait" // the refresh token of docker login
 	SecretAPIKey        SecretKind = "craak" // a key for the management API
+	SecretBootstrap     SecretKind = "crabs" // what the first administrator's key is asked for with
 )
 
 // The parts of a secret, <prefix>_<id>_<random>_<checksum>, in characters.
@@ -86,7 +87,7 @@ func parseSecret(s string) (Secret, error) {
 func secretKind(s string) (SecretKind, bool) {
 	prefix, _, found := strings.Cut(s, "_")
 	switch kind := SecretKind(prefix); kind {
-	case SecretRobot, SecretPersonalToken, SecretIdentityToken, SecretAPIKey:
+	case SecretRobot, SecretPersonalToken, SecretIdentityToken, SecretAPIKey, SecretBootstrap:
 		return kind, found
 	}
 	return "", false

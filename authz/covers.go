@@ -24,6 +24,20 @@ func (p *Policy) IsAdmin(principal *authn.Principal, q *Query) bool {
 	return admin.got.Has(AllActions)
 }
 
+// Beyond returns the part of a permission that limits do not have on all that
+// it is about; none if it is within them.
+func Beyond(limits []authn.Limit, l authn.Limit) Action {
+	want := TokenActions(l.Actions...)
+	if resourceType(l.Type) == TypeRegistry {
+		return want &^ limit(&authn.Principal{Limits: append([]authn.Limit{}, limits...)}, TypeRegistry, l.Name, want)
+	}
+	inner, err := parsePattern(l.Name)
+	if err != nil || inner.placeholders() || resourceType(l.Type) != TypeRepository {
+		return want
+	}
+	return want &^ held(limits, inner)
+}
+
 // Missing returns the part of a permission that a principal does not hold for
 // certain and so may not hand on; none if it may. Certain is what a rule
 // without conditions gives on every repository that the permission is about,

@@ -2,6 +2,7 @@ package management
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"mime"
@@ -35,6 +36,8 @@ type APIOptions struct {
 	Authenticate func(*http.Request) (*authn.Principal, error)
 	// Remote returns the client's address; nil for that of the connection.
 	Remote func(*http.Request) netip.Addr
+	// Bootstrap makes the first administrator; nil: there is no such route.
+	Bootstrap *Bootstrap
 	// RequestID returns the id that the access log has; nil for none.
 	RequestID func(*http.Request) string
 }
@@ -153,11 +156,28 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request, found *route, said 
 	if said.created {
 		status = http.StatusCreated
 	}
+	if said.stream != nil {
+		a.stream(w, r, found, said)
+		return
+	}
 	if found.result == nil {
 		w.WriteHeader(status)
 		return
 	}
 	send(w, r, status, said.value)
+}
+
+// stream sends a body that is made on the way. An error after its beginning can
+// only end the connection.
+func (a *API) stream(w http.ResponseWriter, r *http.Request, found *route, said *answer) {
+	w.Header().Set("Content-Type", found.media)
+	if r.Method == http.MethodHead {
+		return
+	}
+	if err := said.stream(w); err != nil {
+		a.manager.log.Error("a download was cut off", "realm", a.manager.state.Realm(), "request_id", a.requestID(r), "path", r.URL.Path, "error", err)
+		panic(http.ErrAbortHandler)
+	}
 }
 
 // checkQuery refuses parameters that the route does not have.
@@ -184,11 +204,12 @@ func checkQuery(found *route, r *http.Request) error {
 // readBody reads and checks the body that the route takes.
 func (c *call) readBody(w http.ResponseWriter, found *route) ([]byte, error) {
 	r := c.request
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	most := cmp.Or(found.maxBody, maxBody)
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		return nil, fail(CodeTooLarge, "want at most %d bytes", maxBody)
+		return nil, fail(CodeTooLarge, "want at most %d bytes", most)
 	case err != nil:
 		return nil, fail(CodeMalformed, "the body cannot be read")
 	case found.body == nil && len(bytes.TrimSpace(raw)) == 0:

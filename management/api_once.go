@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"strings"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/store"
@@ -54,9 +53,14 @@ func (a *API) repeatedMeanwhile(c *call, err error) error {
 // strongCredential returns what the client showed if nobody can guess it, so
 // that a key made of it keeps a secret.
 func strongCredential(r *http.Request) string {
-	secret := bearer(r.Header["Authorization"])
-	if _, err := authn.ParseSecret(secret); err == nil || len(secret) >= minStaticKey && !strings.Contains(secret, " ") {
+	secret := shownSecret(r)
+	if _, err := authn.ParseSecret(secret); err == nil {
 		return secret
+	}
+	// A bearer token of that length is a key of the configuration or signed; a
+	// password of that length may still be a sentence that somebody likes.
+	if token := bearer(r.Header["Authorization"]); len(token) >= minStaticKey {
+		return token
 	}
 	return ""
 }

@@ -17,7 +17,7 @@ func (a *API) caller(r *http.Request) (*Caller, error) {
 	}
 	var who *Caller
 	var err error
-	if secret := bearer(header); secret != "" {
+	if secret := shownSecret(r); secret != "" {
 		if who, err = a.manager.KeyCaller(secret, remote); err != nil {
 			return nil, err
 		}
@@ -50,6 +50,15 @@ func (a *API) principal(r *http.Request) (*Caller, error) {
 		return nil, e
 	}
 	return a.manager.Caller(p)
+}
+
+// shownSecret returns what may be a key: the bearer token, or the password of
+// Basic, which is all that some tools know.
+func shownSecret(r *http.Request) string {
+	if _, password, ok := r.BasicAuth(); ok {
+		return password
+	}
+	return bearer(r.Header["Authorization"])
 }
 
 // bearer returns the token of an Authorization header, if it is one.

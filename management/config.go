@@ -24,6 +24,14 @@ type Config struct {
 	// they are accepted.
 	RequireFrom bool `json:"require_from,omitempty"`
 
+	// If true, there are no role mappings: who may do what stands in the
+	// configuration, and in projects.
+	NoRoleMappings bool `json:"no_role_mappings,omitempty"`
+
+	// How the first administrator is made. Default: by one call, with a secret
+	// that is generated.
+	Bootstrap *BootstrapConfig `json:"bootstrap,omitempty"`
+
 	// If true, robots can be managed by Harbor's calls too, at
 	// /api/v2.0/robots.
 	HarborRobots bool `json:"harbor_robots,omitempty"`

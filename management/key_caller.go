@@ -15,15 +15,15 @@ func (m *Manager) KeyCaller(secret string, remote netip.Addr) (*Caller, error) {
 	if c, err := m.staticCaller(secret, remote); c != nil || err != nil {
 		return c, err
 	}
-	parsed, err := authn.ParseSecret(secret)
-	if parsed.Kind != authn.SecretAPIKey {
+	id, known, err := m.keyID(secret)
+	if !known {
 		return nil, nil
 	}
 	wrong := fail(CodeUnauthenticated, "the key is wrong or not good any more")
 	if err != nil {
 		return nil, wrong
 	}
-	item, ok := m.state.APIKeys.Get(parsed.ID)
+	item, ok := m.state.APIKeys.Get(id)
 	if !ok {
 		return nil, wrong
 	}

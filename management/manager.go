@@ -25,7 +25,9 @@ type Manager struct {
 	declared Declared
 	config   Config
 	statics  []staticKey
+	keys     func() SigningKeys
 	prefixes []string
+	pending  map[string][]string // patterns of projects that are being imported
 	pool     *authn.HashPool
 	log      *slog.Logger
 	now      func() time.Time
@@ -42,6 +44,8 @@ type Options struct {
 	Declared Declared
 	// Config is the realm's `management` block.
 	Config Config
+	// Keys returns the keys of registry tokens, nil while they are not there.
+	Keys func() SigningKeys
 	// StaticKeys are the resolved values of Config.APIKeys, in their order.
 	StaticKeys []string
 	// RobotPrefixes are what robots put before their names to log in; nil for
@@ -59,6 +63,8 @@ type Options struct {
 type Declared struct {
 	Robots   []DeclaredRobot
 	Projects []DeclaredProject
+	// Roles are the configuration's own.
+	Roles []authz.Role
 }
 
 // DeclaredRobot is a robot of the configuration.
@@ -79,7 +85,7 @@ type DeclaredProject struct {
 func New(o Options) (*Manager, error) {
 	m := &Manager{
 		state: o.State, policy: o.Policy, declared: o.Declared, config: o.Config.withDefaults(),
-		prefixes: o.RobotPrefixes, pool: o.Pool, log: o.Log, now: o.Now,
+		keys: o.Keys, prefixes: o.RobotPrefixes, pool: o.Pool, log: o.Log, now: o.Now,
 	}
 	if m.prefixes == nil {
 		m.prefixes = authn.DefaultRobotPrefixes

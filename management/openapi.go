@@ -136,6 +136,9 @@ func (a *API) responses(r *route, components map[string]schema) map[string]any {
 	if r.result != nil {
 		good["content"] = map[string]any{"application/json": map[string]any{"schema": schemaOf(r.result, components)}}
 	}
+	if r.media != "" {
+		good["content"] = map[string]any{r.media: map[string]any{"schema": schema{"type": "string"}}}
+	}
 	if r.versioned && r.result != nil {
 		good["headers"] = map[string]any{"ETag": map[string]any{"schema": schema{"type": "string"}}}
 	}

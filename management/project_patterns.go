@@ -46,6 +46,9 @@ func (m *Manager) patternsOf(project string) []string {
 			return p.Patterns
 		}
 	}
+	if patterns, ok := m.pending[project]; ok {
+		return patterns
+	}
 	if item, ok := m.state.Projects.Get(project); ok {
 		return item.Value.Patterns
 	}

@@ -19,9 +19,12 @@ type route struct {
 	query  []queryParameter
 	body   reflect.Type // nil: none
 	result reflect.Type // nil: no content
+	media  string       // instead of result: what is streamed, if it is not JSON
 	status int
 	// created: the status may also be 201, with a Location.
 	created bool
+	// maxBody is how large the body may be, in bytes; 0: maxBody.
+	maxBody int64
 	// patch: the body is a merge patch (RFC 7396) of the type; bodyOptional:
 	// it may be left out.
 	patch, bodyOptional bool
@@ -64,7 +67,8 @@ type answer struct {
 	revision uint64 // for the ETag; 0: none
 	created  bool   // 201 where the route says 200
 	location string
-	next     string // cursor of the next page
+	next     string                          // cursor of the next page
+	stream   func(http.ResponseWriter) error // writes the body
 }
 
 // page returns what the query says of the page.

@@ -12,6 +12,19 @@ func (a *API) everyRoute() []route {
 	return slices.Concat(
 		a.selfRoutes(),
 		a.robotRoutes(),
+		a.roleRoutes(),
+		a.projectRoutes(),
+		a.readOnlyRoutes(),
+		a.ownerRoutes(),
+		a.userRoutes(),
+		a.revocationRoutes(),
+		a.signingRoutes(),
+		a.auditRoutes(),
+		a.explainRoutes(),
+		a.documentRoutes(),
+		a.bootstrapRoutes(),
+		a.tokenRoutes(),
+		a.keyRoutes(),
 	)
 }
 

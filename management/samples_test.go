@@ -1,6 +1,7 @@
 package management
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 	"sync"
@@ -46,7 +47,7 @@ func prepareRobots(s *stage) {
 
 func prepare(t *testing.T, change ...func(*Options)) *stage {
 	t.Helper()
-	s := newStage(t, change...)
+	s := newStage(t, append(change, ring(t))...)
 	for _, p := range prepares {
 		p(s)
 	}
@@ -106,7 +107,7 @@ func TestEveryOperation(t *testing.T) {
 			call(as, x.path, `{"no such field":1}`).want(422, CodeInvalid)
 			call(as, x.path, `{`).want(400, CodeMalformed)
 			call(as, x.path, x.body, "Content-Type", "text/plain").want(415, CodeUnsupportedMedia)
-			call(as, x.path, `{"x":"`+strings.Repeat("x", maxBody)+`"}`).want(413, CodeTooLarge)
+			call(as, x.path, `{"x":"`+strings.Repeat("x", int(cmp.Or(r.maxBody, maxBody)))+`"}`).want(413, CodeTooLarge)
 		} else if r.changes() {
 			call(as, x.path, `{"a":1}`).want(400, CodeMalformed)
 		}
@@ -142,6 +143,9 @@ func TestEveryOperation(t *testing.T) {
 		}
 		if x.as == "" {
 			x.as = adminKey
+		}
+		if r.method == http.MethodGet && r.versioned {
+			one.call(x.as, r.method, x.path, nil, "If-None-Match", one.call(x.as, r.method, x.path, nil).header.Get("ETag")).want(304)
 		}
 		if got := one.call(x.as, r.method, x.path, body); got.status != r.status && !(r.created && got.status == http.StatusCreated) {
 			t.Errorf("%s: %d: %s", r.id, got.status, got.body)

@@ -62,7 +62,7 @@ func (s *State) Tidy(ctx context.Context) {
 	var tx Tx
 	collect(&tx, s.Sessions, func(v *Session) bool { return v.ended(now) })
 	collect(&tx, s.IdentityTokens, func(v *IdentityToken) bool { return v.ended(now) })
-	collect(&tx, s.Tokens, func(v *Token) bool { return now.After(v.Expires.Add(keepExpired)) })
+	collect(&tx, s.Tokens, func(v *Token) bool { return !v.Expires.IsZero() && now.After(v.Expires.Add(keepExpired)) })
 	collect(&tx, s.APIKeys, func(v *APIKey) bool { return !v.Expires.IsZero() && now.After(v.Expires.Add(keepExpired)) })
 	collect(&tx, s.Owners, func(v *Owner) bool { return v.Pending && now.After(v.Since.Add(2*pendingOwner)) })
 	collect(&tx, s.Once, func(v *Once) bool { return now.After(v.Until) })

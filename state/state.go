@@ -31,6 +31,9 @@ type Options struct {
 	// OnEvent is called for every audit event of this process; it must not
 	// block. May be nil.
 	OnEvent func(Event)
+	// OnSigningKeys is called when the stored signing keys have changed, also
+	// by another gateway; it must not block. May be nil.
+	OnSigningKeys func()
 	// KeepEvents is how long audit events are kept. Default: 90 days.
 	KeepEvents time.Duration
 	// Now replaces the clock in tests.
@@ -67,13 +70,19 @@ type State struct {
 	Revocations    *Table[Revocation]
 	Settings       *Table[Setting]
 	Usage          *Table[Usage]
-	Once           *Table[Once]
+	Bootstraps     *Table[Bootstrap]
+
+	leases   *Table[leaseRecord]
+	keyrings *Table[keyringRecord]
+	seals    *Table[sealRecord]
+	Once     *Table[Once]
 
 	robots       robotIndex
 	owners       ownerIndex
 	restrictions restrictions
 	usage        usageWriter
 	sightings    chan *authn.Principal
+	rivals       rivals
 }
 
 // Open reads everything that the store has of a realm. The state follows the
@@ -106,6 +115,10 @@ func Open(ctx context.Context, s store.Store, realm string, o Options) (*State, 
 	st.Usage = newTable[Usage](st, "usage")
 	st.robots.follow(st.Robots, &st.filled)
 	st.owners.follow(st.Owners, &st.filled)
+	st.Bootstraps = newTable[Bootstrap](st, "bootstrap")
+	st.leases = newTable[leaseRecord](st, "lease")
+	st.keyrings = newTable[keyringRecord](st, "keyring")
+	st.seals = newTable[sealRecord](st, "seal")
 	st.Once = newTable[Once](st, "once")
 	st.restrictions.follow(st)
 	st.usage.start(st)
@@ -272,11 +285,14 @@ func (s *State) policyChanged() {
 	})
 }
 
-// followPolicy watches what rules are made of.
+// followPolicy watches what rules are made of, and the signing keys.
 func (s *State) followPolicy() {
 	s.Projects.onChange(func(_, _ *Item[Project]) { s.policyChanged() })
 	s.RoleMappings.onChange(func(_, _ *Item[RoleMapping]) { s.policyChanged() })
 	s.Settings.onChange(func(_, _ *Item[Setting]) { s.policyChanged() })
+	if s.options.OnSigningKeys != nil {
+		s.keyrings.onChange(func(_, _ *Item[keyringRecord]) { s.options.OnSigningKeys() })
+	}
 }
 
 var (

@@ -14,6 +14,8 @@ type Tx struct {
 	changes []store.Change
 	events  []Event
 	err     error
+
+	sequence uint64 // once it is committed
 }
 
 // Put writes a record.
@@ -83,6 +85,7 @@ func (s *State) Commit(ctx context.Context, tx *Tx) error {
 	if err != nil {
 		return err
 	}
+	tx.sequence = sequence
 	batch := store.Batch{Sequence: sequence, Documents: make([]store.Document, len(tx.changes))}
 	for i, c := range tx.changes {
 		batch.Documents[i] = store.Document{Key: c.Key, Revision: sequence, Data: c.Data}

@@ -1,0 +1,190 @@
+package management
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/state"
+)
+
+// Records are the rules that are stored and not declared.
+type Records struct {
+	Admins   []authz.Admin
+	Projects []authz.Project
+	ReadOnly bool
+
+	// Problems are the records that are no rules: what they would allow, they
+	// do not.
+	Problems []RecordProblem
+}
+
+// RecordProblem is a stored record that cannot be used.
+type RecordProblem struct {
+	Object state.Object
+	Err    error
+}
+
+func (p RecordProblem) Error() string {
+	return fmt.Sprintf("stored %s %s: %v", strings.ReplaceAll(p.Object.Kind, "_", " "), p.Object.ID, p.Err)
+}
+
+// Unwrap returns what is wrong with it.
+func (p RecordProblem) Unwrap() error { return p.Err }
+
+// PolicyRecords turns what is stored of projects, role mappings and read-only
+// switches into rules, to be added to those that are declared. Each record is
+// tried on its own: one that cannot be used, or has the name of a declared
+// project, is a problem and leaves the others alone.
+func PolicyRecords(st *state.State, declared authz.Config) Records {
+	c := &recordCompiler{declared: declared, names: map[string]authz.Project{}}
+	for _, p := range declared.Projects {
+		c.names[ProjectName(p)] = p
+	}
+	for _, item := range st.Projects.Sorted() {
+		c.project(item)
+	}
+	for _, item := range st.RoleMappings.Sorted() {
+		c.mapping(item)
+	}
+	for _, item := range st.Settings.Sorted() {
+		c.setting(item)
+	}
+	return c.out
+}
+
+// Add returns a configuration with the records. What is declared is not
+// changed.
+func (r Records) Add(to authz.Config) authz.Config {
+	to.Admins = append(slices.Clip(to.Admins), r.Admins...)
+	to.Projects = append(slices.Clip(to.Projects), r.Projects...)
+	to.ReadOnly = to.ReadOnly || r.ReadOnly
+	return to
+}
+
+// ProjectName returns how rules call a declared project.
+func ProjectName(p authz.Project) string {
+	if p.Name != "" {
+		return p.Name
+	}
+	return strings.Join(p.Patterns, " ")
+}
+
+type recordCompiler struct {
+	declared authz.Config
+	names    map[string]authz.Project // by name, as far as they are in force
+	out      Records
+}
+
+// try adds rules if they compile, with the declared roles and nothing else.
+func (c *recordCompiler) try(object state.Object, admins []authz.Admin, projects []authz.Project) bool {
+	_, err := authz.Compile(authz.Config{Roles: c.declared.Roles, Admins: admins, Projects: projects})
+	for _, p := range projects {
+		if other, taken := c.names[p.Name]; taken && err == nil {
+			err = fmt.Errorf("there is a project of that name already (%s)", other.Source)
+		}
+	}
+	if err != nil {
+		c.out.Problems = append(c.out.Problems, RecordProblem{object, err})
+		return false
+	}
+	c.out.Admins = append(c.out.Admins, admins...)
+	c.out.Projects = append(c.out.Projects, projects...)
+	for _, p := range projects {
+		c.names[p.Name] = p
+	}
+	return true
+}
+
+func (c *recordCompiler) project(item *state.Item[state.Project]) {
+	p := item.Value
+	source := "stored project " + p.Name
+	rules := authz.Project{Name: p.Name, Patterns: p.Patterns, ReadOnly: p.ReadOnly, Source: source}
+	for _, g := range p.Members {
+		g.Source = source
+		rules.Grants = append(rules.Grants, g)
+	}
+	if len(p.Immutable) > 0 {
+		rules.Immutable = []authz.Immutable{{Tags: p.Immutable, Source: source}}
+	}
+	object := state.Object{Kind: "project", ID: item.ID}
+	if c.try(object, nil, []authz.Project{rules}) || len(p.Immutable) == 0 && !p.ReadOnly {
+		return
+	}
+	// What protects goes on even where what allows cannot be used.
+	rules.Grants = nil
+	reported := len(c.out.Problems)
+	c.try(object, nil, []authz.Project{rules})
+	c.out.Problems = c.out.Problems[:reported]
+}
+
+// Roles of role mappings as Apicurio Registry names them, in ours.
+var apicurioRoles = map[string]string{"ADMIN": "admin", "DEVELOPER": "sr-developer", "READ_ONLY": "sr-readonly"}
+
+// MappedRole returns the role that a role mapping gives, in our words.
+func MappedRole(role string) string {
+	if ours, ok := apicurioRoles[role]; ok {
+		return ours
+	}
+	return role
+}
+
+// MappedSubject returns the subject of a role mapping: a plain name is that of
+// a user.
+func MappedSubject(principal string) string {
+	kind, _, found := strings.Cut(principal, ":")
+	switch kind {
+	case "user", "group", "role", "robot", "workload", "claim":
+		if found {
+			return principal
+		}
+	}
+	return "user:" + principal
+}
+
+func (c *recordCompiler) mapping(item *state.Item[state.RoleMapping]) {
+	m := item.Value
+	object := state.Object{Kind: "role_mapping", ID: item.ID}
+	source, role, subject := "stored role mapping "+item.ID, MappedRole(m.Role), MappedSubject(m.Principal)
+	var conditions authz.Conditions
+	if !m.NotAfter.IsZero() {
+		conditions.Until = m.NotAfter.UTC().Truncate(time.Second).Format(time.RFC3339)
+	}
+	if role == "admin" && len(m.Patterns) == 0 {
+		c.try(object, []authz.Admin{{Subjects: []string{subject}, Conditions: conditions, Source: source}}, nil)
+		return
+	}
+	patterns := m.Patterns
+	if len(patterns) == 0 {
+		patterns = []string{"**"}
+	}
+	c.try(object, nil, []authz.Project{{
+		Name: "(role mapping " + item.ID + ")", Patterns: patterns, Source: source,
+		Grants: []authz.Grant{{Role: role, Subjects: []string{subject}, Conditions: conditions, Source: source}},
+	}})
+}
+
+// setting adds the read-only switches, of the whole registry and of projects,
+// which may be declared ones.
+func (c *recordCompiler) setting(item *state.Item[state.Setting]) {
+	if !item.Value.On {
+		return
+	}
+	if item.ID == state.SettingReadOnly {
+		c.out.ReadOnly = true
+		return
+	}
+	name, ok := strings.CutPrefix(item.ID, state.SettingReadOnly+"/")
+	if !ok {
+		return
+	}
+	p, known := c.names[name]
+	if !known {
+		return // the project is gone
+	}
+	c.try(state.Object{Kind: "setting", ID: item.ID}, nil, []authz.Project{{
+		Name: "(read-only " + name + ")", Patterns: p.Patterns, ReadOnly: true, Source: "read-only switch of project " + name,
+	}})
+}

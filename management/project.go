@@ -1,0 +1,237 @@
+package management
+
+import (
+	"context"
+	"iter"
+	"regexp"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/state"
+	"github.com/caddy-registry-auth/caddy-registry-auth/store"
+)
+
+// Project is a set of repositories with its members and rules.
+type Project struct {
+	Name string `json:"name" doc:"How rules and robots call it." max:"512"`
+	ProjectInput
+	Source string `json:"source" doc:"store, or where the configuration declares it. What is declared cannot be changed here." max:"512"`
+
+	revision uint64
+}
+
+// ProjectInput is what is said of a project.
+type ProjectInput struct {
+	Description string   `json:"description,omitempty" max:"1000"`
+	Patterns    []string `json:"patterns" doc:"Which repositories belong to it." min:"1" max:"100"`
+	Members     []Member `json:"members,omitempty" doc:"Who may do what in it." max:"500"`
+	Immutable   []string `json:"immutable,omitempty" doc:"Tags that can neither be moved nor deleted once they exist." max:"100"`
+	ReadOnly    bool     `json:"read_only,omitempty" doc:"Refuses everything that writes."`
+}
+
+// NewProject is a project that is to be made.
+type NewProject struct {
+	Name string `json:"name" doc:"Lower-case letters and digits with single . _ - or / between them." min:"1" max:"100"`
+	ProjectInput
+}
+
+// maxProjectName is how long a project's name may be, in bytes.
+const maxProjectName = 100
+
+var projectName = regexp.MustCompile(`^[a-z0-9]+([._/-][a-z0-9]+)*$`)
+
+// Projects lists the projects that the caller manages, those of the
+// configuration included.
+func (m *Manager) Projects(who *Caller, q PageQuery) (*Page[*Project], error) {
+	if err := needs(who, ScopeProjectsRead); err != nil {
+		return nil, err
+	}
+	return page(q, m.everyProject(who), func(p *Project) string { return p.Name }, func(p *Project) *Project { return p })
+}
+
+func (m *Manager) everyProject(who *Caller) iter.Seq[*Project] {
+	return func(yield func(*Project) bool) {
+		for _, d := range m.declared.Projects {
+			if m.manages(who, d.Patterns) && !yield(showDeclaredProject(d)) {
+				return
+			}
+		}
+		for item := range m.state.Projects.All() {
+			if m.declaredProject(item.ID) == nil && m.manages(who, item.Value.Patterns) && !yield(showProject(item)) {
+				return
+			}
+		}
+	}
+}
+
+// Project returns a project. One that the caller does not manage does not
+// exist.
+func (m *Manager) Project(who *Caller, name string) (*Project, error) {
+	if err := needs(who, ScopeProjectsRead); err != nil {
+		return nil, err
+	}
+	return m.project(who, name)
+}
+
+func (m *Manager) project(who *Caller, name string) (*Project, error) {
+	if d := m.declaredProject(name); d != nil && m.manages(who, d.Patterns) {
+		return showDeclaredProject(*d), nil
+	}
+	if item, ok := m.state.Projects.Get(name); ok && m.manages(who, item.Value.Patterns) {
+		return showProject(item), nil
+	}
+	return nil, noProject(name)
+}
+
+// CreateProject makes a project.
+func (m *Manager) CreateProject(ctx context.Context, who *Caller, in NewProject) (*Project, error) {
+	made, _, err := m.PutProject(ctx, who, in.Name, in.ProjectInput, Match{Absent: true})
+	if err != nil && AsError(err).Code == CodeStale {
+		return nil, fail(CodeExists, "there is a project %q", in.Name)
+	}
+	return made, err
+}
+
+// PutProject makes a project, or replaces all that is said of one, and reports
+// whether it is new. For administrators: who manages a project changes its
+// members.
+func (m *Manager) PutProject(ctx context.Context, who *Caller, name string, in ProjectInput, match Match) (made *Project, created bool, err error) {
+	if err := m.needsAdmin(who, ScopeProjectsWrite); err != nil {
+		return nil, false, err
+	}
+	if err := m.undeclared(name); err != nil {
+		return nil, false, err
+	}
+	var wrong problems
+	if !projectName.MatchString(name) || len(name) > maxProjectName {
+		wrong.add("name", "want lower-case letters and digits with single . _ - or / between them, at most 100")
+	}
+	for i, p := range in.Patterns {
+		wrong.check(at("patterns", i), authz.CheckPattern(p))
+	}
+	next := &state.Project{
+		Name: name, Description: in.Description, Patterns: in.Patterns, Immutable: in.Immutable, ReadOnly: in.ReadOnly,
+		Members: m.checkMembers(who, in.Patterns, in.Members, &wrong),
+	}
+	if err := wrong.err(); err != nil {
+		return nil, false, err
+	}
+	err = again(ctx, func() error {
+		before, exists := m.state.Projects.Get(name)
+		if !exists {
+			before = nil
+		}
+		made, created, err = m.putProject(ctx, who, before, next, match, verb("project", exists))
+		return err
+	})
+	return made, created, err
+}
+
+// putProject writes a project that was checked, in place of the one before.
+func (m *Manager) putProject(ctx context.Context, who *Caller, before *state.Item[state.Project], next *state.Project, match Match, action string) (*Project, bool, error) {
+	revision, condition := expect(before)
+	if err := match.check(revision); err != nil {
+		return nil, false, err
+	}
+	var old any
+	if before != nil {
+		if equalRecord(before.Value, next) {
+			return showProject(before), false, nil
+		}
+		old = showProject(before)
+	}
+	if err := m.compilesProject(next); err != nil {
+		return nil, false, &Error{Code: CodeInvalid, Detail: err.Error()}
+	}
+	made := showProject(&state.Item[state.Project]{ID: next.Name, Value: next})
+	var tx state.Tx
+	state.Put(&tx, m.state.Projects, next.Name, next, condition)
+	tx.Note(who.Actor(), action, projectObject(next.Name), old, made)
+	if err := m.commit(ctx, who, &tx, made); err != nil {
+		return nil, false, err
+	}
+	made.revision = revisionOf(m.state.Projects, next.Name)
+	return made, before == nil, nil
+}
+
+// compilesProject returns what is wrong with a project as a whole.
+func (m *Manager) compilesProject(p *state.Project) error {
+	rules := authz.Project{Name: p.Name, Patterns: p.Patterns, Grants: p.Members}
+	if len(p.Immutable) > 0 {
+		rules.Immutable = []authz.Immutable{{Tags: p.Immutable}}
+	}
+	_, err := authz.Compile(authz.Config{Roles: m.declared.Roles, Projects: []authz.Project{rules}})
+	return err
+}
+
+// DeleteProject deletes a project and its read-only switch. Its robots have to
+// be deleted before: nobody but administrators could manage them afterwards.
+func (m *Manager) DeleteProject(ctx context.Context, who *Caller, name string, match Match) error {
+	if err := m.needsAdmin(who, ScopeProjectsWrite); err != nil {
+		return err
+	}
+	if err := m.undeclared(name); err != nil {
+		return err
+	}
+	return again(ctx, func() error {
+		item, ok := m.state.Projects.Get(name)
+		if !ok {
+			return noProject(name)
+		}
+		if err := match.check(item.Revision); err != nil {
+			return err
+		}
+		for r := range m.state.Robots.All() {
+			if r.Value.Project() == name {
+				return fail(CodeConflict, "project %s has robots, such as %s: delete them first", name, r.ID)
+			}
+		}
+		var tx state.Tx
+		state.Delete(&tx, m.state.Projects, name, state.Unchanged(item))
+		if id := projectSwitch(name); revisionOf(m.state.Settings, id) != 0 {
+			state.Delete(&tx, m.state.Settings, id, store.Precondition{})
+		}
+		tx.Note(who.Actor(), "project.delete", projectObject(name), showProject(item), nil)
+		return m.commit(ctx, who, &tx, nil)
+	})
+}
+
+// declaredProject returns the project of that name in the configuration.
+func (m *Manager) declaredProject(name string) *DeclaredProject {
+	for i := range m.declared.Projects {
+		if declaredName(m.declared.Projects[i]) == name {
+			return &m.declared.Projects[i]
+		}
+	}
+	return nil
+}
+
+func (m *Manager) undeclared(name string) error {
+	if m.declaredProject(name) != nil {
+		return fail(CodeDeclared, "project %s is declared in the configuration: change it there", name)
+	}
+	return nil
+}
+
+func showProject(i *state.Item[state.Project]) *Project {
+	v := i.Value
+	return &Project{Name: v.Name, Source: sourceStore, revision: i.Revision, ProjectInput: ProjectInput{
+		Description: v.Description, Patterns: v.Patterns, Members: membersOf(v.Members), Immutable: v.Immutable, ReadOnly: v.ReadOnly,
+	}}
+}
+
+func showDeclaredProject(d DeclaredProject) *Project {
+	p := &Project{Name: declaredName(d), Source: d.Source, ProjectInput: ProjectInput{Patterns: d.Patterns, Members: membersOf(d.Grants), ReadOnly: d.ReadOnly}}
+	if p.Source == "" {
+		p.Source = "configuration"
+	}
+	for _, i := range d.Immutable {
+		p.Immutable = append(p.Immutable, i.Tags...)
+	}
+	return p
+}
+
+func projectObject(name string) state.Object {
+	return state.Object{Kind: "project", ID: name, Name: name}
+}
+
+func noProject(name string) error { return fail(CodeNotFound, "there is no project %.128q", name) }

@@ -1,0 +1,92 @@
+package management
+
+import (
+	"context"
+	"time"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/state"
+)
+
+// ReadOnly is whether everything that writes is refused.
+type ReadOnly struct {
+	ReadOnlyInput
+	Since *time.Time `json:"since,omitempty" doc:"Since when it is as it is."`
+	By    string     `json:"by,omitempty" doc:"Who made it so." max:"600"`
+
+	revision uint64
+}
+
+// ReadOnlyInput is what it is to be.
+type ReadOnlyInput struct {
+	On     bool   `json:"read_only" doc:"Refuses everything that writes; logins and pulls go on. What the configuration makes read-only stays so."`
+	Reason string `json:"reason,omitempty" doc:"Why, for people to read." max:"500"`
+}
+
+// projectSwitch is the id of a project's setting.
+func projectSwitch(project string) string { return state.SettingReadOnly + "/" + project }
+
+// ReadOnly returns the switch of the whole registry, or of a project that the
+// caller manages.
+func (m *Manager) ReadOnly(who *Caller, project string) (*ReadOnly, error) {
+	id, err := m.readOnlySwitch(who, project, ScopeSettingsRead)
+	if err != nil {
+		return nil, err
+	}
+	item, ok := m.state.Settings.Get(id)
+	if !ok {
+		return &ReadOnly{}, nil
+	}
+	return showReadOnly(item.Value, item.Revision), nil
+}
+
+func showReadOnly(v *state.Setting, revision uint64) *ReadOnly {
+	return &ReadOnly{ReadOnlyInput: ReadOnlyInput{On: v.On, Reason: v.Text}, Since: timeOf(v.Changed), By: v.By, revision: revision}
+}
+
+// SetReadOnly sets the switch.
+func (m *Manager) SetReadOnly(ctx context.Context, who *Caller, project string, in ReadOnlyInput, match Match) (made *ReadOnly, err error) {
+	id, err := m.readOnlySwitch(who, project, ScopeSettingsWrite)
+	if err != nil {
+		return nil, err
+	}
+	err = again(ctx, func() error {
+		before, exists := m.state.Settings.Get(id)
+		if !exists {
+			before = nil
+		}
+		revision, condition := expect(before)
+		if err := match.check(revision); err != nil {
+			return err
+		}
+		was := ReadOnlyInput{}
+		if exists {
+			if was = (ReadOnlyInput{before.Value.On, before.Value.Text}); was == in {
+				made = showReadOnly(before.Value, revision)
+				return nil
+			}
+		}
+		next := &state.Setting{On: in.On, Text: in.Reason, Changed: m.second(), By: who.actor.String()}
+		made = showReadOnly(next, 0)
+		var tx state.Tx
+		state.Put(&tx, m.state.Settings, id, next, condition)
+		tx.Note(who.Actor(), "read_only.set", state.Object{Kind: "setting", ID: id, Name: project}, was, in)
+		if err := m.commit(ctx, who, &tx, made); err != nil {
+			return err
+		}
+		made.revision = revisionOf(m.state.Settings, id)
+		return nil
+	})
+	return made, err
+}
+
+// readOnlySwitch returns the id of a switch that the caller may turn.
+func (m *Manager) readOnlySwitch(who *Caller, project string, scope Scope) (string, error) {
+	if project == "" {
+		return state.SettingReadOnly, m.needsAdmin(who, scope)
+	}
+	if err := needs(who, scope); err != nil {
+		return "", err
+	}
+	_, err := m.project(who, project)
+	return projectSwitch(project), err
+}

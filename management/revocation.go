@@ -1,0 +1,94 @@
+package management
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/state"
+	"github.com/caddy-registry-auth/caddy-registry-auth/store"
+)
+
+// Revocation ends registry tokens that were issued earlier.
+type Revocation struct {
+	ID        string     `json:"id" doc:"token/<jti>, principal/<kind>:<name>, or all."`
+	NotBefore time.Time  `json:"not_before" doc:"What was issued earlier is refused."`
+	Until     *time.Time `json:"until,omitempty" doc:"From when there can be nothing that it is about."`
+	Reason    string     `json:"reason,omitempty"`
+	By        string     `json:"by,omitempty"`
+}
+
+// RevocationInput says what is to end. One of the three is given.
+type RevocationInput struct {
+	Token     string `json:"token,omitempty" doc:"The jti of one registry token, which the log has." max:"128"`
+	Principal string `json:"principal,omitempty" doc:"All registry tokens of user:alice, robot:ci or workload:github." max:"500"`
+	All       bool   `json:"all,omitempty" doc:"All registry tokens of everybody."`
+	Reason    string `json:"reason,omitempty" doc:"Why, for people to read." max:"500"`
+}
+
+// keepRevocation is longer than any registry token lives.
+const keepRevocation = 25 * time.Hour
+
+// Revocations lists what is revoked and could still be shown.
+func (m *Manager) Revocations(who *Caller, q PageQuery) (*Page[*Revocation], error) {
+	if err := m.needsAdmin(who, ScopeRevocations); err != nil {
+		return nil, err
+	}
+	return page(q, m.state.Revocations.All(), func(i *state.Item[state.Revocation]) string { return i.ID }, func(i *state.Item[state.Revocation]) *Revocation {
+		return showRevocation(i.ID, i.Value)
+	})
+}
+
+// Revoke ends registry tokens: on every gateway within a second. Whoever still
+// may come in gets new ones.
+func (m *Manager) Revoke(ctx context.Context, who *Caller, in RevocationInput) (*Revocation, error) {
+	if err := m.needsAdmin(who, ScopeRevocations); err != nil {
+		return nil, err
+	}
+	id, err := in.id()
+	if err != nil {
+		return nil, err
+	}
+	var tx state.Tx
+	v := m.revoke(&tx, who, id, in.Reason)
+	tx.Note(who.Actor(), "revocation.create", state.Object{Kind: "revocation", ID: id}, nil, showRevocation(id, v))
+	if err := m.commit(ctx, who, &tx, nil); err != nil {
+		return nil, err
+	}
+	return showRevocation(id, v), nil
+}
+
+func (in *RevocationInput) id() (string, error) {
+	given := 0
+	for _, yes := range []bool{in.Token != "", in.Principal != "", in.All} {
+		if yes {
+			given++
+		}
+	}
+	switch {
+	case given != 1:
+		return "", &Error{Code: CodeInvalid, Detail: "want one of token, principal and all"}
+	case in.Token != "":
+		return state.RevokeToken(in.Token), nil
+	case in.All:
+		return state.RevokeAll, nil
+	}
+	kind, name, _ := strings.Cut(in.Principal, ":")
+	if kind != "user" && kind != "robot" && kind != "workload" || name == "" {
+		return "", invalid("principal", "want user:<name>, robot:<name> or workload:<name>")
+	}
+	return state.RevokePrincipal(in.Principal), nil
+}
+
+// revoke adds a revocation of everything until now. Registry tokens are dated
+// to the second, so that one of this second counts as earlier.
+func (m *Manager) revoke(tx *state.Tx, who *Caller, id, reason string) *state.Revocation {
+	now := m.now().UTC()
+	v := &state.Revocation{NotBefore: now, Until: now.Add(keepRevocation).Truncate(time.Second), Reason: reason, By: who.actor.String()}
+	state.Put(tx, m.state.Revocations, id, v, store.Precondition{})
+	return v
+}
+
+func showRevocation(id string, v *state.Revocation) *Revocation {
+	return &Revocation{ID: id, NotBefore: v.NotBefore, Until: timeOf(v.Until), Reason: v.Reason, By: v.By}
+}

@@ -1,0 +1,123 @@
+package management
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/state"
+)
+
+// ApicurioMapping is a role mapping in the form that Apicurio Registry has.
+type ApicurioMapping struct {
+	PrincipalID   string `json:"principalId" doc:"Who. A plain name is that of a user; group:dev and others are taken as well." min:"1" max:"512"`
+	Role          string `json:"role" doc:"Of a role that is none of the three, the one nearest to it." enum:"READ_ONLY,DEVELOPER,ADMIN"`
+	PrincipalName string `json:"principalName,omitempty" doc:"A name for people to read." max:"256"`
+}
+
+// ApicurioMappings is a page of them.
+type ApicurioMappings struct {
+	Count        int               `json:"count" doc:"How many there are in all."`
+	RoleMappings []ApicurioMapping `json:"roleMappings"`
+}
+
+// ApicurioRole is what a role mapping is changed to.
+type ApicurioRole struct {
+	Role string `json:"role" enum:"READ_ONLY,DEVELOPER,ADMIN"`
+}
+
+const (
+	apicurioPage    = 20
+	maxApicurioPage = 500
+)
+
+// ApicurioMappings lists role mappings by limit and offset.
+func (m *Manager) ApicurioMappings(who *Caller, limit, offset string) (*ApicurioMappings, error) {
+	if err := m.needsRoles(who, ScopeRolesRead); err != nil {
+		return nil, err
+	}
+	var wrong problems
+	number := func(field, text string, otherwise, most int) int {
+		if text == "" {
+			return otherwise
+		}
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 || n > most {
+			wrong.add(field, "want a number up to %d", most)
+		}
+		return n
+	}
+	const manyMappings = 1 << 30
+	n, from := number("limit", limit, apicurioPage, maxApicurioPage), number("offset", offset, 0, manyMappings)
+	if err := wrong.err(); err != nil {
+		return nil, err
+	}
+	all := m.state.RoleMappings.Sorted()
+	out := &ApicurioMappings{Count: len(all), RoleMappings: []ApicurioMapping{}}
+	all = all[min(from, len(all)):]
+	for _, item := range all[:min(n, len(all))] {
+		out.RoleMappings = append(out.RoleMappings, m.showApicurio(item.Value))
+	}
+	return out, nil
+}
+
+// ApicurioMapping returns the role mapping of a principal.
+func (m *Manager) ApicurioMapping(who *Caller, principal string) (*ApicurioMapping, error) {
+	r, err := m.RoleMapping(who, principal)
+	if err != nil {
+		return nil, err
+	}
+	out := m.showApicurio(&state.RoleMapping{Principal: r.Principal, PrincipalName: r.PrincipalName, Role: r.Role})
+	return &out, nil
+}
+
+// CreateApicurioMapping makes a role mapping.
+func (m *Manager) CreateApicurioMapping(ctx context.Context, who *Caller, in ApicurioMapping) error {
+	_, err := m.CreateRoleMapping(ctx, who, NewRoleMapping{
+		Principal: in.PrincipalID, RoleMappingInput: RoleMappingInput{Role: in.Role, PrincipalName: in.PrincipalName},
+	})
+	return err
+}
+
+// ChangeApicurioMapping changes the role of a mapping that there is and leaves
+// what Apicurio Registry does not know: patterns and the end.
+func (m *Manager) ChangeApicurioMapping(ctx context.Context, who *Caller, principal, role string) error {
+	r, err := m.RoleMapping(who, principal)
+	if err != nil {
+		return err
+	}
+	next := r.RoleMappingInput
+	next.Role = role
+	_, _, err = m.PutRoleMapping(ctx, who, r.Principal, next, Match{Revision: r.revision})
+	return err
+}
+
+func (m *Manager) showApicurio(r *state.RoleMapping) ApicurioMapping {
+	principal := r.Principal
+	// A plain name is that of a user, unless it would be read otherwise.
+	if name, ok := strings.CutPrefix(principal, "user:"); ok && MappedSubject(name) == principal {
+		principal = name
+	}
+	return ApicurioMapping{PrincipalID: principal, Role: m.nearestRole(r.Role), PrincipalName: r.PrincipalName}
+}
+
+// nearestRole is which of the three a role comes nearest to.
+func (m *Manager) nearestRole(role string) string {
+	for theirs, ours := range apicurioRoles {
+		if ours == role {
+			return theirs
+		}
+	}
+	actions, err := m.tryGrant(authz.Grant{Role: role, Subjects: []string{"user:x"}})
+	switch {
+	case err != nil:
+		return "READ_ONLY"
+	case actions.Has(authz.AllActions):
+		return "ADMIN"
+	case slices.ContainsFunc([]authz.Action{authz.Push, authz.Delete, authz.Overwrite, authz.Manage}, func(a authz.Action) bool { return actions&a != 0 }):
+		return "DEVELOPER"
+	}
+	return "READ_ONLY"
+}

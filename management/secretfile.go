@@ -1,0 +1,75 @@
+package management
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// maxSecretFile is how large a file with a secret may be, in bytes.
+const maxSecretFile = 4 << 10
+
+// readSecretFile returns the secret that a file holds, without the line's end.
+// [fs.ErrNotExist]: there is no such file.
+func readSecretFile(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	raw, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
+	if err != nil {
+		return "", err
+	}
+	secret := strings.TrimSpace(string(raw))
+	switch {
+	case len(raw) > maxSecretFile:
+		return "", fmt.Errorf("%s: larger than %d bytes", path, maxSecretFile)
+	case secret == "":
+		return "", fmt.Errorf("%s: is empty", path)
+	}
+	return secret, nil
+}
+
+// writeSecretFile writes a secret where nobody else can read it, and so that
+// it is there after a crash. It never replaces a file: [fs.ErrExist].
+func writeSecretFile(path, secret string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(secret + "\n")
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return syncDirectory(filepath.Dir(path))
+}
+
+// syncDirectory makes what was created or removed in a directory last.
+func syncDirectory(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	// Some file systems cannot do this for directories.
+	_ = d.Sync()
+	return nil
+}
+
+// removeFile removes a file, if it is there.
+func removeFile(path string) error {
+	err := os.Remove(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}

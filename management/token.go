@@ -1,0 +1,168 @@
+package management
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/state"
+)
+
+// AccessToken is a personal access token as it is shown, without its secret.
+type AccessToken struct {
+	ID    string `json:"id" doc:"What logs call it." max:"64"`
+	User  string `json:"user" doc:"The id of the user whose it is." max:"128"`
+	Owner string `json:"owner,omitempty" doc:"That user's name." max:"512"`
+	TokenSettings
+	Created  time.Time `json:"created"`
+	Disabled bool      `json:"disabled,omitempty"`
+	LastUsed *LastUsed `json:"last_used,omitempty" doc:"When and from where it was used last, as of half a minute ago."`
+
+	revision uint64
+}
+
+// TokenSettings are what there is to say of an access token.
+type TokenSettings struct {
+	Name        string        `json:"name" doc:"For its owner to tell it from others." min:"1" max:"100"`
+	Permissions *[]Permission `json:"permissions,omitempty" doc:"What it is good for in the registry at most. Absent: for all that its owner may do; empty: for nothing. It is never good for more than its owner may do at the time." max:"200"`
+	Scopes      []string      `json:"scopes,omitempty" doc:"What it is good for in this API, such as robots:read. Absent: for nothing." max:"30"`
+	From        []string      `json:"from,omitempty" doc:"The networks that it is accepted from. Absent: from anywhere." max:"100"`
+	Expires     *time.Time    `json:"expires,omitempty" doc:"When it ends, to the second. Absent in an answer: never."`
+}
+
+// NewToken is an access token that is to be made.
+type NewToken struct {
+	TokenSettings
+	Never bool `json:"never_expires,omitempty" doc:"It never ends, where the configuration allows that. Without this and without expires it ends after 30 days, or earlier where the configuration wants it."`
+}
+
+// TokenWithSecret is an access token with the secret, which is shown this once.
+type TokenWithSecret struct {
+	AccessToken
+	Secret string `json:"secret" doc:"The token itself, shown this once." max:"128"`
+}
+
+const (
+	// usualTokenLifetime is how long a token lives that says nothing about it.
+	usualTokenLifetime = 30 * 24 * time.Hour
+	// maxTokens is how many a user may have at once.
+	maxTokens = 200
+)
+
+func (m *Manager) showToken(id string, t *state.Token, revision uint64) *AccessToken {
+	out := &AccessToken{
+		ID: id, User: t.User, Created: t.Created, Disabled: t.Disabled,
+		TokenSettings: TokenSettings{Name: t.Name, Scopes: t.Scopes, From: t.From, Expires: timeOf(t.Expires)},
+		LastUsed:      m.lastUsed(m.state.Tokens.Kind(), id), revision: revision,
+	}
+	if t.Limits != nil {
+		list := append([]Permission{}, permissionsOf(t.Limits)...)
+		out.Permissions = &list
+	}
+	if u, ok := m.state.Users.Get(t.User); ok {
+		out.Owner = u.Value.Name
+	}
+	return out
+}
+
+// userOf returns the id of the user that a caller is.
+func userOf(who *Caller) (string, bool) {
+	if who.Principal == nil || who.Principal.Kind != authn.KindUser {
+		return "", false
+	}
+	return who.Principal.Identity().ID(), true
+}
+
+// seesToken reports whether the caller may list and revoke a user's tokens:
+// its own, or as an administrator anybody's.
+func (m *Manager) seesToken(who *Caller, user string) bool {
+	own, isUser := userOf(who)
+	return isUser && own == user || m.admin(who)
+}
+
+// Everybody's tokens, in a [TokenQuery].
+const Everybody = "*"
+
+// TokenQuery says whose tokens are listed.
+type TokenQuery struct {
+	PageQuery
+	// User is the id of a user; empty is the caller, Everybody all users.
+	User string
+}
+
+// Tokens lists access tokens.
+func (m *Manager) Tokens(who *Caller, q TokenQuery) (*Page[*AccessToken], error) {
+	if err := needs(who, ScopeTokensRead); err != nil {
+		return nil, err
+	}
+	own, isUser := userOf(who)
+	switch {
+	case q.User == "" && isUser:
+		q.User = own
+	case q.User == "":
+		q.User = Everybody
+	}
+	if !m.seesToken(who, q.User) {
+		return nil, fail(CodeForbidden, "only administrators may see the tokens of others")
+	}
+	tokens := func(yield func(*state.Item[state.Token]) bool) {
+		for item := range m.state.Tokens.All() {
+			if (q.User == Everybody || item.Value.User == q.User) && !yield(item) {
+				return
+			}
+		}
+	}
+	return page(q.PageQuery, iter.Seq[*state.Item[state.Token]](tokens),
+		func(i *state.Item[state.Token]) string { return i.ID },
+		func(i *state.Item[state.Token]) *AccessToken { return m.showToken(i.ID, i.Value, i.Revision) })
+}
+
+// Token returns an access token. Somebody else's does not exist for who is no
+// administrator.
+func (m *Manager) Token(who *Caller, id string) (*AccessToken, error) {
+	if !isToken(who, id) {
+		if err := needs(who, ScopeTokensRead); err != nil {
+			return nil, err
+		}
+	}
+	item, ok := m.state.Tokens.Get(id)
+	if !ok || !m.seesToken(who, item.Value.User) {
+		return nil, noToken(id)
+	}
+	return m.showToken(id, item.Value, item.Revision), nil
+}
+
+// RevokeToken deletes an access token. Registry tokens that it was used to get
+// end at once. A token may always end itself.
+func (m *Manager) RevokeToken(ctx context.Context, who *Caller, id string, match Match) error {
+	if !isToken(who, id) {
+		if err := needs(who, ScopeTokensWrite); err != nil {
+			return err
+		}
+	}
+	return again(ctx, func() error {
+		item, ok := m.state.Tokens.Get(id)
+		if !ok || !m.seesToken(who, item.Value.User) {
+			return noToken(id)
+		}
+		if err := match.check(item.Revision); err != nil {
+			return err
+		}
+		var tx state.Tx
+		state.Delete(&tx, m.state.Tokens, id, state.Unchanged(item))
+		tx.Note(who.Actor(), "token.revoke", tokenObject(id, item.Value), m.showToken(id, item.Value, 0), nil)
+		return m.commit(ctx, who, &tx, nil)
+	})
+}
+
+// isToken reports whether the caller shows that very token.
+func isToken(who *Caller, id string) bool {
+	return who.Principal != nil && who.Principal.Credential == state.CredentialToken && who.Principal.CredentialID == id
+}
+
+func tokenObject(id string, t *state.Token) state.Object {
+	return state.Object{Kind: "token", ID: id, Name: t.Name}
+}
+
+func noToken(id string) error { return fail(CodeNotFound, "there is no access token %.64q", id) }

@@ -1,0 +1,121 @@
+package management
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/state"
+)
+
+func init() {
+	samples["listTokens"] = sample{path: "/tokens"}
+	samples["createToken"] = sample{path: "/tokens", body: `{"name":"new"}`, as: "root"}
+	samples["getToken"] = sample{path: "/tokens/tttttttttttt", missing: "/tokens/none"}
+	samples["revokeToken"] = sample{path: "/tokens/tttttttttttt", missing: "/tokens/none"}
+	prepares = append(prepares, func(s *stage) {
+		_, hash := authn.NewSecret(authn.SecretPersonalToken)
+		var tx state.Tx
+		state.Put(&tx, s.state.Tokens, "tttttttttttt", &state.Token{User: s.see(people["root"]), Name: "old", Hash: hash, Created: s.clock, Expires: s.clock.Add(time.Hour)}, state.Absent)
+		if err := s.state.Commit(s.t.Context(), &tx); err != nil {
+			s.t.Fatal(err)
+		}
+	})
+}
+
+func TestTokenLives(t *testing.T) {
+	s := newStage(t)
+	made := s.call("alice", "POST", "/tokens", `{"name":"laptop","scopes":["robots:write","tokens:write"],"permissions":[{"name":"team-a/**","actions":["pull","manage"]}]}`).want(201)
+	secret, id := made.text("secret"), made.text("id")
+	if !strings.HasPrefix(secret, "crapt_") || made.text("expires") != "2026-03-31T12:00:00Z" || made.text("owner") != "alice" {
+		t.Fatalf("%s", made.body)
+	}
+	s.call("alice", "POST", "/tokens", `{"name":"laptop"}`).want(409, CodeExists)
+	if got := s.call(secret, "GET", "/tokens/"+id, nil).want(200); strings.Contains(string(got.body), secret) {
+		t.Errorf("shown again: %s", got.body)
+	}
+	// Its scopes bound it.
+	s.call(secret, "GET", "/keys", nil).want(403, CodeScope)
+	s.call(secret, "PUT", "/robots/team-a+x", `{"permissions":[{"name":"team-a/**","actions":["pull"]}]}`).want(201)
+	// Its limits bound it, though alice may push.
+	s.call(secret, "PUT", "/robots/team-a+y", `{"permissions":[{"name":"team-a/**","actions":["push"]}]}`).want(422)
+
+	// What it makes is no broader, lives no longer.
+	for body, status := range map[string]int{
+		`{"name":"a"}`: 422, // limited, so that it needs limits
+		`{"name":"b","permissions":[{"name":"team-a/x","actions":["pull"]}]}`:                                   201,
+		`{"name":"c","permissions":[{"name":"team-a/x","actions":["push"]}]}`:                                   422,
+		`{"name":"d","permissions":[{"name":"**","actions":["pull"]}]}`:                                         422,
+		`{"name":"e","permissions":[],"scopes":["keys:read"]}`:                                                  422,
+		`{"name":"f","permissions":[],"scopes":["*"]}`:                                                          422,
+		`{"name":"g","permissions":[],"scopes":["robots:read"]}`:                                                201,
+		`{"name":"h","permissions":[],"expires":"2026-04-30T00:00:00Z"}`:                                        422,
+		`{"name":"i","permissions":[],"never_expires":true}`:                                                    422,
+		`{"name":"j","permissions":[],"expires":"2026-03-30T00:00:00.7Z"}`:                                      201,
+		`{"name":"k","permissions":[],"scopes":["nonsense"]}`:                                                   422,
+		`{"name":"l\u0007","permissions":[]}`:                                                                   422,
+		`{"name":"m","permissions":[],"never_expires":true,"expires":"2026-03-30T00:00:00Z"}`:                   422,
+		`{"name":"n","permissions":[{"name":"team-a/x","actions":["pull"]},{"name":"b/x","actions":["pull"]}]}`: 422,
+	} {
+		if got := s.call(secret, "POST", "/tokens", body); got.status != status {
+			t.Errorf("%s: %d, want %d: %s", body, got.status, status, got.body)
+		}
+	}
+	// Others do not see it; administrators revoke it.
+	s.call("bob", "GET", "/tokens/"+id, nil).want(404)
+	s.call("bob", "DELETE", "/tokens/"+id, nil).want(404)
+	s.call("bob", "GET", "/tokens?user=*", nil).want(403)
+	var page List[AccessToken]
+	if s.call("bob", "GET", "/tokens", nil).want(200).into(&page); len(page.Items) != 0 {
+		t.Errorf("bob has %d", len(page.Items))
+	}
+	if s.call("root", "GET", "/tokens?user=*", nil).want(200).into(&page); len(page.Items) != 4 {
+		t.Errorf("%d tokens", len(page.Items))
+	}
+	s.call("root", "DELETE", "/tokens/"+id, nil).want(204)
+	s.call(secret, "GET", "/whoami", nil).want(401)
+}
+
+func TestTokenEndsWithItsTime(t *testing.T) {
+	s := newStage(t)
+	secret := s.call("root", "POST", "/tokens", `{"name":"x","scopes":["*"],"expires":"2026-03-01T13:00:00Z"}`).want(201).text("secret")
+	s.call(secret, "GET", "/keys", nil).want(200)
+	// It cannot make what outlives it, of another kind either.
+	s.call(secret, "POST", "/keys", `{"name":"k","scopes":["*"]}`).want(422)
+	s.clock = s.clock.Add(time.Hour)
+	s.call(secret, "GET", "/keys", nil).want(401)
+	s.call("root", "POST", "/tokens", `{"name":"long","expires":"2027-01-01T00:00:00Z"}`).want(422)
+	s.call("root", "POST", "/tokens", `{"name":"ever","never_expires":true}`).want(422)
+	s.admin("POST", "/tokens", `{"name":"key"}`).want(403, CodeForbidden)
+}
+
+func TestTokensMayBeForEver(t *testing.T) {
+	s := newStage(t, func(o *Options) { o.Config.TokenMaxLifetime = -1 })
+	made := s.call("alice", "POST", "/tokens", `{"name":"ever","never_expires":true,"from":["192.0.2.0/24"],"scopes":["tokens:write"]}`).want(201)
+	secret := made.text("secret")
+	s.state.Tidy(t.Context())
+	s.call(secret, "GET", "/tokens/"+made.text("id"), nil).want(200)
+	s.call(secret, "POST", "/tokens", `{"name":"far"}`).want(422)
+	s.call(secret, "POST", "/tokens", `{"name":"near","from":["192.0.2.7"]}`).want(201)
+	s.remote = "198.51.100.1:1"
+	s.call(secret, "GET", "/tokens", nil).want(401)
+	s.remote = "192.0.2.7:1"
+	s.call(secret, "DELETE", "/tokens/"+made.text("id"), nil).want(204)
+	s.call(secret, "GET", "/tokens", nil).want(401)
+}
+
+func TestDisabledOwner(t *testing.T) {
+	s := newStage(t)
+	secret := s.call("alice", "POST", "/tokens", `{"name":"x","scopes":["*"]}`).want(201).text("secret")
+	item, _ := s.state.Users.Get(s.see(people["alice"]))
+	next := *item.Value
+	next.Disabled = true
+	var tx state.Tx
+	state.Put(&tx, s.state.Users, item.ID, &next, state.Unchanged(item))
+	if err := s.state.Commit(t.Context(), &tx); err != nil {
+		t.Fatal(err)
+	}
+	s.call(secret, "GET", "/whoami", nil).want(401)
+	s.call("alice", "GET", "/whoami", nil).want(401)
+}
