@@ -4,7 +4,7 @@ import (
 	"strings"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
-	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/management"
 	"github.com/caddy-registry-auth/caddy-registry-auth/portal"
 )
 
@@ -41,14 +41,37 @@ func (r *realm) openPortal(run *running) ([]authn.Named, error) {
 	if r.portalPrefix == "" {
 		return nil, nil
 	}
-	policy := func() *authz.Policy { return r.policy.load() }
 	sessions := portal.NewSessions(portal.SessionOptions{
-		State: run.state, Policy: policy, Config: r.config.Portal, PublicURL: r.publicURL, Log: r.slog,
+		State: run.state, Policy: r.policy.load, Config: r.config.Portal, PublicURL: r.publicURL, Log: r.slog,
 	})
-	var err error
+	manager, err := r.newManager(run)
+	if err != nil {
+		return nil, err
+	}
 	run.portal, err = portal.New(portal.Options{
-		Config: r.config.Portal, Sessions: sessions, State: run.state, Policy: policy, Providers: r.signInProviders(),
+		Manager: manager, Config: r.config.Portal, Sessions: sessions, State: run.state, Policy: r.policy.load, Providers: r.signInProviders(),
 		PublicURL: r.publicURL, Base: requestBase, Remote: clientAddr, RequestID: requestID, Log: r.slog,
 	})
 	return []authn.Named{{Name: portal.SessionsName, Authenticator: sessions}}, err
+}
+
+// newManager makes the operations that the pages call.
+func (r *realm) newManager(run *running) (*management.Manager, error) {
+	declared := management.Declared{Roles: r.config.Policy.Roles}
+	for _, p := range r.config.Policy.Projects {
+		declared.Projects = append(declared.Projects, management.DeclaredProject{Project: p})
+	}
+	for _, a := range r.authenticators {
+		robots, ok := a.Authenticator.(*Robots)
+		if !ok {
+			continue
+		}
+		for _, robot := range robots.resolved {
+			declared.Robots = append(declared.Robots, management.DeclaredRobot{RobotConfig: robot})
+		}
+	}
+	return management.New(management.Options{
+		State: run.state, Policy: r.policy.load, Declared: declared, RobotPrefixes: r.config.RobotPrefixes, Pool: hashing, Log: r.slog,
+		Keys: func() management.SigningKeys { return run.keys },
+	})
 }

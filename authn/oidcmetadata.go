@@ -68,3 +68,10 @@ func (a *OIDC) client(m *metadata, redirectURI string) (*oauth2.Config, error) {
 	}
 	return c, nil
 }
+
+// Reachable reports whether the provider answers: its discovery document is
+// there, or was within the hour.
+func (a *OIDC) Reachable(ctx context.Context) error {
+	_, err := a.metadata(ctx)
+	return err
+}

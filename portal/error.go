@@ -8,6 +8,7 @@ import (
 	"net/url"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/management"
 	"github.com/caddy-registry-auth/caddy-registry-auth/store"
 )
 
@@ -104,6 +105,9 @@ func (p *Portal) fail(x *exchange, err error) {
 
 // asPage says in words for people why an operation was not done.
 func asPage(err error) *pageError {
+	if page := managementPage(management.AsError(err)); page != nil {
+		return page
+	}
 	switch {
 	case errors.Is(err, authn.ErrDisabled):
 		return &pageError{http.StatusForbidden, "disabled", txtDisabledTitle, txtDisabled, false}

@@ -19,7 +19,7 @@ func (x *exchange) sessions() error {
 	t := &table{Caption: txtSessionsCaption, Columns: []string{txtBrowser, txtAddress, txtSince, txtLastUsed, ""}}
 	for _, item := range mine {
 		v := item.Value
-		browser := cell{Text: browserName(v.Agent), Sub: v.Agent}
+		browser := cell{Text: browserName(v.Agent)}
 		end := cell{Buttons: []button{{Text: txtSignOut, Action: x.path("sessions/end"), Hidden: []field{{Name: "id", Value: item.ID}}, Label: sprintf(txtSignOutLabel, browser.Text, v.Remote), Danger: true}}}
 		if item.ID == x.session.ID {
 			end = cell{Text: txtThisBrowser, Badge: "good"}

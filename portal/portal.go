@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/management"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 )
 
@@ -22,6 +23,8 @@ type Options struct {
 	Sessions *Sessions
 	State    *state.State
 	Policy   func() *authz.Policy
+	// Manager has the operations that the pages call.
+	Manager *management.Manager
 	// Providers are where people can sign in.
 	Providers []*authn.OIDC
 	// PublicURL is the registry's address, without a slash at the end; empty:

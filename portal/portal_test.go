@@ -17,6 +17,7 @@ import (
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/management"
 	"github.com/caddy-registry-auth/caddy-registry-auth/portal"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 	"github.com/caddy-registry-auth/caddy-registry-auth/store/memstore"
@@ -59,6 +60,7 @@ type front struct {
 	state    *state.State
 	sessions *portal.Sessions
 	portal   *portal.Portal
+	manager  *management.Manager
 	policy   *authz.Policy
 	sealer   gcm
 	clock    atomic.Int64
@@ -116,8 +118,12 @@ func (f *front) open(t *testing.T, providers ...*authn.OIDC) {
 	policy := func() *authz.Policy { return f.policy }
 	f.sessions = portal.NewSessions(portal.SessionOptions{State: f.state, Policy: policy, Sealer: f.sealer, PublicURL: f.URL, Now: f.now})
 	var err error
+	f.manager, err = management.New(management.Options{State: f.state, Policy: policy, Now: f.now})
+	if err != nil {
+		t.Fatal(err)
+	}
 	f.portal, err = portal.New(portal.Options{
-		Sessions: f.sessions, State: f.state, Policy: policy, Providers: providers, PublicURL: f.URL, Now: f.now,
+		Manager: f.manager, Sessions: f.sessions, State: f.state, Policy: policy, Providers: providers, PublicURL: f.URL, Now: f.now,
 		Base: func(r *http.Request) string { return "http://" + r.Host },
 	})
 	if err != nil {
