@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/portal"
 	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
 )
 
@@ -48,6 +49,10 @@ type Config struct {
 
 	// The registry tokens that are issued, and where.
 	Token tokenendpoint.Config `json:"token,omitzero"`
+
+	// Signing in with the browser, and the pages where people see and manage
+	// their access.
+	Portal portal.Config `json:"portal,omitzero"`
 
 	// Routes below `/v2/` beyond the distribution specification that may
 	// reach the registry. Default: none.

@@ -43,6 +43,7 @@ const AuthenticatorNamespace = "registry_auth.authenticators"
 //		creator_role    <role> [<pattern>...]
 //		role_source     token|application|header... [{ first }]
 //		token           { … }
+//		portal          [off] { … }
 //		extension       <path> <action>
 //		upstream_auth   none|passthrough|basic <user> <password>|bearer <token>
 //		other_paths     pass|deny
@@ -121,6 +122,11 @@ func (p *realmParser) option(name string) error {
 			return err
 		}
 		return Token(d, &c.Token)
+	case "portal":
+		if err := p.once("portal"); err != nil {
+			return err
+		}
+		return Portal(d, &c.Portal)
 	case "robot":
 		return p.robot()
 	case authn.WorkloadName:
