@@ -8,7 +8,10 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/management"
 )
 
-// bootstrap reads how a realm gets its first administrator:
+// bootstrapWords are the subdirectives of a bootstrap block.
+var bootstrapWords = []string{"secret", "secret_file", "ttl", "admin_key_file", "file"}
+
+// Bootstrap reads how the first administrator is made; d stands on the name:
 //
 //	bootstrap off
 //	bootstrap {
@@ -18,10 +21,10 @@ import (
 //		admin_key_file <path>
 //		file           <path>
 //	}
-func bootstrap(d *caddyfile.Dispenser, c *management.BootstrapConfig) error {
+func Bootstrap(d *caddyfile.Dispenser, c *management.BootstrapConfig) error {
 	if d.NextArg() {
 		if d.Val() != "off" || d.NextArg() {
-			return d.Err("bootstrap: want off, or a block")
+			return d.ArgErr()
 		}
 		c.Off = true
 	}
@@ -29,9 +32,10 @@ func bootstrap(d *caddyfile.Dispenser, c *management.BootstrapConfig) error {
 		if err := bootstrapLine(d, c); err != nil {
 			return err
 		}
-	}
-	if err := c.Validate(); err != nil {
-		return d.WrapErr(err)
+		// Checked after each line, so that an error names the line.
+		if err := c.Validate(); err != nil {
+			return d.WrapErr(err)
+		}
 	}
 	return nil
 }
@@ -55,5 +59,5 @@ func bootstrapLine(d *caddyfile.Dispenser, c *management.BootstrapConfig) error 
 	case "file":
 		return scalar(d, &c.File)
 	}
-	return unrecognized(d, "bootstrap", "secret", "secret_file", "ttl", "admin_key_file", "file")
+	return unrecognized(d, "bootstrap", bootstrapWords...)
 }

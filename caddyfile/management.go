@@ -11,7 +11,7 @@ import (
 
 // managementWords are the subdirectives of a management block.
 var managementWords = []string{
-	"prefix", "api_key", "bootstrap", "robot_max_lifetime", "token_max_lifetime", "require", "harbor_robots",
+	"prefix", "api_key", "bootstrap", "robot_max_lifetime", "token_max_lifetime", "require", "harbor_robots", "no_role_mappings",
 }
 
 // Management reads how the API that manages a realm is reached, and what may
@@ -27,6 +27,7 @@ var managementWords = []string{
 //		token_max_lifetime <duration>|never
 //		require            from
 //		harbor_robots
+//		no_role_mappings
 //	}
 //
 // api_key may stand several times.
@@ -59,7 +60,7 @@ func managementLine(d *caddyfile.Dispenser, c *management.Config) error {
 			return d.Err("bootstrap: given twice")
 		}
 		c.Bootstrap = new(management.BootstrapConfig)
-		return bootstrap(d, c.Bootstrap)
+		return Bootstrap(d, c.Bootstrap)
 	case "robot_max_lifetime":
 		return duration(d, &c.RobotMaxLifetime, "")
 	case "token_max_lifetime":
@@ -70,6 +71,8 @@ func managementLine(d *caddyfile.Dispenser, c *management.Config) error {
 		}
 		c.RequireFrom = true
 		return nil
+	case "no_role_mappings":
+		return flag(d, &c.NoRoleMappings)
 	case "harbor_robots":
 		return flag(d, &c.HarborRobots)
 	}
