@@ -12,7 +12,7 @@ var realmOptions = []string{
 	"realm", "public_url", "service", "oidc", "workload", "htpasswd", "local", "passwords", "robot", "admin", "role", "project", "token", "deny",
 	"anonymous_read", "authenticated_read", "catalog", "read_only",
 	"owner_only", "creator_role", "role_source",
-	"robot_prefix", "extension", "upstream_auth", "other_paths", "explain_denials", "audit",
+	"robot_prefix", "extension", "upstream_auth", "management", "other_paths", "explain_denials", "audit",
 }
 
 // authenticatorNames lists the guest modules that this build has.
