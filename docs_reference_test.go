@@ -74,7 +74,11 @@ func comparedWords(t *testing.T, file string) []string {
 // TestReferenceHasEveryField wants each JSON field in docs/reference.md.
 func TestReferenceHasEveryField(t *testing.T) {
 	fields := map[string]bool{}
-	for _, v := range []any{caddyfile.Config{}, authn.OIDCConfig{}, authn.RobotConfig{}, App{}, TokenHandler{}, Provider{}, Matcher{}, OIDC{}, Robots{}, Bolt{}, Postgres{}, Htpasswd{}, Local{}} {
+	for _, v := range []any{
+		caddyfile.Config{}, authn.RobotConfig{}, App{}, TokenHandler{}, Provider{}, Matcher{}, Bolt{}, Postgres{},
+		OIDC{}, Robots{}, Htpasswd{}, Local{}, LDAP{}, BasicExchange{},
+		MTLS{}, TrustedHeaders{}, TokenReview{}, External{}, ServiceSecrets{},
+	} {
 		jsonFields(reflect.TypeOf(v), fields)
 	}
 	if len(fields) < 50 {

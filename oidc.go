@@ -101,6 +101,9 @@ func (o *OIDC) IdentityIssuer() string { return o.OIDCConfig.IdentityIssuer() }
 // NamePrefix is what names of this provider's users start with.
 func (o *OIDC) NamePrefix() string { return o.Prefix }
 
+// NameSource says whose names these are.
+func (o *OIDC) NameSource() (issuer, claim string) { return o.Issuer, userClaim(o.Username) }
+
 // Start fetches the provider's keys in the background.
 func (o *OIDC) Start(ctx context.Context) { o.provider.Start(ctx) }
 

@@ -72,19 +72,27 @@ func (r *claimRules) principal(claims map[string]any, now time.Time) (*Principal
 		Credential: "id_token", Expires: expires,
 	}
 	p.CredentialID, _ = claims["jti"].(string)
-	groups, err := r.list(claims, r.groups)
-	if err != nil {
+	if err := r.belong(p, claims); err != nil {
 		return nil, err
 	}
+	return p, nil
+}
+
+// belong sets the groups and roles of a new principal.
+func (r *claimRules) belong(p *Principal, claims map[string]any) error {
+	groups, err := r.list(claims, r.groups)
+	if err != nil {
+		return err
+	}
 	if len(r.required) > 0 && !slices.ContainsFunc(r.required, func(g string) bool { return slices.Contains(groups, g) }) {
-		return nil, fmt.Errorf("%w: user %s is in none of the required groups", ErrDisabled, name)
+		return fmt.Errorf("%w: %s is in none of the required groups", ErrDisabled, p)
 	}
 	roles, err := r.list(claims, r.roles)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	p.Groups, p.Roles = r.prefixed(groups), r.prefixed(roles)
-	return p, nil
+	return nil
 }
 
 // checkAudience sees that the token was issued for us, and for a client that

@@ -94,31 +94,40 @@ func (d *discovery) refresh(ctx context.Context) error {
 }
 
 func (d *discovery) discover(ctx context.Context) (*metadata, error) {
-	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, d.client), d.issuer)
+	document, err := discoverIssuer(ctx, d.client, d.issuer)
 	if err != nil {
-		return nil, fmt.Errorf("discovery: %w", shortened(err))
-	}
-	document := new(metadata)
-	if err := provider.Claims(document); err != nil {
-		return nil, fmt.Errorf("discovery: %w", shortened(err))
-	}
-	if err := d.checkEndpoint("jwks_uri", document.JWKSURI); err != nil {
 		return nil, err
+	}
+	return &document, d.checkEndpoint("jwks_uri", document.JWKSURI)
+}
+
+func discoverIssuer(ctx context.Context, client *http.Client, issuer string) (document metadata, err error) {
+	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, client), issuer)
+	if err != nil {
+		return document, fmt.Errorf("discovery: %w", shortened(err))
+	}
+	if err := provider.Claims(&document); err != nil {
+		return document, fmt.Errorf("discovery: %w", shortened(err))
 	}
 	return document, nil
 }
 
 // checkEndpoint sees that an address of the document is one to speak to.
 func (d *discovery) checkEndpoint(name, address string) error {
+	return checkDiscovered(name, address, d.issuer, d.insecure)
+}
+
+// checkDiscovered refuses addresses that an issuer must not send us to.
+func checkDiscovered(name, address, issuer string, insecure bool) error {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.User != nil {
 		return fmt.Errorf("discovery: %s is not an absolute URL", name)
 	}
-	// An http issuer was accepted knowingly; what it names may be http too.
-	if u.Scheme != "https" && (u.Scheme != "http" || !strings.HasPrefix(d.issuer, "http://")) {
+	// An http issuer was accepted knowingly; its addresses may be http too.
+	if u.Scheme != "https" && (u.Scheme != "http" || !strings.HasPrefix(issuer, "http://")) {
 		return fmt.Errorf("discovery: %s has scheme %.20q, want https", name, u.Scheme)
 	}
-	if u.Scheme == "http" && !d.insecure && !isLoopback(u.Hostname()) {
+	if u.Scheme == "http" && !insecure && !isLoopback(u.Hostname()) {
 		return fmt.Errorf("discovery: %s is http on another machine", name)
 	}
 	return nil

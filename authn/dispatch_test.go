@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// directory stands for an authenticator of passwords that are checked
+// anyDirectory stands for an authenticator of passwords that are checked
 // elsewhere: everybody with the password "elsewhere" is known there.
-type directory struct{ asked []string }
+type anyDirectory struct{ asked []string }
 
-func (d *directory) PeoplesPasswords() bool { return true }
-func (d *directory) Authenticate(_ context.Context, c *Credential) (*Principal, error) {
+func (d *anyDirectory) PeoplesPasswords() bool { return true }
+func (d *anyDirectory) Authenticate(_ context.Context, c *Credential) (*Principal, error) {
 	if !c.IsPassword() || c.Username == "nobody" {
 		return nil, ErrNotMine
 	}
@@ -58,7 +58,7 @@ func TestDispatch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	away := &directory{}
+	away := &anyDirectory{}
 	on := NewChain([]Named{
 		{"oidc", oidc}, {RobotsName, robots}, {"htpasswd", htpasswd}, {"local", local}, {"directory", away},
 	}, nil)
@@ -128,7 +128,7 @@ func TestWithoutPasswordsRecheck(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	on := NewChain([]Named{{"local", local}, {"directory", &directory{}}}, nil)
+	on := NewChain([]Named{{"local", local}, {"directory", &anyDirectory{}}}, nil)
 	for _, c := range []struct {
 		by, name string
 		off      bool
@@ -192,62 +192,5 @@ func TestUnknownAccountTakesItsTime(t *testing.T) {
 	_, _ = ch.Authenticate(t.Context(), &Credential{Scheme: SchemeBasic, Username: "bob", Secret: "eyJhbGciOiJFUzI1NiJ9.e30.c2ln"})
 	if n := known.checks.Load(); n != 3 {
 		t.Errorf("a token that nobody knows cost a hash")
-	}
-}
-
-// TestHashPoolFairness floods the pool from one address: others wait for the
-// hash that is under way and not for those that wait.
-func TestHashPoolFairness(t *testing.T) {
-	pool := NewHashPool(1)
-	pool.wait = time.Minute
-	hold := make(chan struct{})
-	order := make(chan string, 200)
-	busy := make(chan string, 200)
-	ask := func(c Claimant) {
-		go func() {
-			if err := pool.Do(context.Background(), c, func() bool { <-hold; order <- c.Account; return false }); err != nil {
-				busy <- c.Account
-			}
-		}()
-	}
-	waiting := func(n int) {
-		t.Helper()
-		for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
-			pool.mu.Lock()
-			now := len(pool.waiting)
-			pool.mu.Unlock()
-			if now == n {
-				return
-			}
-			if time.Now().After(deadline) {
-				t.Fatalf("%d are waiting, want %d", now, n)
-			}
-		}
-	}
-	ask(Claimant{here, "flood"})
-	for pool.served[0].Account != "flood" {
-		time.Sleep(time.Millisecond)
-	}
-	for i := range hashQueue {
-		ask(Claimant{here, "flood"})
-		waiting(i + 1)
-	}
-	ask(Claimant{here, "colleague"})
-	if who := <-busy; who != "flood" {
-		t.Fatalf("%s had to go", who)
-	}
-	ask(Claimant{elsewhere, "flood"})
-	if who := <-busy; who != "flood" {
-		t.Fatalf("%s had to go", who)
-	}
-	waiting(hashQueue)
-	close(hold)
-	var got []string
-	for range 1 + hashQueue {
-		got = append(got, <-order)
-	}
-	// the running one, the one from elsewhere, the colleague, the others
-	if got[2] != "colleague" {
-		t.Errorf("served in the order %q", got)
 	}
 }

@@ -18,6 +18,7 @@ type tokenVerifier struct {
 	name       string // of the authenticator
 	issuer     string
 	algorithms []string
+	types      []string // accepted besides JWT
 	keys       *keySet
 	tokens     *TokenCache
 	now        func() time.Time
@@ -97,7 +98,7 @@ func (v *tokenVerifier) Authenticate(ctx context.Context, c *Credential) (*Princ
 	if p, ok := v.tokens.Get(c.Secret, now); ok && v.keys.fresh() != nil {
 		return p, nil
 	}
-	t, err := parseToken(c.Secret)
+	t, err := parseToken(c.Secret, v.types...)
 	if t == nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotMine, err)
 	}

@@ -38,6 +38,7 @@ type Config struct {
 	// What robots put before their names to log in, besides nothing. What is
 	// stored does not change with it. Default: `robot$` and `robot-`.
 	RobotPrefixes []string `json:"robot_prefixes,omitempty"`
+
 	// Whether people may sign in with passwords: `on` (default) or `off`,
 	// where only robots, tokens and users that are marked `break_glass` are
 	// let in with HTTP Basic.
@@ -74,6 +75,16 @@ type Config struct {
 	// Which decisions become a line of the audit log: `all` (default),
 	// `changes` (refusals and everything that writes), or `refusals`.
 	Audit string `json:"audit,omitempty"`
+
+	// Claims of the token that a principal proved itself with which the audit
+	// log names, at most 8: what tells one CI job from another, for example
+	// `repository` and `run_id`. Dots reach into nested claims. Registry
+	// tokens carry them. Default: none; the subject is always there.
+	AuditClaims []string `json:"audit_claims,omitempty"`
+
+	// The identity, in headers, for what is behind the gateway. Default:
+	// none. Clients' headers of these names never get there.
+	IdentityHeaders *IdentityHeaders `json:"identity_headers,omitempty"`
 }
 
 // UpstreamAuth says how the gateway signs in to the registry behind it.
@@ -107,6 +118,8 @@ const (
 
 	PasswordsOn  = "on"
 	PasswordsOff = "off"
+	// MaxAuditClaims is how many claims a line of the audit log names.
+	MaxAuditClaims = 8
 
 	AuditAll      = "all"
 	AuditChanges  = "changes"

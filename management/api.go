@@ -47,6 +47,9 @@ func NewAPI(m *Manager, o APIOptions) (*API, error) {
 	a := &API{manager: m, prefix: strings.TrimSuffix(m.config.Prefix, "/"), options: o, origin: http.NewCrossOriginProtection()}
 	a.routes = a.everyRoute()
 	a.router = newRouter(a.routes)
+	if m.config.HarborRobots {
+		a.harbor = newRouter(a.harborRoutes())
+	}
 	var err error
 	a.openapi, err = a.document()
 	return a, err
@@ -57,7 +60,7 @@ func (a *API) Prefix() string { return a.prefix }
 
 // Serves reports whether a path is the API's.
 func (a *API) Serves(path string) bool {
-	return strings.HasPrefix(path, a.prefix+"/") || a.harbor != nil && strings.HasPrefix(path, harborPrefix+"/")
+	return strings.HasPrefix(path, a.prefix+"/") || a.harbor != nil && (path == harborVersion || strings.HasPrefix(path, harborPrefix+"/"))
 }
 
 const maxBody = 256 << 10 // bytes
@@ -67,13 +70,19 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	if err := a.serve(w, r); err != nil {
+	if a.harbor != nil && strings.HasPrefix(r.URL.Path, "/api/") && !strings.HasPrefix(r.URL.Path, a.prefix+"/") {
+		if err := a.serve(w, r, a.harbor, r.URL.EscapedPath()); err != nil {
+			a.harborProblem(w, r, err)
+		}
+		return
+	}
+	if err := a.serve(w, r, a.router, strings.TrimPrefix(r.URL.EscapedPath(), a.prefix)); err != nil {
 		a.problem(w, r, err)
 	}
 }
 
-func (a *API) serve(w http.ResponseWriter, r *http.Request) error {
-	at, values := a.router.find(strings.TrimPrefix(r.URL.EscapedPath(), a.prefix))
+func (a *API) serve(w http.ResponseWriter, r *http.Request, in *router, path string) error {
+	at, values := in.find(path)
 	method := r.Method
 	if method == http.MethodHead {
 		method = http.MethodGet
@@ -112,6 +121,9 @@ func (a *API) run(w http.ResponseWriter, r *http.Request, found *route, who *Cal
 		}
 	}
 	c := &call{api: a, request: r, who: who, path: values}
+	if found.harbor != nil {
+		return found.harbor(w, c)
+	}
 	if err := checkQuery(found, r); err != nil {
 		return err
 	}

@@ -110,20 +110,6 @@ func lasts(k *state.APIKey, now time.Time) bool {
 	return !k.Bootstrap && !k.Disabled && slices.Contains(k.Scopes, string(ScopeAll)) && (k.Expires.IsZero() || now.Before(k.Expires))
 }
 
-// EndBootstrap adds to a change that makes an administrator's key that lasts
-// the end of the keys that bootstrap gave.
-func (m *Manager) EndBootstrap(tx *state.Tx, who *Caller, made *state.APIKey) {
-	if !lasts(made, m.now()) {
-		return
-	}
-	for item := range m.state.APIKeys.All() {
-		if item.Value.Bootstrap {
-			state.Delete(tx, m.state.APIKeys, item.ID, state.Unchanged(item))
-			tx.Note(who.Actor(), "bootstrap.end", keyObject(item.ID, item.Value), nil, nil)
-		}
-	}
-}
-
 // errAgain: the record was changed by somebody else; what they wrote is known
 // by now.
 var errAgain = errors.New("changed meanwhile")

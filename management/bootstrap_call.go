@@ -67,7 +67,7 @@ func (b *Bootstrap) call(ctx context.Context, who *Caller, in BootstrapCall) (*B
 		in.Name = bootstrapName
 	}
 	now := m.second()
-	made := &BootstrapKey{Name: in.Name, Scopes: []string{string(ScopeAll)}, Expires: now.Add(b.config.TTL)}
+	made := &BootstrapKey{Name: in.Name, Scopes: []string{string(ScopeAll)}, Expires: now.Add(time.Duration(b.config.TTL))}
 	key := in.Key
 	if key == "" {
 		key, _ = authn.NewSecret(authn.SecretAPIKey)

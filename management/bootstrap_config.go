@@ -39,8 +39,8 @@ type BootstrapConfig struct {
 }
 
 const (
-	defaultBootstrapTTL = time.Hour
-	maxBootstrapTTL     = 24 * time.Hour
+	defaultBootstrapTTL = Duration(time.Hour)
+	maxBootstrapTTL     = Duration(24 * time.Hour)
 )
 
 // Validate returns what is wrong with the configuration as it is written:

@@ -1,6 +1,10 @@
 package management
 
-import "time"
+import (
+	"time"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
+)
 
 // Config is the `management` block of a realm.
 type Config struct {
@@ -37,14 +41,14 @@ type Config struct {
 	HarborRobots bool `json:"harbor_robots,omitempty"`
 }
 
-// Duration is a length of time, in nanoseconds as JSON.
-type Duration = time.Duration
+// Duration is a length of time: "90d", or nanoseconds.
+type Duration = tokenendpoint.Duration
 
 // DefaultPrefix is where the API is if the configuration does not say.
 const DefaultPrefix = "/auth/api/v1"
 
 // defaultTokenLifetime is how long access tokens may live by default.
-const defaultTokenLifetime = 90 * 24 * time.Hour
+const defaultTokenLifetime = Duration(90 * 24 * time.Hour)
 
 // StaticKeyConfig is a key of the API that stands in the configuration.
 type StaticKeyConfig struct {

@@ -104,6 +104,14 @@ func (p *problems) check(field string, err error) {
 	}
 }
 
+// forbidden is err for what is well formed and too much.
+func (p problems) forbidden(detail string) error {
+	if len(p) == 0 {
+		return nil
+	}
+	return &Error{Code: CodeForbidden, Detail: detail, Fields: p}
+}
+
 func (p problems) err() error {
 	if len(p) == 0 {
 		return nil

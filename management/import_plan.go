@@ -97,7 +97,7 @@ func (p *importPlan) robots(list []DocumentRobot, projects []NewProject) {
 			*next = *item.Value
 		}
 		if !exists || len(differences(robotView(item.Value), in.RobotSettings)) > 0 {
-			checked, err := withProjects.checkRobot(p.who, in.Name, in.RobotSettings)
+			checked, err := withProjects.checkRobot(p.who, in.Name, RobotInput{RobotSettings: in.RobotSettings})
 			if p.inner(field, err) {
 				continue
 			}

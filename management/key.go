@@ -117,8 +117,8 @@ func keyObject(id string, k *state.APIKey) state.Object {
 const maxKeys = 1000
 
 // CreateKey makes a key, which is good for no more than what the caller shows
-// and does not outlive it. The first one that may make others and lasts ends
-// the key that bootstrap gave.
+// and does not outlive it. The first one for everything that lasts ends the key
+// that bootstrap gave.
 func (m *Manager) CreateKey(ctx context.Context, who *Caller, in KeySettings) (*KeyWithSecret, error) {
 	if err := m.needsAdmin(who, ScopeKeysWrite); err != nil {
 		return nil, err
@@ -186,7 +186,7 @@ func (m *Manager) nameIsFree(name string) error {
 // endBootstrap ends the temporary key once there is one that can take its
 // place.
 func (m *Manager) endBootstrap(tx *state.Tx, who *Caller, k *state.APIKey) {
-	if !scopeSet(k.Scopes).has(ScopeKeysWrite) {
+	if !lasts(k, m.now()) {
 		return
 	}
 	for item := range m.state.APIKeys.All() {

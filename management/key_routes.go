@@ -20,7 +20,7 @@ func (a *API) keyRoutes() []route {
 		},
 		{
 			method: http.MethodPost, path: "/keys", id: "createKey", group: "keys", scope: ScopeKeysWrite, once: true,
-			summary: "Makes a key, which is shown this once. It is good for no more than what you show, and ends no later. The first that may make keys ends the one of bootstrap.",
+			summary: "Makes a key, which is shown this once. It is good for no more than what you show, and ends no later. The first for * ends the one of bootstrap.",
 			body:    of[KeySettings](), status: http.StatusCreated, result: of[KeyWithSecret](), versioned: true,
 			fails: []Code{CodeForbidden, CodeExists, CodeConflict},
 			serve: func(c *call) (*answer, error) {

@@ -42,9 +42,9 @@ func TestKeyLives(t *testing.T) {
 	s.call(key, "GET", "/tokens", nil).want(403, CodeScope)
 	for body, status := range map[string]int{
 		`{"name":"a","scopes":["robots:read"],"expires":"2026-05-01T00:00:00Z"}`: 201,
-		`{"name":"b","scopes":["robots:read"]}`:                                  422, // would outlive it
-		`{"name":"c","scopes":["*"],"expires":"2026-05-01T00:00:00Z"}`:           422,
-		`{"name":"d","scopes":["tokens:read"],"expires":"2026-05-01T00:00:00Z"}`: 422,
+		`{"name":"b","scopes":["robots:read"]}`:                                  403, // would outlive it
+		`{"name":"c","scopes":["*"],"expires":"2026-05-01T00:00:00Z"}`:           403,
+		`{"name":"d","scopes":["tokens:read"],"expires":"2026-05-01T00:00:00Z"}`: 403,
 		`{"name":"e","scopes":[],"expires":"2026-05-01T00:00:00Z"}`:              422,
 		`{"name":"f","scopes":["x"],"expires":"2026-05-01T00:00:00Z"}`:           422,
 		`{"name":"g","scopes":["robots:read"],"from":["1.2.3"]}`:                 422,

@@ -8,7 +8,8 @@ import (
 )
 
 // checkLifetime checks when something is to end; zero is never.
-func (m *Manager) checkLifetime(wrong *problems, field string, expires time.Time, most time.Duration) {
+func (m *Manager) checkLifetime(wrong *problems, field string, expires time.Time, limit Duration) {
+	most := time.Duration(limit)
 	now := m.now()
 	switch {
 	case !expires.IsZero() && !expires.After(now):

@@ -42,10 +42,10 @@ func expect[T any](item *state.Item[T]) (uint64, store.Precondition) {
 
 // Tries of a change that somebody else's gets in the way of. Another gateway's
 // change takes a moment until it is known here.
-const (
-	tries    = 8
-	tryAgain = 15 * time.Millisecond
-)
+const tries = 8
+
+// tryAgain is the first wait; tests do not wait.
+var tryAgain = 15 * time.Millisecond
 
 // again does an operation anew while it fails because somebody else changed
 // what it was about at the same time.

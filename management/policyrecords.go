@@ -38,7 +38,7 @@ func (p RecordProblem) Unwrap() error { return p.Err }
 // switches into rules, to be added to those that are declared. Each record is
 // tried on its own: one that cannot be used, or has the name of a declared
 // project, is a problem and leaves the others alone.
-func PolicyRecords(st *state.State, declared authz.Config) Records {
+func PolicyRecords(st *state.State, declared authz.Config, config Config) Records {
 	c := &recordCompiler{declared: declared, names: map[string]authz.Project{}}
 	for _, p := range declared.Projects {
 		c.names[ProjectName(p)] = p
@@ -46,8 +46,10 @@ func PolicyRecords(st *state.State, declared authz.Config) Records {
 	for _, item := range st.Projects.Sorted() {
 		c.project(item)
 	}
-	for _, item := range st.RoleMappings.Sorted() {
-		c.mapping(item)
+	if !config.NoRoleMappings {
+		for _, item := range st.RoleMappings.Sorted() {
+			c.mapping(item)
+		}
 	}
 	for _, item := range st.Settings.Sorted() {
 		c.setting(item)

@@ -58,9 +58,18 @@ func (c Code) Status() int { return meanings[c].status }
 func (a *API) problem(w http.ResponseWriter, r *http.Request, err error) {
 	e := AsError(err)
 	m := meanings[e.Code]
-	id := a.requestID(r)
+	a.failureHeaders(w, r, e, err)
+	w.Header().Set("Content-Type", "application/problem+json")
+	send(w, r, m.status, Problem{
+		Type: ProblemBase + string(e.Code), Title: m.title, Status: m.status, Detail: e.Detail, Errors: e.Fields, RequestID: a.requestID(r),
+	})
+}
+
+// failureHeaders sets what an error needs beside a body, and logs what is our
+// fault.
+func (a *API) failureHeaders(w http.ResponseWriter, r *http.Request, e *Error, err error) {
 	if e.Code == CodeInternal && !errors.Is(err, context.Canceled) {
-		a.manager.log.Error("an operation failed", "realm", a.manager.state.Realm(), "request_id", id, "path", r.URL.Path, "error", err)
+		a.manager.log.Error("an operation failed", "realm", a.manager.state.Realm(), "request_id", a.requestID(r), "path", r.URL.Path, "error", err)
 	}
 	h := w.Header()
 	if e.RetryAfter > 0 {
@@ -72,9 +81,6 @@ func (a *API) problem(w http.ResponseWriter, r *http.Request, err error) {
 	if e.Location != "" {
 		h.Set("Location", a.prefix+e.Location)
 	}
-	h.Set("Content-Type", "application/problem+json")
-	p := Problem{Type: ProblemBase + string(e.Code), Title: m.title, Status: m.status, Detail: e.Detail, Errors: e.Fields, RequestID: id}
-	send(w, r, m.status, p)
 }
 
 // send writes a JSON body; a HEAD has its length only.

@@ -111,7 +111,7 @@ func checkChosen(secret string) error {
 }
 
 // sameSecret reports whether a robot has the secret that is given, or none is.
-func (m *Manager) sameSecret(ctx context.Context, _ string, have []state.RobotSecret, given *givenSecret) (bool, error) {
+func (m *Manager) sameSecret(ctx context.Context, have []state.RobotSecret, given *givenSecret) (bool, error) {
 	if given == nil {
 		return true, nil
 	}
@@ -179,8 +179,8 @@ func (m *Manager) RotateRobot(ctx context.Context, who *Caller, name string, in 
 			// Who has the secret has what the robot may do.
 			var wrong problems
 			m.mayGive(who, "permissions", item.Value.Permissions, &wrong)
-			if len(wrong) > 0 {
-				return &Error{Code: CodeForbidden, Detail: "the robot may do more than you", Fields: wrong}
+			if err := wrong.forbidden("the robot may do more than you"); err != nil {
+				return err
 			}
 		}
 		made, err = m.rotate(ctx, who, item, given, overlap)

@@ -91,6 +91,7 @@ func TestRobotsNeverExceedTheirMaker(t *testing.T) {
 	}{
 		{"team-a+ok", `{"name":"team-a/**","actions":["pull","push","delete"]}`, 201},
 		{"team-a+deeper", `{"name":"team-a/app/*","actions":["*"]}`, 201},
+		{"team-a+more", `{"name":"team-a/**","actions":["*"]}`, 201},
 		{"team-a+other", `{"name":"team-b/**","actions":["pull"]}`, 422},
 		{"team-a+wide", `{"name":"**","actions":["pull"]}`, 422},
 		{"team-a+sly", `{"name":"team-*/**","actions":["pull"]}`, 422},
@@ -120,8 +121,8 @@ func TestRobotsNeverExceedTheirMaker(t *testing.T) {
 		t.Errorf("bob sees %d robots", len(page.Items))
 	}
 	s.call("alice", "GET", "/robots", nil).want(200).into(&page)
-	if len(page.Items) != 3 {
-		t.Errorf("alice sees %d robots, want 3", len(page.Items))
+	if len(page.Items) != 4 {
+		t.Errorf("alice sees %d robots, want 4", len(page.Items))
 	}
 }
 

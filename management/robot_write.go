@@ -15,6 +15,8 @@ import (
 type RobotInput struct {
 	RobotSettings
 	SecretInput
+
+	harbor json.RawMessage // see state.Robot
 }
 
 // NewRobot is a robot that is to be made.
@@ -56,7 +58,7 @@ func (m *Manager) PutRobot(ctx context.Context, who *Caller, name string, in Rob
 	if d := m.declaredRobot(name); d != nil {
 		return nil, false, fail(CodeDeclared, "robot %s is declared in the configuration: change it there", name)
 	}
-	settings, err := m.checkRobot(who, name, in.RobotSettings)
+	settings, err := m.checkRobot(who, name, in)
 	if err != nil {
 		return nil, false, err
 	}
@@ -90,7 +92,10 @@ func (m *Manager) putRobot(ctx context.Context, who *Caller, name string, settin
 		old := before.Value
 		next.Number, next.Created, next.CreatedBy = old.Number, old.Created, old.CreatedBy
 		next.Secrets, next.Updated = old.Secrets, old.Updated
-		same, err := m.sameSecret(ctx, name, old.Secrets, given)
+		if next.Harbor == nil {
+			next.Harbor = old.Harbor
+		}
+		same, err := m.sameSecret(ctx, old.Secrets, given)
 		if err != nil {
 			return nil, false, err
 		}
@@ -119,9 +124,9 @@ func (m *Manager) putRobot(ctx context.Context, who *Caller, name string, settin
 
 // checkRobot checks what is said of a robot, and that the caller may give what
 // it gives.
-func (m *Manager) checkRobot(who *Caller, name string, in RobotSettings) (*state.Robot, error) {
+func (m *Manager) checkRobot(who *Caller, name string, in RobotInput) (*state.Robot, error) {
 	var wrong problems
-	r := &state.Robot{Name: name, Description: in.Description, Disabled: in.Disabled, From: in.From}
+	r := &state.Robot{Name: name, Description: in.Description, Disabled: in.Disabled, From: in.From, Harbor: in.harbor}
 	if in.Expires != nil {
 		r.Expires = in.Expires.UTC().Truncate(time.Second)
 	}
@@ -144,11 +149,11 @@ func (m *Manager) checkRobot(who *Caller, name string, in RobotSettings) (*state
 			}
 		}
 	}
-	m.mayGive(who, "permissions", r.Permissions, &wrong)
-	if len(wrong) > 0 {
-		return nil, &Error{Code: CodeInvalid, Fields: wrong}
+	if err := wrong.err(); err != nil {
+		return nil, err
 	}
-	return r, nil
+	m.mayGive(who, "permissions", r.Permissions, &wrong)
+	return r, wrong.forbidden("a robot may do no more than who makes it")
 }
 
 // writeRobot writes a robot that was checked.

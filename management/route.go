@@ -36,6 +36,8 @@ type route struct {
 	// fails are the codes of failure beyond those that every route has.
 	fails []Code
 	serve func(c *call) (*answer, error)
+	// harbor answers by itself, as Harbor does.
+	harbor func(w http.ResponseWriter, c *call) error
 }
 
 // queryParameter is a parameter of the query.

@@ -72,6 +72,8 @@ func prepareRest(s *stage) {
 	}
 	s.admin("POST", "/role-mappings", `{"principal":"group:dev","role":"guest"}`).want(201)
 	s.admin("POST", "/projects", `{"name":"team-c","patterns":["team-c/**"],"members":[{"subject":"user:alice","role":"project_admin"}]}`).want(201)
+	s.admin("PUT", "/read-only", `{"read_only":false}`).want(200)
+	s.admin("PUT", "/projects/team-c/read-only", `{"read_only":false}`).want(200)
 	s.admin("PUT", "/owners/team-c%2Fapp", `{"principal":"user:alice"}`).want(201)
 	s.admin("POST", "/users/"+people["bob"].Identity().ID()+"/disable", nil).want(200)
 }

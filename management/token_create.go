@@ -79,7 +79,7 @@ func (m *Manager) checkToken(who *Caller, in NewToken) (*state.Token, error) {
 	case !in.Never:
 		usual := usualTokenLifetime
 		if most > 0 {
-			usual = min(usual, most)
+			usual = min(usual, time.Duration(most))
 		}
 		t.Expires = m.second().Add(usual)
 		if isLasting(who) && who.expires.Before(t.Expires) && !who.expires.IsZero() {
@@ -95,6 +95,9 @@ func (m *Manager) checkToken(who *Caller, in NewToken) (*state.Token, error) {
 		t.Limits = append([]authn.Limit{}, limitsOf("permissions", *in.Permissions, &wrong)...)
 	}
 	checkPrintable(&wrong, "name", in.Name)
+	if err := wrong.err(); err != nil {
+		return nil, err
+	}
 	m.checkWithin(who, &wrong, t.Scopes, t.From, t.Expires)
 	if limits := who.Principal.Limits; limits != nil {
 		if t.Limits == nil {
@@ -106,5 +109,5 @@ func (m *Manager) checkToken(who *Caller, in NewToken) (*state.Token, error) {
 			}
 		}
 	}
-	return t, wrong.err()
+	return t, wrong.forbidden(moreThanShown)
 }

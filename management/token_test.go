@@ -39,24 +39,24 @@ func TestTokenLives(t *testing.T) {
 	s.call(secret, "GET", "/keys", nil).want(403, CodeScope)
 	s.call(secret, "PUT", "/robots/team-a+x", `{"permissions":[{"name":"team-a/**","actions":["pull"]}]}`).want(201)
 	// Its limits bound it, though alice may push.
-	s.call(secret, "PUT", "/robots/team-a+y", `{"permissions":[{"name":"team-a/**","actions":["push"]}]}`).want(422)
+	s.call(secret, "PUT", "/robots/team-a+y", `{"permissions":[{"name":"team-a/**","actions":["push"]}]}`).want(403)
 
 	// What it makes is no broader, lives no longer.
 	for body, status := range map[string]int{
-		`{"name":"a"}`: 422, // limited, so that it needs limits
+		`{"name":"a"}`: 403, // limited, so that it needs limits
 		`{"name":"b","permissions":[{"name":"team-a/x","actions":["pull"]}]}`:                                   201,
-		`{"name":"c","permissions":[{"name":"team-a/x","actions":["push"]}]}`:                                   422,
-		`{"name":"d","permissions":[{"name":"**","actions":["pull"]}]}`:                                         422,
-		`{"name":"e","permissions":[],"scopes":["keys:read"]}`:                                                  422,
-		`{"name":"f","permissions":[],"scopes":["*"]}`:                                                          422,
+		`{"name":"c","permissions":[{"name":"team-a/x","actions":["push"]}]}`:                                   403,
+		`{"name":"d","permissions":[{"name":"**","actions":["pull"]}]}`:                                         403,
+		`{"name":"e","permissions":[],"scopes":["keys:read"]}`:                                                  403,
+		`{"name":"f","permissions":[],"scopes":["*"]}`:                                                          403,
 		`{"name":"g","permissions":[],"scopes":["robots:read"]}`:                                                201,
-		`{"name":"h","permissions":[],"expires":"2026-04-30T00:00:00Z"}`:                                        422,
+		`{"name":"h","permissions":[],"expires":"2026-04-30T00:00:00Z"}`:                                        403,
 		`{"name":"i","permissions":[],"never_expires":true}`:                                                    422,
 		`{"name":"j","permissions":[],"expires":"2026-03-30T00:00:00.7Z"}`:                                      201,
 		`{"name":"k","permissions":[],"scopes":["nonsense"]}`:                                                   422,
 		`{"name":"l\u0007","permissions":[]}`:                                                                   422,
 		`{"name":"m","permissions":[],"never_expires":true,"expires":"2026-03-30T00:00:00Z"}`:                   422,
-		`{"name":"n","permissions":[{"name":"team-a/x","actions":["pull"]},{"name":"b/x","actions":["pull"]}]}`: 422,
+		`{"name":"n","permissions":[{"name":"team-a/x","actions":["pull"]},{"name":"b/x","actions":["pull"]}]}`: 403,
 	} {
 		if got := s.call(secret, "POST", "/tokens", body); got.status != status {
 			t.Errorf("%s: %d, want %d: %s", body, got.status, status, got.body)
@@ -82,7 +82,7 @@ func TestTokenEndsWithItsTime(t *testing.T) {
 	secret := s.call("root", "POST", "/tokens", `{"name":"x","scopes":["*"],"expires":"2026-03-01T13:00:00Z"}`).want(201).text("secret")
 	s.call(secret, "GET", "/keys", nil).want(200)
 	// It cannot make what outlives it, of another kind either.
-	s.call(secret, "POST", "/keys", `{"name":"k","scopes":["*"]}`).want(422)
+	s.call(secret, "POST", "/keys", `{"name":"k","scopes":["*"]}`).want(403)
 	s.clock = s.clock.Add(time.Hour)
 	s.call(secret, "GET", "/keys", nil).want(401)
 	s.call("root", "POST", "/tokens", `{"name":"long","expires":"2027-01-01T00:00:00Z"}`).want(422)
@@ -96,7 +96,7 @@ func TestTokensMayBeForEver(t *testing.T) {
 	secret := made.text("secret")
 	s.state.Tidy(t.Context())
 	s.call(secret, "GET", "/tokens/"+made.text("id"), nil).want(200)
-	s.call(secret, "POST", "/tokens", `{"name":"far"}`).want(422)
+	s.call(secret, "POST", "/tokens", `{"name":"far"}`).want(403)
 	s.call(secret, "POST", "/tokens", `{"name":"near","from":["192.0.2.7"]}`).want(201)
 	s.remote = "198.51.100.1:1"
 	s.call(secret, "GET", "/tokens", nil).want(401)

@@ -18,6 +18,10 @@ func isLasting(who *Caller) bool {
 	return who.actor.Kind == "api_key"
 }
 
+// moreThanShown is said of a credential that would be good for more, from
+// elsewhere or longer than the one that it is made with.
+const moreThanShown = "it would be good for more than what you show"
+
 // checkWithin holds a new credential to what the caller shows: no more scopes,
 // and, if that is a token or a key, from no other networks and no longer.
 func (m *Manager) checkWithin(who *Caller, wrong *problems, scopes, from []string, expires time.Time) {

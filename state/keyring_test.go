@@ -57,7 +57,8 @@ func TestKeyringOfSeveralGateways(t *testing.T) {
 			rings := make([]*tokenendpoint.KeyRing, 3)
 			var group sync.WaitGroup
 			for i := range rings {
-				st := gateway(t, s, state.Options{OnSigningKeys: func() { changed <- struct{}{} }})
+				st := gateway(t, s, state.Options{})
+				st.OnSigningKeys(func() { changed <- struct{}{} })
 				group.Go(func() { rings[i] = ring(t, keyring(t, st, sealer(t, st, state.SealerConfig{Key: key}), nil)) })
 			}
 			group.Wait()

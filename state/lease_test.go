@@ -25,16 +25,6 @@ func newClock(at time.Time) *clock {
 func (c *clock) now() time.Time       { return time.Unix(0, c.at.Load()) }
 func (c *clock) pass(d time.Duration) { c.at.Add(int64(d)) }
 
-// eventually waits for what another gateway has to learn first.
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(5 * time.Second); !holds(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%s: not within five seconds", what)
-		}
-	}
-}
-
 func TestLeaseIsHeldByOne(t *testing.T) {
 	s := memstore.New()
 	var inside, most, turns atomic.Int32

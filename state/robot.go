@@ -1,6 +1,7 @@
 package state
 
 import (
+	"encoding/json"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -26,6 +27,10 @@ type Robot struct {
 
 	// Permissions are what it may do, in the vocabulary of registry tokens.
 	Permissions []authn.Limit `json:"permissions,omitempty"`
+
+	// Harbor are the permissions as one of Harbor's calls gave them, for its
+	// other calls to show as long as they mean the same.
+	Harbor json.RawMessage `json:"harbor,omitempty"`
 
 	// Secrets are the stored forms of what it logs in with.
 	Secrets []RobotSecret `json:"secrets"`

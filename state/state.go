@@ -31,9 +31,6 @@ type Options struct {
 	// OnEvent is called for every audit event of this process; it must not
 	// block. May be nil.
 	OnEvent func(Event)
-	// OnSigningKeys is called when the stored signing keys have changed, also
-	// by another gateway; it must not block. May be nil.
-	OnSigningKeys func()
 	// KeepEvents is how long audit events are kept. Default: 90 days.
 	KeepEvents time.Duration
 	// Now replaces the clock in tests.
@@ -53,10 +50,10 @@ type State struct {
 	deleted []store.Document
 	seen    atomic.Uint64 // sequence number up to which the store has told
 	health  atomic.Pointer[Health]
-	// listeners are what OnPolicy was given.
-	listeners sync.Map
-	cancel    context.CancelFunc
-	done      sync.WaitGroup
+	// listeners are what OnPolicy and OnSigningKeys were given.
+	listeners, keyListeners sync.Map
+	cancel                  context.CancelFunc
+	done                    sync.WaitGroup
 
 	Robots         *Table[Robot]
 	Tokens         *Table[Token]
@@ -70,19 +67,19 @@ type State struct {
 	Revocations    *Table[Revocation]
 	Settings       *Table[Setting]
 	Usage          *Table[Usage]
+	Once           *Table[Once]
 	Bootstraps     *Table[Bootstrap]
 
 	leases   *Table[leaseRecord]
 	keyrings *Table[keyringRecord]
 	seals    *Table[sealRecord]
-	Once     *Table[Once]
 
 	robots       robotIndex
 	owners       ownerIndex
 	restrictions restrictions
 	usage        usageWriter
-	sightings    chan *authn.Principal
 	rivals       rivals
+	sightings    chan *authn.Principal
 }
 
 // Open reads everything that the store has of a realm. The state follows the
@@ -115,11 +112,11 @@ func Open(ctx context.Context, s store.Store, realm string, o Options) (*State, 
 	st.Usage = newTable[Usage](st, "usage")
 	st.robots.follow(st.Robots, &st.filled)
 	st.owners.follow(st.Owners, &st.filled)
+	st.Once = newTable[Once](st, "once")
 	st.Bootstraps = newTable[Bootstrap](st, "bootstrap")
 	st.leases = newTable[leaseRecord](st, "lease")
 	st.keyrings = newTable[keyringRecord](st, "keyring")
 	st.seals = newTable[sealRecord](st, "seal")
-	st.Once = newTable[Once](st, "once")
 	st.restrictions.follow(st)
 	st.usage.start(st)
 	if err := st.load(ctx); err != nil {
@@ -276,8 +273,18 @@ func (s *State) OnPolicy(f func()) (cancel func()) {
 	return func() { s.listeners.Delete(id) }
 }
 
-func (s *State) policyChanged() {
-	s.listeners.Range(func(_, f any) bool {
+// OnSigningKeys calls f from now on, until cancel is called, when the stored
+// signing keys have changed, also by another gateway. f must not block.
+func (s *State) OnSigningKeys(f func()) (cancel func()) {
+	id := new(int)
+	s.keyListeners.Store(id, f)
+	return func() { s.keyListeners.Delete(id) }
+}
+
+func (s *State) policyChanged() { call(&s.listeners) }
+
+func call(listeners *sync.Map) {
+	listeners.Range(func(_, f any) bool {
 		if f, ok := f.(func()); ok {
 			f()
 		}
@@ -287,12 +294,10 @@ func (s *State) policyChanged() {
 
 // followPolicy watches what rules are made of, and the signing keys.
 func (s *State) followPolicy() {
+	s.keyrings.onChange(func(_, _ *Item[keyringRecord]) { call(&s.keyListeners) })
 	s.Projects.onChange(func(_, _ *Item[Project]) { s.policyChanged() })
 	s.RoleMappings.onChange(func(_, _ *Item[RoleMapping]) { s.policyChanged() })
 	s.Settings.onChange(func(_, _ *Item[Setting]) { s.policyChanged() })
-	if s.options.OnSigningKeys != nil {
-		s.keyrings.onChange(func(_, _ *Item[keyringRecord]) { s.options.OnSigningKeys() })
-	}
 }
 
 var (

@@ -25,6 +25,16 @@ func open(t testing.TB, s store.Store) *state.State {
 }
 
 // eventually waits for what another gateway has done.
+func eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if holds() {
+			return
+		}
+	}
+	t.Fatalf("after a second: %s", what)
+}
+
 func commit(t testing.TB, s *state.State, build func(tx *state.Tx)) {
 	t.Helper()
 	var tx state.Tx

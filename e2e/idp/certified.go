@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"syscall"
 	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/process"
@@ -74,6 +75,25 @@ func (c *Certified) Rotate(ctx context.Context, drop bool) error {
 	if drop {
 		target += "?drop=1"
 	}
+	return post(ctx, target)
+}
+
+// ServiceSecret is the client secret of a service account: builder, which
+// maintains team, scanner and ephemeral.
+func ServiceSecret(client string) string { return client + "-secret: with ?&=% and +" }
+
+// Disable takes a service account away.
+func (c *Certified) Disable(ctx context.Context, client string) error {
+	return post(ctx, c.Issuer+"/test/disable?client="+client)
+}
+
+// Freeze makes the provider hang, Thaw lets it go on.
+func (c *Certified) Freeze() error { return syscall.Kill(c.process.Pid(), syscall.SIGSTOP) }
+
+// Thaw ends what Freeze began.
+func (c *Certified) Thaw() error { return syscall.Kill(c.process.Pid(), syscall.SIGCONT) }
+
+func post(ctx context.Context, target string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, nil)
 	if err != nil {
 		return err
@@ -84,7 +104,7 @@ func (c *Certified) Rotate(ctx context.Context, drop bool) error {
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("rotate keys: %s", res.Status)
+		return fmt.Errorf("%s: %s", target, res.Status)
 	}
 	return nil
 }

@@ -2,8 +2,10 @@
 // the end-to-end tests. Listens on 127.0.0.1:$PORT and prints "ready ISSUER".
 // With $APP the gateway there is a client (web).
 // POST /test/rotate[?drop=1] makes new signing keys, dropping the old ones.
+// POST /test/disable?client=ID takes a client away. Service accounts are
+// clients with a secret, ID-secret, that get JWT access tokens.
 import http from 'node:http';
-import { Provider } from 'oidc-provider';
+import { Provider, errors } from 'oidc-provider';
 import { createMemoryAdapter } from 'oidc-provider/lib/adapters/memory_adapter.js';
 import * as jose from 'jose';
 
@@ -45,23 +47,62 @@ const web = app && {
   backchannel_logout_session_required: true,
   grant_types: ['authorization_code', 'refresh_token'],
 };
+const services = { builder: ['team-maintainers'], scanner: ['staff'], ephemeral: ['staff'] };
+const disabled = new Set();
+
+const serviceClient = (client_id) => ({
+  client_id,
+  client_secret: `${client_id}-secret: with ?&=% and +`,
+  grant_types: ['client_credentials'],
+  redirect_uris: [],
+  response_types: [],
+});
+
+// Hands a person's password to the gateway's client for tokens (RFC 6749 4.3),
+// which the package leaves to those who still want it.
+const passwordGrant = (provider) => provider.registerGrantType('password', async (ctx) => {
+  const { username, password } = ctx.oidc.params;
+  if (!groups[username] || password !== `${username}-pw`) {
+    throw new errors.InvalidGrant('wrong user name or password');
+  }
+  const token = new provider.IdToken({ sub: username, preferred_username: username, groups: groups[username] }, { ctx });
+  token.scope = 'openid profile groups';
+  ctx.body = { access_token: 'opaque', token_type: 'Bearer', expires_in: 300, id_token: await token.issue({ use: 'idtoken' }) };
+}, ['username', 'password', 'scope']);
 
 const adapter = createMemoryAdapter(); // survives a key rotation, which makes a new Provider
-const build = () => new Provider(issuer, {
+const build = () => {
+  const provider = new Provider(issuer, configuration());
+  passwordGrant(provider);
+  return provider;
+};
+const configuration = () => ({
   adapter,
   jwks: { keys },
   cookies: { keys: ['shared-by-nobody'] },
-  clients: [publicClient('registry', 'RS256'), publicClient('registry-es256', 'ES256'), publicClient('other', 'RS256'), ...(web ? [web] : [])],
-  clientAuthMethods: ['none', 'client_secret_basic'],
+  clients: [publicClient('registry', 'RS256'), publicClient('registry-es256', 'ES256'), publicClient('other', 'RS256'), ...(web ? [web] : []), {
+    ...serviceClient('gateway'), grant_types: ['password'],
+  }, ...Object.keys(services).filter((id) => !disabled.has(id)).map(serviceClient)],
+  clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post'],
   // The library calls no loopback address unless its dispatcher is taken out.
   fetch: (url, { dispatcher, ...options }) => globalThis.fetch(url, options),
   issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token'),
+  extraTokenClaims: (_ctx, token) => services[token.clientId] && { groups: services[token.clientId] },
   scopes: ['openid', 'profile', 'groups'],
   claims: { openid: ['sub'], profile: ['preferred_username'], groups: ['groups'] },
   conformIdTokenClaims: false, // groups belong into the ID token, as most providers have it
   pkce: { required: () => true },
-  ttl: { IdToken: 900, Session: 900, Grant: 900, Interaction: 600, AccessToken: 300 },
-  features: { devInteractions: { enabled: false }, backchannelLogout: { enabled: true } },
+  ttl: { IdToken: 900, Session: 900, Grant: 900, Interaction: 600, AccessToken: 300, ClientCredentials: 300 },
+  features: {
+    devInteractions: { enabled: false },
+    backchannelLogout: { enabled: true },
+    clientCredentials: { enabled: true },
+    resourceIndicators: {
+      enabled: true,
+      defaultResource: (ctx) => (ctx.oidc.params?.grant_type === 'client_credentials' ? 'urn:registry' : undefined),
+      getResourceServerInfo: () => ({ scope: 'registry', audience: 'registry-api', accessTokenFormat: 'jwt', jwt: { sign: { alg: 'RS256' } } }),
+    },
+  },
   interactions: { url: (_ctx, i) => `/interaction/${i.uid}` },
   findAccount: (_ctx, id) => groups[id] && {
     accountId: id,
@@ -105,6 +146,10 @@ const server = http.createServer(async (req, res) => {
       keys = url.searchParams.has('drop') ? fresh : [...fresh, ...keys];
       provider = build();
       res.end('rotated');
+    } else if (url.pathname === '/test/disable') {
+      disabled.add(url.searchParams.get('client'));
+      provider = build();
+      res.end('disabled');
     } else if (url.pathname.startsWith('/interaction/')) {
       await interaction(req, res);
     } else {

@@ -20,7 +20,7 @@ func (s *Stage) Config() (gateway.Config, error) {
 	if err != nil {
 		return gateway.Config{}, fmt.Errorf("listen address: %w", err)
 	}
-	env := []string{"UPSTREAM_PASSWORD=" + UpstreamPassword}
+	env := append([]string{"UPSTREAM_PASSWORD=" + UpstreamPassword}, s.options.Env...)
 	for name, r := range s.Robots {
 		env = append(env, "HASH_"+strings.ToUpper(name)+"="+r.Stored)
 	}
@@ -39,7 +39,7 @@ func (s *Stage) Config() (gateway.Config, error) {
 	replace := strings.NewReplacer(
 		"HOST", host, "PORT", port, "URL", s.URL, "SERVICE", Service, "CLIENT", Client,
 		"ISSUER_A", issuer, "ISSUER_B", s.SecondIdP.Issuer, "ISSUER_CI", s.CI.Issuer, "JOB", Job,
-		"TOKEN_LINES", s.options.Token,
+		"TOKEN_LINES", s.options.Token, "REALM_LINES", s.options.Realm,
 		"UPSTREAM_AUTH", upstreamAuth, "REGISTRY", registry,
 	)
 	return gateway.Config{
@@ -81,6 +81,7 @@ http://:PORT {
 			path /v2/token /token
 			TOKEN_LINES
 		}
+		REALM_LINES
 		other_paths deny
 		upstream_auth UPSTREAM_AUTH
 		admin group:registry-admins

@@ -51,6 +51,10 @@ type Options struct {
 	// UpstreamAuth is the argument of upstream_auth; empty: basic, with a
 	// name and password that open registries ignore.
 	UpstreamAuth string
+	// Realm are further lines for the registry_auth block, before the policy,
+	// and Env variables ("NAME=value") for the placeholders in them.
+	Realm string
+	Env   []string
 	// Broken makes the second provider faulty from the start.
 	Broken func(http.ResponseWriter, *http.Request) bool
 }

@@ -1,0 +1,229 @@
+package authn
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-ldap/ldap/v3"
+	"go.uber.org/zap"
+)
+
+// LDAP authenticates people by the passwords that a directory knows: it signs
+// in there in their name. It is safe for concurrent use.
+type LDAP struct {
+	config    LDAPConfig
+	directory directory
+	outcomes  *outcomes
+	nobody    string // an entry that does not exist
+	log       *zap.Logger
+	now       func() time.Time
+	cache     time.Duration
+}
+
+// directory gives sessions to who needs one.
+type directory interface {
+	// with calls do with a session, which do must not keep. It may call it a
+	// second time if the first session turns out to be dead.
+	with(ctx context.Context, do func(ldapSession) error) error
+	// close ends idle sessions, and later ones when they become idle.
+	close()
+}
+
+// ldapSession is what is needed of an [ldap.Conn].
+type ldapSession interface {
+	SimpleBind(r *ldap.SimpleBindRequest) (*ldap.SimpleBindResult, error)
+	Search(r *ldap.SearchRequest) (*ldap.SearchResult, error)
+}
+
+// CredentialLDAPPassword is the [Principal.Credential] of these people.
+const CredentialLDAPPassword = "ldap_password"
+
+// LDAPOptions are what an [LDAP] needs of the program that it runs in. The
+// zero value is of use.
+type LDAPOptions struct {
+	// Roots are the certificate authorities to trust. Nil: the system's.
+	Roots *x509.CertPool
+	// Now is the clock. Nil: the real one.
+	Now func() time.Time
+	// Logger gets a line when the directory cannot be reached. Nil: none.
+	Logger *zap.Logger
+}
+
+// NewLDAP makes the authenticator of a directory. It does not touch the
+// network.
+func NewLDAP(c LDAPConfig, o LDAPOptions) (*LDAP, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	c = c.withDefaults()
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	timeout := c.Timeout.orDefault(providerTimeout)
+	return &LDAP{
+		config: c, directory: newLDAPConnections(c, timeout, o), log: o.Logger, now: o.Now,
+		nobody: "cn=" + rand.Text() + "," + c.SearchBase, cache: c.Cache.orDefault(defaultLDAPCache),
+		outcomes: newOutcomes(c.Connections, 3*timeout, c.CacheFailures.orDefault(defaultLDAPFailures), o.Now),
+	}, nil
+}
+
+// Name is how a realm calls this authenticator: its kind and first server.
+func (a *LDAP) Name() string { return LDAPName + ":" + a.config.URLs[0] }
+
+// Close ends the connections that nobody uses. Sign-ins after it go on, each
+// with a connection of its own.
+func (a *LDAP) Close() { a.directory.close() }
+
+// Authenticate implements [Authenticator]. It owns the passwords, by Basic, of
+// those whom the directory knows, if they have not the shape of a token, of a
+// secret of ours, or a login name of robots. While the directory is away the
+// answer is [ErrUnavailable].
+func (a *LDAP) Authenticate(ctx context.Context, c *Credential) (*Principal, error) {
+	if !isPassword(c) || a.config.BindAs != "" && !isDNTemplate(a.config.BindAs) && !plainLogin(c.Username) {
+		return nil, ErrNotMine
+	}
+	return a.outcomes.ask(ctx, c, func(ctx context.Context) (p *Principal, until time.Time, err error) {
+		err = a.directory.with(ctx, func(s ldapSession) (err error) {
+			p, err = a.signIn(s, c.Username, c.Secret)
+			return err
+		})
+		if errors.Is(err, ErrUnavailable) {
+			a.log.Warn("directory cannot be asked", zap.String("directory", a.config.URLs[0]), zap.Error(err))
+		}
+		return p, a.now().Add(a.cache), err
+	})
+}
+
+// signIn signs somebody in, and reads who it is.
+func (a *LDAP) signIn(s ldapSession, user, password string) (*Principal, error) {
+	var entry *ldap.Entry
+	var err error
+	dn := fillDN(a.config.BindAs, user)
+	if a.config.BindAs == "" {
+		if err = a.bindService(s); err != nil {
+			return nil, err
+		}
+		switch entry, err = a.find(s, user); {
+		case errors.Is(err, errNoEntry):
+			// As many questions as for a wrong password.
+			if away := judgeBind(bindAs(s, a.nobody, password)); errors.Is(away, ErrUnavailable) {
+				return nil, away
+			}
+			return nil, err
+		case err != nil:
+			return nil, err
+		}
+		dn = entry.DN
+	}
+	if err = judgeBind(bindAs(s, dn, password)); err != nil {
+		return nil, err
+	}
+	if a.config.ServiceDN != "" {
+		if err = a.bindService(s); err != nil {
+			return nil, err
+		}
+	}
+	if entry == nil {
+		if entry, err = a.own(s, dn, user); err != nil {
+			return nil, err
+		}
+	}
+	return a.principal(s, entry, user)
+}
+
+// bindAs signs in. It never does with an empty name or password, which
+// directories take for an anonymous sign-in and call good (RFC 4513 §5.1.2).
+func bindAs(s ldapSession, dn, password string) (*ldap.SimpleBindResult, error) {
+	if dn == "" || password == "" {
+		return nil, errors.New("empty name or password")
+	}
+	return s.SimpleBind(ldap.NewSimpleBindRequest(dn, password, []ldap.Control{ldap.NewControlBeheraPasswordPolicy()}))
+}
+
+// bindService makes the session that of the service account, or nobody's: it
+// was somebody's before.
+func (a *LDAP) bindService(s ldapSession) error {
+	r := ldap.NewSimpleBindRequest(a.config.ServiceDN, a.config.ServicePassword, nil)
+	r.AllowEmptyPassword = a.config.ServiceDN == ""
+	if _, err := s.SimpleBind(r); err != nil {
+		return fmt.Errorf("service account: %w", directoryAway(err))
+	}
+	return nil
+}
+
+// principal makes who an entry describes. The name is the entry's: directories
+// find it by others, in another case for example.
+func (a *LDAP) principal(s ldapSession, entry *ldap.Entry, login string) (*Principal, error) {
+	name, err := a.userName(entry, login)
+	if err != nil {
+		return nil, err
+	}
+	claims := map[string]any{"dn": entry.DN}
+	for claim, attribute := range map[string]string{"email": a.config.Email, "name": a.config.DisplayName} {
+		if v := entry.GetEqualFoldAttributeValue(attribute); v != "" {
+			claims[claim] = v
+		}
+	}
+	for _, attribute := range a.config.Attributes {
+		if v := claimOf(entry.GetEqualFoldAttributeValues(attribute)); v != nil {
+			claims[attribute] = v
+		}
+	}
+	p := &Principal{
+		Kind: KindUser, Name: a.config.Prefix + name, Subject: entry.DN, Claims: claims,
+		Authenticator: a.Name(), Credential: CredentialLDAPPassword,
+	}
+	if err := checkUserName(p.Name); err != nil {
+		return nil, fmt.Errorf("%w: attribute %s: %w", ErrInvalid, a.config.Username, err)
+	}
+	groups, err := a.groups(s, entry, name)
+	if err != nil {
+		return nil, err
+	}
+	if required := a.config.RequiredGroups; len(required) > 0 && !slices.ContainsFunc(groups, func(g string) bool { return slices.Contains(required, g) }) {
+		return nil, fmt.Errorf("%w: user %s is in none of the required groups", ErrDisabled, name)
+	}
+	for _, g := range groups {
+		p.Groups = append(p.Groups, a.config.Prefix+g)
+	}
+	return p, nil
+}
+
+// userName returns the user name of an entry. Of several it is the one that
+// somebody signs in with.
+func (a *LDAP) userName(entry *ldap.Entry, login string) (string, error) {
+	names := entry.GetEqualFoldAttributeValues(a.config.Username)
+	if len(names) == 1 {
+		return names[0], nil
+	}
+	for _, name := range names {
+		if strings.EqualFold(name, login) {
+			return name, nil
+		}
+	}
+	return "", fmt.Errorf("%w: entry %.200q has %d values of %s", ErrInvalid, entry.DN, len(names), a.config.Username)
+}
+
+// claimOf is one value as it is, and several as a list.
+func claimOf(values []string) any {
+	switch len(values) {
+	case 0:
+		return nil
+	case 1:
+		return values[0]
+	}
+	list := make([]any, len(values))
+	for i, v := range values {
+		list[i] = v
+	}
+	return list
+}
