@@ -20,14 +20,16 @@ const modulePath = "github.com/caddy-registry-auth/caddy-registry-auth"
 var arrows = map[string][]string{
 	"store":         {},
 	"signature":     {},
+	"export":        {},
+	"cmd":           {},
 	"authn":         {"store"},
 	"authz":         {"authn", "store"},
 	"tokenendpoint": {"authn", "authz", "store"},
 	"state":         {"authn", "authz", "store"},
-	"management":    {"authn", "authz", "tokenendpoint", "store", "state"},
+	"management":    {"authn", "authz", "tokenendpoint", "store", "state", "export"},
 	"portal":        {"authn", "authz", "tokenendpoint", "store", "state", "management"},
 	"caddyfile":     {"authn", "authz", "tokenendpoint", "store", "management", "portal"},
-	"":              {"authn", "authz", "tokenendpoint", "store", "state", "signature", "management", "portal", "caddyfile"},
+	"":              {"authn", "authz", "tokenendpoint", "store", "state", "signature", "export", "management", "portal", "caddyfile"},
 	"bench":         {"", "authn", "authz", "tokenendpoint", "store", "caddyfile"},
 }
 

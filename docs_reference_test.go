@@ -77,6 +77,7 @@ func TestReferenceHasEveryField(t *testing.T) {
 	for _, v := range []any{
 		caddyfile.Config{}, authn.RobotConfig{}, App{}, TokenHandler{}, Provider{}, Matcher{}, Bolt{}, Postgres{},
 		OIDC{}, Robots{}, Htpasswd{}, Local{}, LDAP{}, BasicExchange{},
+		MTLS{}, TrustedHeaders{}, TokenReview{}, External{}, ServiceSecrets{},
 	} {
 		jsonFields(reflect.TypeOf(v), fields)
 	}

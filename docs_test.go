@@ -138,7 +138,7 @@ var (
 func (m *docsMachine) value(name string) string {
 	name = strings.ToLower(filepath.Base(name))
 	if m.secret[name] == "" {
-		m.secret[name] = "not-a-secret"
+		m.secret[name] = "not-a-secret-but-as-long-as-one-has-to-be-" + name
 		if strings.Contains(name, "dsn") {
 			m.secret[name] = "postgres://registry_auth@127.0.0.1:1/registry_auth"
 		}
@@ -222,7 +222,7 @@ func (m *docsMachine) settle(adapted []byte) ([]byte, error) {
 		port++ // nobody listens: two servers must not have the same address
 		server["listen"] = []string{fmt.Sprintf("127.0.0.1:%d", port)}
 		server["automatic_https"] = map[string]any{"disable": true}
-		delete(server, "tls_connection_policies")
+		keepClientAuth(server)
 	}
 	delete(apps, "tls")
 	return json.Marshal(config)
@@ -230,6 +230,22 @@ func (m *docsMachine) settle(adapted []byte) ([]byte, error) {
 
 // docsPasswordHash is the example of bcrypt's documentation.
 const docsPasswordHash = "$2a$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"
+
+// keepClientAuth leaves of a server's TLS what it asks of clients: the
+// certificates of the sites are on the machine that the example is for.
+func keepClientAuth(server map[string]any) {
+	policies, _ := server["tls_connection_policies"].([]any)
+	var kept []any
+	for _, p := range policies {
+		if auth := p.(map[string]any)["client_authentication"]; auth != nil {
+			kept = append(kept, map[string]any{"client_authentication": auth})
+		}
+	}
+	delete(server, "tls_connection_policies")
+	if kept != nil {
+		server["tls_connection_policies"] = kept
+	}
+}
 
 // docsPublicKey is the public key of an example in RFC 8410.
 const docsPublicKey = `-----BEGIN PUBLIC KEY-----

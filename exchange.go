@@ -83,7 +83,7 @@ func (x *exchange) serve() error {
 }
 
 func (x *exchange) authenticate() (err error) {
-	if x.credential, err = authn.FromHeader(x.r.Header, clientAddr(x.r)); err != nil {
+	if x.credential, err = x.run.credential(x.r); err != nil {
 		return err
 	}
 	if x.principal, err = x.run.chain.Authenticate(x.r.Context(), x.credential); err == nil {
@@ -144,11 +144,18 @@ func (x *exchange) authorize() (bool, error) {
 	return true, nil
 }
 
-// serveBase answers /v2/, the login check. Without a credential it is always
+// unknown reports whether nothing about the request says who sends it: no
+// credential, and no client certificate or the like either. A registry token
+// that was issued to nobody is a credential.
+func (x *exchange) unknown() bool {
+	return x.credential.Scheme == authn.SchemeNone && x.principal.IsAnonymous()
+}
+
+// serveBase answers /v2/, the login check. Who is unknown is always
 // refused, also where anonymous pull is on: a client that sees 200 here never
 // sends its credentials again.
 func (x *exchange) serveBase() error {
-	if x.credential.Scheme == authn.SchemeNone {
+	if x.unknown() {
 		return x.challenge(outcomeUnauthenticated, "", nil, "authentication required: sign in with `docker login "+x.r.Host+"`")
 	}
 	x.decision = authz.Decision{Allowed: true}
@@ -210,7 +217,7 @@ func (x *exchange) refuseAccess() error {
 	scope := x.request.Accesses()
 	target := x.request.Target()
 	what := x.request.Action().String() + " " + target.Name
-	if rule := x.decision.Rule; rule != nil && x.credential.Scheme != authn.SchemeNone {
+	if rule := x.decision.Rule; rule != nil && !x.unknown() {
 		switch rule.Kind {
 		case authz.RuleImmutable:
 			return x.refuse(outcomeDenied, http.StatusPreconditionFailed, tokenendpoint.CodeDenied, x.decision.Reason(), x.decision.Reason())
@@ -219,7 +226,7 @@ func (x *exchange) refuseAccess() error {
 		}
 	}
 	switch {
-	case x.credential.Scheme == authn.SchemeNone:
+	case x.unknown():
 		return x.challengeReason(outcomeUnauthenticated, "", scope, "authentication required to "+what+": sign in with `docker login "+x.r.Host+"`", x.decision.Reason())
 	case x.principal.Credential == authn.CredentialRegistryToken:
 		return x.challengeReason(outcomeDenied, "insufficient_scope", scope, x.denial(what), x.decision.Reason())

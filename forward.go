@@ -26,6 +26,8 @@ func (x *exchange) forward() error {
 	r.RequestURI = r.URL.RequestURI()
 	r.Trailer = nil
 	cleanHeaders(r.Header, fromTrustedProxy(r))
+	x.realm.dropIdentity(r.Header)
+	x.realm.identity.set(r.Header, x.principal, x.policy)
 	x.realm.upstream.apply(r.Header, x.credential)
 	g := &gate{ResponseWriter: x.w, exchange: x}
 	if err := x.next.ServeHTTP(g, r); err != nil {

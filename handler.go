@@ -118,6 +118,7 @@ func (h *Handler) serveOther(w http.ResponseWriter, r *http.Request, next caddyh
 		tokenendpoint.WriteError(w, r, http.StatusNotFound, tokenendpoint.CodeUnsupported, "nothing but the registry API under /v2/ is served here", nil)
 		return nil
 	}
+	h.realm.dropForeignIdentity(r)
 	return next.ServeHTTP(w, r)
 }
 
@@ -127,12 +128,14 @@ func (r *realm) ownEndpoint(req *http.Request) func(*running) http.Handler {
 		return nil
 	}
 	switch path := req.URL.Path; {
-	case slices.Contains(r.token.TokenPaths(), path):
+	case slices.Contains(r.tokenPaths, path):
 		return func(run *running) http.Handler { return run.endpoint }
 	case path == r.token.KeysPath():
 		return func(run *running) http.Handler { return tokenendpoint.NewJWKSHandler(run.keys) }
 	case path == r.token.BundlePath():
 		return func(run *running) http.Handler { return tokenendpoint.NewCertificatesHandler(run.keys) }
+	case r.isPortal(path):
+		return func(run *running) http.Handler { return run.portal }
 	}
 	return nil
 }

@@ -1,11 +1,13 @@
 package registryauth
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
+	"github.com/caddy-registry-auth/caddy-registry-auth/portal"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
 )
@@ -26,6 +29,8 @@ type realm struct {
 	publicURL   string // without a trailing slash; empty: follow the request
 	fingerprint []byte // the configuration, to tell two realms of one name apart
 
+	portalPrefix string // where the pages are; empty: there are none
+
 	config         caddyfile.Config
 	token          tokenendpoint.Config // with defaults
 	authenticators []authn.Named
@@ -33,6 +38,9 @@ type realm struct {
 	verifiers      verifiers
 	extensions     *authz.Extensions
 	upstream       upstreamAuth
+	identity       *identityHeaders
+	tokenPaths     []string // of the token endpoint
+	trusted        []trustedHeaders
 	memory         *memory
 	shared         *sharedState
 	recorder       *recorder
@@ -50,6 +58,7 @@ type running struct {
 	state    *state.State
 	chain    *authn.Chain
 	endpoint *tokenendpoint.Endpoint
+	portal   *portal.Portal // nil: off
 }
 
 // newRealm builds a realm from its configuration, without any I/O.
@@ -62,26 +71,17 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 	if r.fingerprint, err = fingerprint(config); err != nil {
 		return nil, err
 	}
-	if r.publicURL, err = parsePublicURL(config.PublicURL); err != nil {
+	names, err := nameRealm(&config)
+	if err != nil {
 		return nil, err
 	}
-	if r.service = config.Service; r.service == "" {
-		if r.service = "registry"; r.publicURL != "" {
-			u, _ := url.Parse(r.publicURL)
-			r.service = u.Host
-		}
-	}
-	if r.token = config.Token; r.token.Issuer == "" {
-		r.token.Issuer = r.publicURL
-	}
-	if r.token.Issuer == "" {
-		r.token.Issuer = r.service
-	}
+	r.publicURL, r.service, r.token = names.publicURL, names.service, names.token
 	if err = r.token.Validate(); err != nil {
 		return nil, fmt.Errorf("token: %w", err)
 	}
+	r.tokenPaths = r.token.TokenPaths()
 	for _, a := range authenticators {
-		if i, ok := a.Authenticator.(interface{ TokenIssuer() string }); ok && i.TokenIssuer() == r.token.Issuer {
+		if slices.Contains(tokenIssuers(a.Authenticator), r.token.Issuer) {
 			return nil, fmt.Errorf("token: issuer %q is also that of %s: registry tokens need an issuer of their own", r.token.Issuer, a.Name)
 		}
 	}
@@ -96,13 +96,23 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 	if r.verifiers, err = newVerifiers(config.Policy.Projects); err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
+	r.trusted = trustedHeadersOf(authenticators)
 	if r.extensions, err = authz.NewExtensions(config.Extensions); err != nil {
 		return nil, fmt.Errorf("extensions: %w", err)
 	}
 	if r.upstream, err = newUpstreamAuth(config.UpstreamAuth); err != nil {
 		return nil, fmt.Errorf("upstream_auth: %w", err)
 	}
-	if r.recorder, err = newRecorder(ctx, r.name, config.Audit); err != nil {
+	if r.identity, err = newIdentityHeaders(config.IdentityHeaders); err != nil {
+		return nil, fmt.Errorf("identity_headers: %w", err)
+	}
+	if err = config.Portal.Validate(); err != nil {
+		return nil, err
+	}
+	if r.hasPortal() {
+		r.portalPrefix = config.Portal.PathPrefix()
+	}
+	if r.recorder, err = newRecorder(ctx, r.name, config); err != nil {
 		return nil, err
 	}
 	value, _, err := pool.LoadOrNew("realm:"+r.name, func() (caddy.Destructor, error) {
@@ -123,6 +133,29 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 		_, _ = pool.Delete(stateKey)
 	})
 	return r, nil
+}
+
+// realmNames are what a realm calls itself.
+type realmNames struct {
+	publicURL string // without a trailing slash; empty: follow the request
+	service   string
+	token     tokenendpoint.Config // with an issuer
+}
+
+// nameRealm fills in the names that a configuration leaves out.
+func nameRealm(config *caddyfile.Config) (names realmNames, err error) {
+	if names.publicURL, err = parsePublicURL(config.PublicURL); err != nil {
+		return names, err
+	}
+	if names.service = config.Service; names.service == "" {
+		if names.service = "registry"; names.publicURL != "" {
+			u, _ := url.Parse(names.publicURL)
+			names.service = u.Host
+		}
+	}
+	names.token = config.Token
+	names.token.Issuer = cmp.Or(config.Token.Issuer, names.publicURL, names.service)
+	return names, nil
 }
 
 // parsePublicURL checks the URL and returns it without a trailing slash.
@@ -197,6 +230,11 @@ func (r *realm) open(ctx, limit context.Context, old tokenendpoint.KeyStore) err
 		return err
 	}
 	list := append([]authn.Named{{Name: "registry_token", Authenticator: registryToken}}, r.withStored(live)...)
+	sessions, err := r.openPortal(run)
+	if err != nil {
+		return err
+	}
+	list = append(list, sessions...)
 	run.chain = authn.NewChain(list, r.memory.throttle)
 	if r.config.Passwords == caddyfile.PasswordsOff {
 		run.chain = run.chain.WithoutPasswords()
@@ -207,9 +245,10 @@ func (r *realm) open(ctx, limit context.Context, old tokenendpoint.KeyStore) err
 		Issuer:       r.token.Issuer,
 		Config:       r.token,
 		Authenticate: run.chain.Authenticate,
-		Policy:       r.policy,
+		Policy:       newCarryingPolicy(r),
 		Keys:         keys,
 		ClientIP:     clientAddr,
+		Evidence:     run.evidence,
 		Realm:        r.tokenURL,
 		Record: func(req *http.Request, t tokenendpoint.Record) {
 			r.recorder.token(req, t)
@@ -254,7 +293,7 @@ func (r *realm) tokenURL(req *http.Request) string {
 	if r.token.URL != "" {
 		return r.token.URL
 	}
-	return r.base(req) + r.token.TokenPaths()[0]
+	return r.base(req) + r.tokenPaths[0]
 }
 
 // base is the URL under which the client reaches the registry.

@@ -113,6 +113,11 @@ func (r *realm) withStored(s *state.State) []authn.Named {
 		robots.SetPrefixes(r.config.RobotPrefixes)
 	}
 	list[at].Authenticator = robots
+	for _, n := range list { // those whose principals may act as robots
+		if u, ok := n.Authenticator.(interface{ useRobots(robotAdmitter) }); ok {
+			u.useRobots(robots)
+		}
+	}
 	return append(list, authn.Named{Name: state.TokensName, Authenticator: authn.NewIssued(authn.SecretPersonalToken, s, nil)})
 }
 

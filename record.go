@@ -3,6 +3,7 @@ package registryauth
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,38 +12,23 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
 	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
 )
-
-// outcome is how a request ended, for log lines and metrics.
-type outcome uint8
-
-const (
-	outcomeAllowed         outcome = iota
-	outcomeUnauthenticated         // no credential where one is needed
-	outcomeInvalid                 // a credential that does not hold
-	outcomeDenied                  // a good one that may not do this
-	outcomeMalformed               // not a request of the specification
-	outcomeThrottled
-	outcomeUnavailable
-	outcomes // how many there are
-)
-
-var outcomeNames = [outcomes]string{"allowed", "unauthenticated", "invalid_credential", "denied", "malformed", "throttled", "unavailable"}
-
-func (o outcome) String() string { return outcomeNames[o] }
 
 // recorder writes down what was decided: one line of the audit log, metrics,
 // and for everything else in Caddy placeholders, access-log fields and spans.
 type recorder struct {
 	audit   *zap.Logger
 	level   string
+	claims  []string // that lines name
 	metrics *realmMetrics
 }
 
-func newRecorder(ctx caddy.Context, realm, level string) (*recorder, error) {
+func newRecorder(ctx caddy.Context, realm string, config caddyfile.Config) (*recorder, error) {
+	level := config.Audit
 	switch level {
 	case "":
 		level = caddyfile.AuditAll
@@ -50,11 +36,14 @@ func newRecorder(ctx caddy.Context, realm, level string) (*recorder, error) {
 	default:
 		return nil, fmt.Errorf("audit %q: want all, changes or refusals", level)
 	}
+	if len(config.AuditClaims) > caddyfile.MaxAuditClaims || slices.Contains(config.AuditClaims, "") {
+		return nil, fmt.Errorf("audit_claims: want at most %d names", caddyfile.MaxAuditClaims)
+	}
 	metrics, err := newRealmMetrics(ctx, realm)
 	if err != nil {
 		return nil, err
 	}
-	return &recorder{audit: ctx.Logger().Named("audit").With(zap.String("realm", realm)), level: level, metrics: metrics}, nil
+	return &recorder{audit: ctx.Logger().Named("audit").With(zap.String("realm", realm)), level: level, claims: config.AuditClaims, metrics: metrics}, nil
 }
 
 // writes reports whether a decision becomes a line of the audit log.
@@ -63,7 +52,7 @@ func (c *recorder) writes(o outcome, change bool) bool {
 }
 
 // fieldArrays are reused: a line has a kilobyte of fields.
-var fieldArrays = sync.Pool{New: func() any { return new(make([]zap.Field, 0, 20)) }}
+var fieldArrays = sync.Pool{New: func() any { return new(make([]zap.Field, 0, 22)) }}
 
 // record notes the decision on a registry request. Status is 0 where the
 // registry is yet to answer.
@@ -84,7 +73,7 @@ func (x *exchange) record(o outcome, status int, reason string) {
 		zap.String("decision", o.String()),
 		zap.String("method", x.r.Method),
 		zap.String("action", x.request.Action().String()))
-	fields = x.who(fields)
+	fields = c.who(x.r, x.principal, fields)
 	if x.request.Repository != "" {
 		fields = append(fields, zap.String("repository", x.request.Repository))
 	}
@@ -120,8 +109,8 @@ func (x *exchange) record(o outcome, status int, reason string) {
 }
 
 // who appends the principal, the client and the request id.
-func (x *exchange) who(fields []zap.Field) []zap.Field {
-	if p := x.principal; p != nil {
+func (c *recorder) who(r *http.Request, p *authn.Principal, fields []zap.Field) []zap.Field {
+	if p != nil {
 		fields = append(fields, zap.String("principal", p.String()))
 		if p.Credential != "" {
 			fields = append(fields, zap.String("credential", p.Credential), zap.String("authenticator", p.Authenticator))
@@ -129,8 +118,14 @@ func (x *exchange) who(fields []zap.Field) []zap.Field {
 		if p.CredentialID != "" {
 			fields = append(fields, zap.String("credential_id", p.CredentialID))
 		}
+		if p.Subject != "" {
+			fields = append(fields, zap.String("subject", bounded(p.Subject)))
+		}
+		if claims := (auditClaims{p, c.claims}); claims.any() {
+			fields = append(fields, zap.Object("claims", claims))
+		}
 	}
-	return append(fields, zap.String("client_ip", clientIP(x.r)), zap.String("request_id", requestID(x.r)), zap.String("user_agent", bounded(x.r.UserAgent())))
+	return append(fields, zap.String("client_ip", clientIP(r)), zap.String("request_id", requestID(r)), zap.String("user_agent", bounded(r.UserAgent())))
 }
 
 // publish makes the identity and the decision visible to the rest of Caddy.
@@ -161,8 +156,7 @@ func (c *recorder) token(r *http.Request, t tokenendpoint.Record) {
 	if check == nil {
 		return
 	}
-	x := exchange{r: r, principal: t.Principal}
-	fields := x.who(append(make([]zap.Field, 0, 17), zap.String("decision", o.String()), zap.Int("status", t.Status)))
+	fields := c.who(r, t.Principal, append(make([]zap.Field, 0, 19), zap.String("decision", o.String()), zap.Int("status", t.Status)))
 	if len(t.Requested) > 0 {
 		fields = append(fields, zap.String("requested", bounded(authz.FormatScopes(t.Requested))), zap.String("granted", bounded(authz.FormatScopes(t.Granted))))
 	}
@@ -176,6 +170,24 @@ func (c *recorder) token(r *http.Request, t tokenendpoint.Record) {
 		fields = append(fields, zap.String("reason", bounded(t.Err.Error())))
 	}
 	check.Write(append(fields, zap.Duration("took", t.Duration))...)
+}
+
+// route notes the decision on a request beside the registry API.
+func (c *recorder) route(r *http.Request, p *authn.Principal, refusal *routeRefusal) {
+	o := routeOutcome(refusal)
+	if !c.writes(o, r.Method != http.MethodGet && r.Method != http.MethodHead) {
+		return
+	}
+	check := c.audit.Check(zapcore.InfoLevel, "registry route")
+	if check == nil {
+		return
+	}
+	fields := c.who(r, p, append(make([]zap.Field, 0, 16),
+		zap.String("decision", o.String()), zap.String("method", r.Method), zap.String("uri", bounded(r.RequestURI))))
+	if refusal != nil {
+		fields = append(fields, zap.Int("status", refusal.status), zap.String("reason", bounded(refusal.err.Error())))
+	}
+	check.Write(fields...)
 }
 
 // maxLogged bounds what a client can put into one field of a log line, bytes.
@@ -201,21 +213,4 @@ func requestID(r *http.Request) string {
 		return id
 	}
 	return ""
-}
-
-// tokenOutcome sorts what the token endpoint did.
-func tokenOutcome(t tokenendpoint.Record) outcome {
-	switch {
-	case t.Status == http.StatusOK:
-		return outcomeAllowed
-	case t.Status == http.StatusTooManyRequests:
-		return outcomeThrottled
-	case t.Status == http.StatusServiceUnavailable:
-		return outcomeUnavailable
-	case t.Status == http.StatusUnauthorized && t.Principal == nil:
-		return outcomeInvalid
-	case t.Status == http.StatusUnauthorized:
-		return outcomeUnauthenticated
-	}
-	return outcomeMalformed
 }

@@ -36,7 +36,9 @@ func (x *exchange) ask(ctx context.Context, method, path, query string, accept [
 	// A request of its own for Caddy: routes remember in the context which
 	// alternatives were taken, and the client's request is still to come.
 	server, _ := x.r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	prepared := caddyhttp.PrepareRequest(request.WithContext(ctx), caddy.NewReplacer(), answer, server)
+	repl := caddy.NewReplacer()
+	repl.Map(func(key string) (any, bool) { return placeholder(key, x.principal, &x.request) })
+	prepared := caddyhttp.PrepareRequest(request.WithContext(ctx), repl, answer, server)
 	if err := x.next.ServeHTTP(answer, prepared); err != nil {
 		return nil, err
 	}

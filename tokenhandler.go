@@ -2,10 +2,13 @@ package registryauth
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
 )
 
 // TokenHandler serves a realm's token endpoint and its public keys alone, for
@@ -14,6 +17,11 @@ import (
 type TokenHandler struct {
 	// The realm whose tokens are issued. Default: the only one.
 	Realm string `json:"realm,omitempty"`
+
+	// Further realms that answer here. Where several have the same path, the
+	// request's `service` says whose tokens are wanted; a service that none
+	// of them knows is the first one's to refuse.
+	Realms []string `json:"realms,omitempty"`
 
 	app *App
 }
@@ -25,15 +33,12 @@ func (TokenHandler) CaddyModule() caddy.ModuleInfo {
 
 // parseTokenHandler reads the directive:
 //
-//	registry_token [<matcher>] [<realm>]
+//	registry_token [<matcher>] [<realm>...]
 func parseTokenHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	h.Next() // the directive's name
 	t := new(TokenHandler)
 	if h.NextArg() {
-		t.Realm = h.Val()
-	}
-	if h.NextArg() {
-		return nil, h.ArgErr()
+		t.Realm, t.Realms = h.Val(), h.RemainingArgs()
 	}
 	if h.NextBlock(0) {
 		return nil, h.Err("registry_token takes no block: the realm's `token` block says how tokens are made")
@@ -49,25 +54,46 @@ func (t *TokenHandler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	t.app = app
-	t.app.realms.want(t.Realm)
+	for _, name := range t.names() {
+		t.app.realms.want(name)
+	}
 	return nil
 }
 
-// ServeHTTP answers at the realm's own paths.
+func (t *TokenHandler) names() []string { return append([]string{t.Realm}, t.Realms...) }
+
+// ServeHTTP answers at the realms' own paths.
 func (t *TokenHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	realm, err := t.app.realms.realm(t.Realm)
-	if err != nil {
-		return caddyhttp.Error(http.StatusInternalServerError, err)
+	var owners []*realm
+	for _, name := range t.names() {
+		known, err := t.app.realms.realm(name)
+		if err != nil {
+			return caddyhttp.Error(http.StatusInternalServerError, err)
+		}
+		if known.ownEndpoint(r) != nil {
+			owners = append(owners, known)
+		}
 	}
-	own := realm.ownEndpoint(r)
-	if own == nil {
+	if len(owners) == 0 {
 		return next.ServeHTTP(w, r)
 	}
-	run := realm.enter(w, r)
+	owner := owners[0]
+	if len(owners) > 1 {
+		service := tokenendpoint.ServiceOf(r)
+		if i := slices.IndexFunc(owners, func(o *realm) bool { return o.serves(service) }); i >= 0 {
+			owner = owners[i]
+		}
+	}
+	run := owner.enter(w, r)
 	if run == nil {
 		return nil
 	}
-	defer realm.lease.done()
-	own(run).ServeHTTP(w, r)
+	defer owner.lease.done()
+	owner.ownEndpoint(r)(run).ServeHTTP(w, r)
 	return nil
+}
+
+// serves reports whether tokens are issued for a service.
+func (r *realm) serves(service string) bool {
+	return service == r.service || slices.Contains(r.token.ServiceAliases, service)
 }

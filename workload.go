@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -24,7 +25,13 @@ type Workload struct {
 	CARaw json.RawMessage `json:"trust_pool,omitempty" caddy:"namespace=tls.ca_pool.source inline_key=provider"`
 
 	verifier workloadVerifier
-	keys     []string // of what is held in the pool
+	robots   robotAdmitter // of the realm, declared and stored
+	keys     []string      // of what is held in the pool
+}
+
+// robotAdmitter knows the state of robots by name.
+type robotAdmitter interface {
+	AdmitRobot(name string, remote netip.Addr) error
 }
 
 // workloadVerifier and spentTokens are entries of the pool.
@@ -122,13 +129,35 @@ func (w *Workload) Cleanup() error {
 	return errors.Join(errs...)
 }
 
+// useRobots gives the authenticator the robots of its realm, before the first
+// request.
+func (w *Workload) useRobots(robots robotAdmitter) { w.robots = robots }
+
 // Authenticate verifies a job's token.
 func (w *Workload) Authenticate(ctx context.Context, c *authn.Credential) (*authn.Principal, error) {
-	return w.verifier.Authenticate(ctx, c)
+	p, err := w.verifier.Authenticate(ctx, c)
+	if err == nil {
+		err = w.admit(p, c)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 // Recheck reports whether a workload that holds a registry token is still
-// configured.
+// configured as it was.
 func (w *Workload) Recheck(p *authn.Principal, c *authn.Credential) error {
-	return w.verifier.Recheck(p, c)
+	if err := w.verifier.Recheck(p, c); err != nil {
+		return err
+	}
+	return w.admit(p, c)
+}
+
+// admit asks whether the robot may that a workload acts as.
+func (w *Workload) admit(p *authn.Principal, c *authn.Credential) error {
+	if p.Kind != authn.KindRobot || w.robots == nil {
+		return nil
+	}
+	return w.robots.AdmitRobot(p.Name, c.Remote)
 }

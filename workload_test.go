@@ -183,6 +183,48 @@ func TestWorkloadSingleUse(t *testing.T) {
 	}
 }
 
+// A registry token ends when what its workload must meet becomes stricter, and
+// with the robot as which the workload acts.
+func TestWorkloadTokensEndWithTheirTerms(t *testing.T) {
+	issuer := newJobIssuer(t)
+	const declared = `
+	public_url http://registry.test
+	workload release ISSUER {
+		audience registry.test
+		require repository corp/app
+		as robot:ci
+	}
+	project team/** {
+		robot ci pull push {
+			secret_hash HASH
+		}
+	}
+`
+	realm := strings.ReplaceAll(declared, "ISSUER", issuer.URL)
+	g := startGateway(t, realm)
+	job := issuer.token(t, nil)
+	token := g.token("repository:team/app:pull,push", basic("job", job))
+	pulls := func(what string, want int) {
+		t.Helper()
+		if a := g.do("GET", manifest, "", bearer(token)); a.StatusCode != want {
+			t.Errorf("%s: %d %s, want %d", what, a.StatusCode, a.body, want)
+		}
+	}
+	pulls("as the robot", 200)
+	if lines := g.logLines("registry access"); len(lines) != 1 || lines[0]["principal"] != "robot:ci" || lines[0]["subject"] != "repo:corp/app:ref:refs/heads/main" {
+		t.Errorf("audit lines %v", lines)
+	}
+	g.load(strings.Replace(realm, "secret_hash", "disabled\n\t\t\tsecret_hash", 1))
+	pulls("the robot is disabled", 401)
+	if a := g.do("GET", manifest, "", bearer(job)); a.StatusCode != 401 {
+		t.Errorf("the job's own token for a disabled robot: %d", a.StatusCode)
+	}
+	g.load(realm)
+	pulls("it is enabled again", 200)
+	g.load(strings.Replace(realm, "corp/app", "corp/app\n\t\trequire ref refs/heads/main", 1))
+	pulls("one more requirement", 401)
+}
+
 func TestWorkloadConflicts(t *testing.T) {
 	issuer := newJobIssuer(t)
 	realm := strings.ReplaceAll(workloadRealm, "ISSUER", issuer.URL)

@@ -44,7 +44,27 @@ const (
 	SchemeNone   Scheme = ""
 	SchemeBasic  Scheme = "basic"
 	SchemeBearer Scheme = "bearer"
+
+	// SchemeRegistrySecret is a scheme of our own for companion services, see
+	// [ServiceSecrets].
+	SchemeRegistrySecret Scheme = "registry-secret"
 )
+
+// SchemeOwner is implemented by authenticators that own a scheme beyond Basic
+// and Bearer. The others are never offered a credential of it, whatever its
+// secret looks like.
+type SchemeOwner interface {
+	OwnsScheme(s Scheme) bool
+}
+
+// takes reports whether an authenticator may be offered a scheme.
+func takes(a Authenticator, s Scheme) bool {
+	if s == SchemeBasic || s == SchemeBearer {
+		return true
+	}
+	owner, ok := a.(SchemeOwner)
+	return ok && owner.OwnsScheme(s)
+}
 
 // Credential is what a client shows. Username is only a hint, except where
 // the kind of secret says nothing about its owner.

@@ -35,6 +35,7 @@ type Equalizer interface {
 type Chain struct {
 	list     []Named
 	ambients []Named // those that implement Ambient
+	roles    []Named // those that implement RoleSource
 	byName   map[string]Authenticator
 	notNames map[string][]string // by authenticator, see Prefixed
 	throttle *Throttle
@@ -57,16 +58,32 @@ func NewChain(list []Named, throttle *Throttle) *Chain {
 		if _, ok := n.Authenticator.(Ambient); ok {
 			c.ambients = append(c.ambients, n)
 		}
+		if _, ok := n.Authenticator.(RoleSource); ok {
+			c.roles = append(c.roles, n)
+		}
 	}
 	return c
 }
+
+// WantsEvidence reports whether credentials should come with their [Evidence]:
+// whether anybody in the chain looks at it.
+func (ch *Chain) WantsEvidence() bool { return len(ch.ambients) > 0 || len(ch.roles) > 0 }
 
 // Authenticate returns who shows the credential: if there is none, who the
 // first [Ambient] authenticator sees, else [Anonymous]; if there is one, what
 // the first authenticator says that owns it. A credential that is
 // wrong ends the chain; one that nobody owns is [ErrInvalid]. Errors name the
-// authenticator, never the secret.
+// authenticator, never the secret. Who it is gets the roles that a
+// [RoleSource] of the chain sees, unless it is nobody.
 func (ch *Chain) Authenticate(ctx context.Context, c *Credential) (*Principal, error) {
+	p, err := ch.principal(ctx, c)
+	if err == nil && len(ch.roles) > 0 && !p.IsAnonymous() {
+		return ch.withRoles(p, c.Evidence)
+	}
+	return p, err
+}
+
+func (ch *Chain) principal(ctx context.Context, c *Credential) (*Principal, error) {
 	if c.Scheme == SchemeNone {
 		p, err := ch.ambient(ctx, c)
 		if err == nil && ch.admit != nil && !p.IsAnonymous() {
@@ -92,6 +109,26 @@ func (ch *Chain) Authenticate(ctx context.Context, c *Credential) (*Principal, e
 		err = ch.throttle.Failed(c, err)
 	}
 	return nil, err
+}
+
+// withRoles adds the roles that the request shows, as [Principal.HeaderRoles].
+// The principal is shared between requests, so a copy gets them.
+func (ch *Chain) withRoles(p *Principal, e *Evidence) (*Principal, error) {
+	var all []string
+	for _, n := range ch.roles {
+		source, _ := n.Authenticator.(RoleSource)
+		roles, err := source.AmbientRoles(e)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", n.Name, err)
+		}
+		all = append(all, roles...)
+	}
+	if all == nil {
+		return p, nil
+	}
+	richer := *p
+	richer.HeaderRoles = all
+	return &richer, nil
 }
 
 // ambient asks who sends a request without a credential.
@@ -136,6 +173,9 @@ func (ch *Chain) ask(ctx context.Context, c *Credential) (*Principal, error) {
 		return nil, err
 	}
 	for _, n := range ch.list {
+		if !takes(n.Authenticator, c.Scheme) {
+			continue
+		}
 		p, err := n.Authenticator.Authenticate(ctx, c)
 		switch {
 		case err == nil:
@@ -155,7 +195,7 @@ func (ch *Chain) ask(ctx context.Context, c *Credential) (*Principal, error) {
 func (ch *Chain) equalize(ctx context.Context, c *Credential) error {
 	var slow []Named
 	for _, n := range ch.list {
-		if e, ok := n.Authenticator.(Equalizer); ok && e.EqualizeCost() > 0 {
+		if e, ok := n.Authenticator.(Equalizer); ok && takes(n.Authenticator, c.Scheme) && e.EqualizeCost() > 0 {
 			slow = append(slow, n)
 		}
 	}

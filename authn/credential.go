@@ -22,8 +22,8 @@ const (
 // RFC 6750 §2.1). No Authorization header, or Basic with neither user nor
 // password, gives a credential of [SchemeNone]. A header that is given twice,
 // is too long or is not well formed gives [ErrMalformed]; a scheme other than
-// Basic and Bearer gives [ErrInvalid], for it is a credential that we do not
-// accept and not the absence of one.
+// Basic, Bearer and Registry-Secret gives [ErrInvalid], for it is a credential
+// that we do not accept and not the absence of one.
 func FromHeader(h http.Header, remote netip.Addr) (*Credential, error) {
 	c := &Credential{Remote: remote.Unmap()}
 	values := h["Authorization"]
@@ -46,6 +46,12 @@ func FromHeader(h http.Header, remote netip.Addr) (*Credential, error) {
 	case strings.EqualFold(scheme, string(SchemeBasic)):
 		if err := c.setBasic(rest); err != nil {
 			return nil, err
+		}
+		return c, nil
+	case strings.EqualFold(scheme, string(SchemeRegistrySecret)):
+		c.Scheme, c.Secret = SchemeRegistrySecret, rest
+		if !isServiceSecret(rest) {
+			return nil, fmt.Errorf("%w: registry secret is empty or has characters that no secret has", ErrMalformed)
 		}
 		return c, nil
 	case !isPlainText(scheme) || !isPlainText(rest):

@@ -20,6 +20,10 @@ type Evidence struct {
 	// never here.
 	Certificate *x509.Certificate
 
+	// Chains are the ways in which it was verified, each from Certificate to
+	// an authority.
+	Chains [][]*x509.Certificate
+
 	// Peer is the address of the machine that opened the connection, which
 	// may be a proxy's; Trusted says that the server counts it among its
 	// trusted proxies.
@@ -36,4 +40,12 @@ type Ambient interface {
 	// [ErrNotMine] if there is nothing of its kind, or another error as
 	// [Authenticator.Authenticate] does. c.Evidence is never nil.
 	AuthenticateAmbient(ctx context.Context, c *Credential) (*Principal, error)
+}
+
+// RoleSource is implemented by authenticators that know roles of whoever sends
+// a request, however that principal proved itself.
+type RoleSource interface {
+	// AmbientRoles returns the roles that the evidence, which may be nil,
+	// gives. It is asked for every request and must not block.
+	AmbientRoles(e *Evidence) ([]string, error)
 }

@@ -31,7 +31,7 @@ func (ch *Chain) WithoutPasswords() *Chain {
 		list[i] = Named{Name: n.Name, Authenticator: withoutPasswords(n.Authenticator)}
 	}
 	off := NewChain(list, ch.throttle)
-	off.notNames, off.passwordsOff = ch.notNames, true
+	off.notNames, off.admit, off.passwordsOff = ch.notNames, ch.admit, true
 	return off
 }
 

@@ -62,6 +62,11 @@ type Principal struct {
 	Origin   string
 	OriginID string
 
+	// Terms identify the settings by which an authenticator took the
+	// credential, so that a [Rechecker] can tell when they have changed since.
+	// Empty where it has no use for them.
+	Terms string
+
 	// Issued is when the credential was issued. Zero: not known.
 	Issued time.Time
 

@@ -35,6 +35,7 @@ type RegistryPrincipal struct {
 	Authenticator string         `json:"by,omitempty"`
 	Credential    string         `json:"with,omitempty"`
 	CredentialID  string         `json:"id,omitempty"`
+	Terms         string         `json:"terms,omitempty"`
 	Groups        []string       `json:"groups,omitempty"`
 	Roles         []string       `json:"roles,omitempty"`
 	Claims        map[string]any `json:"claims,omitempty"`
@@ -47,7 +48,7 @@ func NewRegistryPrincipal(p *Principal) *RegistryPrincipal {
 	}
 	return &RegistryPrincipal{
 		Kind: p.Kind, Name: p.Name, Issuer: p.Issuer, Subject: p.Subject,
-		Authenticator: p.Authenticator, Credential: p.Credential, CredentialID: p.CredentialID,
+		Authenticator: p.Authenticator, Credential: p.Credential, CredentialID: p.CredentialID, Terms: p.Terms,
 		Groups: p.Groups, Roles: p.Roles, Claims: p.Claims,
 	}
 }
@@ -62,7 +63,7 @@ func (c *RegistryClaims) principal() *Principal {
 	return &Principal{
 		Kind: p.Kind, Name: p.Name, Issuer: p.Issuer, Subject: p.Subject,
 		Groups: p.Groups, Roles: p.Roles, Claims: p.Claims,
-		Authenticator: p.Authenticator, Origin: p.Credential, OriginID: p.CredentialID,
+		Authenticator: p.Authenticator, Origin: p.Credential, OriginID: p.CredentialID, Terms: p.Terms,
 		Credential: CredentialRegistryToken, CredentialID: c.ID,
 		Issued: time.Unix(c.IssuedAt, 0), Expires: time.Unix(c.ExpiresAt, 0),
 		Limits: c.Access,

@@ -3,6 +3,7 @@ package authn
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 )
@@ -237,6 +238,16 @@ func (rs *Robots) Recheck(p *Principal, c *Credential) error {
 		}
 	}
 	return r.admits(c.Remote, rs.now())
+}
+
+// AdmitRobot returns an error if there is a robot of this name and it is not
+// accepted now or from this address. A name that no robot has knows no state
+// that could forbid it.
+func (rs *Robots) AdmitRobot(name string, remote netip.Addr) error {
+	if r := rs.named(name); r != nil {
+		return r.admits(remote, rs.now())
+	}
+	return nil
 }
 
 // byLogin finds a robot by one of its login names, which are case-sensitive.

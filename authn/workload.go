@@ -71,8 +71,8 @@ func (a *Workload) assess(claims map[string]any, now time.Time) (verdict, error)
 		return verdict{}, fmt.Errorf("workload %s: %w", m.name, err)
 	}
 	p := &Principal{
-		Kind: KindWorkload, Name: m.name, Issuer: a.issuer, Subject: subject, Claims: claims,
-		Credential: CredentialWorkloadToken, CredentialID: jti, Expires: expires,
+		Kind: m.kind, Name: m.as, Issuer: a.issuer, Subject: subject, Claims: claims,
+		Credential: CredentialWorkloadToken, CredentialID: jti, Terms: m.terms, Expires: expires,
 	}
 	p.Issued, _ = numericDate(claims, "iat")
 	v := verdict{principal: p, until: m.times.until(p, claims)}
@@ -125,14 +125,15 @@ func workloadAudiences(claims map[string]any) ([]string, error) {
 }
 
 // Recheck implements [Rechecker]: a registry token is good while the mapping
-// that it was issued for is configured. It does not carry what the mapping
-// requires, so a mapping that became stricter holds from the next token on.
+// that it was issued for is configured as it was then. The token does not
+// carry what the job's own token said, so it cannot be judged by another one.
 func (a *Workload) Recheck(p *Principal, _ *Credential) error {
-	if p.Kind != KindWorkload || p.Issuer != a.issuer {
+	if p.Issuer != a.issuer {
 		return fmt.Errorf("%w: workload of another issuer", ErrDisabled)
 	}
-	if !slices.ContainsFunc(a.mappings, func(m mapping) bool { return m.name == p.Name }) {
-		return fmt.Errorf("%w: workload %.128q is not configured any more", ErrDisabled, p.Name)
+	i := slices.IndexFunc(a.mappings, func(m mapping) bool { return m.kind == p.Kind && m.as == p.Name && m.terms == p.Terms })
+	if i < 0 {
+		return fmt.Errorf("%w: the workload that %.128q was taken for is not configured any more, or in another way", ErrDisabled, p.String())
 	}
 	return nil
 }

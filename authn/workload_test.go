@@ -246,6 +246,8 @@ func TestWorkloadMappings(t *testing.T) {
 		func(p *Principal) { p.Name = "removed" },
 		func(p *Principal) { p.Issuer = "https://other.test" },
 		func(p *Principal) { p.Kind = KindUser },
+		func(p *Principal) { p.Terms = "" },
+		func(p *Principal) { p.Terms = "other" },
 	} {
 		changed := *p
 		change(&changed)

@@ -68,6 +68,12 @@ type WorkloadMapping struct {
 	// is needed. Issuers that serve everybody need one that names an owner.
 	Require []ClaimRequirement `json:"require"`
 
+	// The robot as which the workload acts, as `robot:NAME`: rules and logs
+	// then know it by that name. A robot that is declared under it lends its
+	// state: while it is disabled, the workload is refused. Default: the
+	// workload is itself, `workload:NAME`.
+	As string `json:"as,omitempty"`
+
 	// The age, counted from its `iat`, from which a token is refused even if
 	// it has not expired. Default: 1 hour.
 	MaxAge Duration `json:"max_age,omitempty"`
@@ -179,6 +185,10 @@ func (m WorkloadMapping) compile(issuer string) (mapping, error) {
 	if err := checkOwner(issuer, m.Require); err != nil {
 		return wrong("%w", err)
 	}
+	if err := out.actAs(m.As); err != nil {
+		return wrong("as: %w", err)
+	}
+	out.terms = m.terms(issuer)
 	return out, nil
 }
 

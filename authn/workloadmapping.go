@@ -11,6 +11,9 @@ import (
 // mapping is a compiled [WorkloadMapping].
 type mapping struct {
 	name      string
+	kind      Kind   // of the principal
+	as        string // its name
+	terms     string
 	audiences []string
 	require   []requirement
 	times     claimRules // of which only the times are used

@@ -32,18 +32,31 @@ func (m *mentions) addPattern(p pattern) {
 	}
 }
 
+// Keep says what others than the policy need to know of a principal.
+type Keep struct {
+	// Groups and Roles: all of them.
+	Groups, Roles bool
+	// Claims are the dotted paths of claims.
+	Claims []string
+}
+
 // Relevant returns a copy of a principal without the groups, roles and
 // claims that no rule looks at, so that tokens which carry it stay small.
 // Every decision about the copy is the same.
 func (p *Policy) Relevant(principal *authn.Principal) *authn.Principal {
+	return p.RelevantAnd(principal, Keep{})
+}
+
+// RelevantAnd is [Policy.Relevant] with what else is to be kept.
+func (p *Policy) RelevantAnd(principal *authn.Principal, keep Keep) *authn.Principal {
 	if principal == nil {
 		return nil
 	}
 	out := *principal
-	if !p.mentions.groups {
+	if !p.mentions.groups && !keep.Groups {
 		out.Groups = known(principal.Groups, p.subjects.groups)
 	}
-	if !p.mentions.roles {
+	if !p.mentions.roles && !keep.Roles {
 		out.Roles = known(principal.Roles, p.subjects.roles)
 	}
 	if principal.Claims != nil && !p.mentions.allClaims {
@@ -58,6 +71,9 @@ func (p *Policy) Relevant(principal *authn.Principal) *authn.Principal {
 		}
 		for i := range p.subjects.claims {
 			keepClaim(out.Claims, principal.Claims, p.subjects.claims[i].path)
+		}
+		for _, path := range keep.Claims {
+			keepClaim(out.Claims, principal.Claims, path)
 		}
 	}
 	return &out

@@ -47,6 +47,7 @@ func benchPasswords(o options) error {
 	fmt.Printf("%-30s p50 %8s  p99 %8s  %.3f processors\n", "", m.quantile(50), m.quantile(99), spent)
 
 	var idle, flooded []time.Duration
+	var busy []float64 // processors while flooded
 	var answers string
 	for range o.pairs {
 		quiet := robot.run(o.duration)
@@ -55,7 +56,9 @@ func benchPasswords(o options) error {
 			return err
 		}
 		time.Sleep(500 * time.Millisecond)
+		before := g.cpu()
 		loud := robot.run(o.duration)
+		busy = append(busy, (g.cpu()-before).Seconds()/loud.took.Seconds())
 		if err := flood.Wait(); err != nil {
 			return fmt.Errorf("flood: %w", err)
 		}
@@ -74,8 +77,9 @@ func benchPasswords(o options) error {
 	slices.Sort(ratios)
 	slices.Sort(idle)
 	slices.Sort(flooded)
-	fmt.Printf("%-30s robots' p99 idle %s, flooded %s, median of paired ratios %.2f; %s\n", "wrong passwords, "+strconv.Itoa(floodRate)+"/s",
-		idle[len(idle)/2], flooded[len(flooded)/2], ratios[len(ratios)/2], answers)
+	slices.Sort(busy)
+	fmt.Printf("%-30s robots' p99 idle %s, flooded %s, median of paired ratios %.2f, %.2f processors; %s\n", "wrong passwords, "+strconv.Itoa(floodRate)+"/s",
+		idle[len(idle)/2], flooded[len(flooded)/2], ratios[len(ratios)/2], busy[len(busy)/2], answers)
 
 	// The flood comes from here, too: another account of the same address.
 	_, flood, err := startFlood(o, g)

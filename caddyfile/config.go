@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 	"github.com/caddy-registry-auth/caddy-registry-auth/management"
+	"github.com/caddy-registry-auth/caddy-registry-auth/portal"
 	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
 )
 
@@ -38,6 +39,7 @@ type Config struct {
 	// What robots put before their names to log in, besides nothing. What is
 	// stored does not change with it. Default: `robot$` and `robot-`.
 	RobotPrefixes []string `json:"robot_prefixes,omitempty"`
+
 	// Whether people may sign in with passwords: `on` (default) or `off`,
 	// where only robots, tokens and users that are marked `break_glass` are
 	// let in with HTTP Basic.
@@ -48,6 +50,10 @@ type Config struct {
 
 	// The registry tokens that are issued, and where.
 	Token tokenendpoint.Config `json:"token,omitzero"`
+
+	// Signing in with the browser, and the pages where people see and manage
+	// their access.
+	Portal portal.Config `json:"portal,omitzero"`
 
 	// Routes below `/v2/` beyond the distribution specification that may
 	// reach the registry. Default: none.
@@ -73,6 +79,16 @@ type Config struct {
 	// Which decisions become a line of the audit log: `all` (default),
 	// `changes` (refusals and everything that writes), or `refusals`.
 	Audit string `json:"audit,omitempty"`
+
+	// Claims of the token that a principal proved itself with which the audit
+	// log names, at most 8: what tells one CI job from another, for example
+	// `repository` and `run_id`. Dots reach into nested claims. Registry
+	// tokens carry them. Default: none; the subject is always there.
+	AuditClaims []string `json:"audit_claims,omitempty"`
+
+	// The identity, in headers, for what is behind the gateway. Default:
+	// none. Clients' headers of these names never get there.
+	IdentityHeaders *IdentityHeaders `json:"identity_headers,omitempty"`
 }
 
 // UpstreamAuth says how the gateway signs in to the registry behind it.
@@ -106,6 +122,8 @@ const (
 
 	PasswordsOn  = "on"
 	PasswordsOff = "off"
+	// MaxAuditClaims is how many claims a line of the audit log names.
+	MaxAuditClaims = 8
 
 	AuditAll      = "all"
 	AuditChanges  = "changes"

@@ -29,6 +29,7 @@ const AuthenticatorNamespace = "registry_auth.authenticators"
 //		local           { … }
 //		passwords       on|off
 //		robot           <name> [<action>...] { … }
+//		service_secret  <name> { … }
 //		robot_prefix    <prefix>...
 //		<authenticator> …
 //		admin           <subject>...
@@ -43,12 +44,15 @@ const AuthenticatorNamespace = "registry_auth.authenticators"
 //		creator_role    <role> [<pattern>...]
 //		role_source     token|application|header... [{ first }]
 //		token           { … }
+//		portal          [off] { … }
 //		extension       <path> <action>
 //		management      { … }
 //		upstream_auth   none|passthrough|basic <user> <password>|bearer <token>
 //		other_paths     pass|deny
 //		explain_denials
 //		audit           all|changes|refusals
+//		audit_claims    <claim>...
+//		identity_headers [{ … }]
 //	}
 func Realm(d *caddyfile.Dispenser) (*Config, error) {
 	p := realmParser{d: d, config: new(Config), robotsAt: -1, seen: map[string]bool{}, declared: map[string]bool{}}
@@ -73,6 +77,9 @@ type realmParser struct {
 	declared map[string]bool // robots by name
 	robotsAt int             // position of the robots among the authenticators
 	issuers  []*workloadIssuer
+
+	services   []authn.ServiceSecretConfig
+	servicesAt int // position of the services among the authenticators
 }
 
 func (p *realmParser) option(name string) error {
@@ -97,6 +104,15 @@ func (p *realmParser) option(name string) error {
 		return p.choice(&c.Passwords, PasswordsOn, PasswordsOff)
 	case "audit":
 		return p.choice(&c.Audit, AuditAll, AuditChanges, AuditRefusals)
+	case "audit_claims":
+		return p.auditClaims()
+	case "identity_headers":
+		if err := p.once(name); err != nil {
+			return err
+		}
+		headers, err := identityHeaders(d)
+		c.IdentityHeaders = headers
+		return err
 	case "explain_denials":
 		return p.flag(&c.ExplainDenials)
 	case "upstream_auth":
@@ -114,10 +130,17 @@ func (p *realmParser) option(name string) error {
 			return err
 		}
 		return Token(d, &c.Token)
+	case "portal":
+		if err := p.once("portal"); err != nil {
+			return err
+		}
+		return Portal(d, &c.Portal)
 	case "robot":
 		return p.robot()
 	case authn.WorkloadName:
 		return p.workload()
+	case authn.ServiceSecretsName:
+		return p.serviceSecret()
 	case "project":
 		project, err := Project(d, p.projectRobot)
 		c.Policy.Projects = append(c.Policy.Projects, project)
@@ -156,6 +179,9 @@ func (p *realmParser) finish() (*Config, error) {
 	if err := p.finishWorkloads(); err != nil {
 		return nil, err
 	}
+	if err := p.finishServices(); err != nil {
+		return nil, err
+	}
 	if len(p.robots) > 0 {
 		raw, err := json.Marshal(map[string]any{"type": "robots", "robots": p.robots})
 		if err != nil {
@@ -164,6 +190,17 @@ func (p *realmParser) finish() (*Config, error) {
 		p.config.AuthenticatorsRaw = slices.Insert(p.config.AuthenticatorsRaw, p.robotsAt, json.RawMessage(raw))
 	}
 	return p.config, nil
+}
+
+// auditClaims reads the claims that the audit log names.
+func (p *realmParser) auditClaims() error {
+	if err := appendList(p.d, &p.config.AuditClaims); err != nil {
+		return err
+	}
+	if len(p.config.AuditClaims) > MaxAuditClaims {
+		return p.d.Errf("audit_claims: at most %d", MaxAuditClaims)
+	}
+	return nil
 }
 
 func (p *realmParser) extension() error {

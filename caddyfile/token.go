@@ -11,7 +11,7 @@ import (
 // tokenWords are the subdirectives of a token block.
 var tokenWords = []string{
 	"lifetime", "algorithm", "key_id", "x5c", "issuer", "service_alias",
-	"url", "path", "jwks_path", "certificates_path", "rotate_every", "upload_grace",
+	"url", "path", "keycloak", "jwks_path", "certificates_path", "rotate_every", "upload_grace",
 }
 
 // Token reads how registry tokens are made and where clients get them:
@@ -25,13 +25,14 @@ var tokenWords = []string{
 //		service_alias     <name...>
 //		url               <url>
 //		path              <path...>
+//		keycloak          <realm...>
 //		jwks_path         <path>
 //		certificates_path <path>
 //		rotate_every      <duration>|never
 //		upload_grace      <duration>|off
 //	}
 //
-// service_alias and path may stand several times.
+// service_alias, path and keycloak may stand several times.
 func Token(d *caddyfile.Dispenser, c *tokenendpoint.Config) error {
 	if d.NextArg() {
 		return d.ArgErr()
@@ -71,6 +72,8 @@ func tokenLine(d *caddyfile.Dispenser, c *tokenendpoint.Config) error {
 		return scalar(d, &c.URL)
 	case "path":
 		return appendList(d, &c.Paths)
+	case "keycloak":
+		return appendList(d, &c.Keycloak)
 	case "jwks_path":
 		return scalar(d, &c.JWKSPath)
 	case "certificates_path":

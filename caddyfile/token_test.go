@@ -33,13 +33,13 @@ func TestToken(t *testing.T) {
 			service_alias older
 			url https://auth.example.com/v2/token
 			path /v2/token /service/token
-			path /realms/corp/protocol/docker-v2/auth
+			keycloak corp other
 			jwks_path /keys
 			certificates_path /certs.pem
 			rotate_every 30d
 		}`, `{"lifetime":"10m0s","algorithm":"RS256","key_id":"libtrust","x5c":true,"issuer":"{env.ISSUER}",` +
 			`"service_aliases":["harbor-registry","old","older"],"url":"https://auth.example.com/v2/token",` +
-			`"paths":["/v2/token","/service/token","/realms/corp/protocol/docker-v2/auth"],` +
+			`"paths":["/v2/token","/service/token"],"keycloak":["corp","other"],` +
 			`"jwks_path":"/keys","certificates_path":"/certs.pem","rotate_every":"720h0m0s"}`},
 		"placeholder in url": {"token {\n url https://{env.AUTH_HOST}/v2/token\n}", `{"url":"https://{env.AUTH_HOST}/v2/token"}`},
 		"never":              {"token {\n rotate_every never\n}", `{"rotate_every":"-1ns"}`},
@@ -86,6 +86,8 @@ func TestTokenErrors(t *testing.T) {
 		"path /a/../b":                           "want an absolute path",
 		"path /a?b":                              "want an absolute path",
 		"path /a /a":                             "used twice",
+		"keycloak a/b":                           "stands in a URL as it is",
+		"keycloak a\nkeycloak a":                 "given twice",
 		"jwks_path /v2/token":                    "used twice",
 		"rotate_every 1h":                        "want at least 2h",
 		"rotate_every sometimes":                 "is not a duration",

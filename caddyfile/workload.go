@@ -24,6 +24,7 @@ type WorkloadBlock struct {
 //	workload <name> <issuer> {
 //		audience     <audience...>
 //		require      <claim> <value...>
+//		as           robot:<name>
 //		max_age      <duration>
 //		single_use
 //		algorithms   <algorithm...>
@@ -65,6 +66,8 @@ func (b *WorkloadBlock) line(d *caddyfile.Dispenser) (err error) {
 		return noPlaceholder(d, "audience", m.Audiences)
 	case "require":
 		return b.require(d)
+	case "as":
+		return scalar(d, &m.As)
 	case "max_age":
 		return duration(d, &m.MaxAge, "")
 	case "single_use":
@@ -98,7 +101,7 @@ func (b *WorkloadBlock) line(d *caddyfile.Dispenser) (err error) {
 	case "insecure_issuer":
 		return flag(d, &b.InsecureIssuer)
 	}
-	return unrecognized(d, "workload", "audience", "require", "max_age", "single_use", "algorithms", "jwks_file", "jwks",
+	return unrecognized(d, "workload", "audience", "require", "as", "max_age", "single_use", "algorithms", "jwks_file", "jwks",
 		"jwks_max_age", "jwks_grace", "clock_skew", "trust_pool", "insecure_issuer")
 }
 

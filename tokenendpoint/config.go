@@ -74,6 +74,12 @@ type Config struct {
 	// Harbor. Default: `/v2/token`.
 	Paths []string `json:"paths,omitempty"`
 
+	// The realms of a Keycloak whose docker protocol stood here. For each, the
+	// token endpoint also answers at `/realms/REALM/protocol/docker-v2/auth`
+	// and, as its documentation prints it, without `/auth`; there it wants a
+	// `service` and refuses in Keycloak's words. Default: none.
+	Keycloak []string `json:"keycloak,omitempty"`
+
 	// The path of the public keys, a JSON Web Key Set. Default:
 	// `/v2/token/jwks`.
 	JWKSPath string `json:"jwks_path,omitempty"`
@@ -87,12 +93,14 @@ type Config struct {
 	RotateEvery Duration `json:"rotate_every,omitempty"`
 }
 
-// TokenPaths returns the paths of the token endpoint, at least one.
+// TokenPaths returns the paths of the token endpoint, at least one: that of
+// challenges, further ones, those of Keycloak.
 func (c *Config) TokenPaths() []string {
-	if len(c.Paths) == 0 {
-		return []string{DefaultPath}
+	paths := c.Paths
+	if len(paths) == 0 {
+		paths = []string{DefaultPath}
 	}
-	return c.Paths
+	return slices.Concat(paths, keycloakPaths(c.Keycloak))
 }
 
 // KeysPath returns the path of the public keys.
@@ -135,6 +143,9 @@ func (c *Config) Validate() error {
 		if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 			return fmt.Errorf("url %q: want an absolute URL such as https://auth.example.com%s", c.URL, DefaultPath)
 		}
+	}
+	if err := checkKeycloakRealms(c.Keycloak); err != nil {
+		return err
 	}
 	seen := make(map[string]bool)
 	for _, p := range append(slices.Clone(c.TokenPaths()), c.KeysPath(), c.BundlePath()) {

@@ -44,6 +44,9 @@ func (x *exchange) docker() {
 
 // authenticate finds out who shows the credential.
 func (x *exchange) authenticate(c *authn.Credential) *failure {
+	if x.endpoint.Evidence != nil {
+		c.Evidence = x.endpoint.Evidence(x.r)
+	}
 	p, err := x.endpoint.Authenticate(x.r.Context(), c)
 	switch {
 	case err != nil:

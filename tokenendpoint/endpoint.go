@@ -31,7 +31,8 @@ type Signer interface {
 }
 
 // Endpoint is the token endpoint of one registry. It has no state and no side
-// effects. All fields but Realm, Record and Now are needed.
+// effects. All fields but Evidence, Realm, Record and
+// Now are needed.
 type Endpoint struct {
 	// Service is the name of the registry: "service" in challenges, "aud" in
 	// tokens unless an alias is asked for.
@@ -50,6 +51,9 @@ type Endpoint struct {
 	Keys Signer
 	// ClientIP returns the client's address, honouring trusted proxies.
 	ClientIP func(*http.Request) netip.Addr
+	// Evidence returns what a request shows besides its credential, or nil
+	// where nobody looks at it. Nil: always nil.
+	Evidence func(*http.Request) *authn.Evidence
 
 	// Realm returns the absolute URL of this endpoint, for the challenge of
 	// an answer that asks to log in.
@@ -62,7 +66,7 @@ type Endpoint struct {
 
 // ServeHTTP answers one token request.
 func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{endpoint: e, w: w, r: r, start: e.now()}
+	x := &exchange{endpoint: e, w: w, r: r, start: e.now(), keycloak: e.Config.isKeycloakPath(r.URL.Path)}
 	switch r.Method {
 	case http.MethodGet:
 		x.grant = GrantDocker
@@ -92,6 +96,7 @@ type exchange struct {
 	w        http.ResponseWriter
 	r        *http.Request
 	start    time.Time
+	keycloak bool // at one of Keycloak's paths
 
 	grant     string
 	service   string

@@ -105,14 +105,19 @@ func writeErrorBody(w http.ResponseWriter, r *http.Request, status int, body err
 		out.Reset()
 		_ = encoder.Encode(body)
 	}
+	writeJSON(w, r, status, out.Bytes())
+}
+
+// writeJSON answers with a document that nobody may keep.
+func writeJSON(w http.ResponseWriter, r *http.Request, status int, document []byte) {
 	h := w.Header()
 	h["Docker-Distribution-Api-Version"] = apiVersion
 	h["Content-Type"] = contentJSON
 	h["Cache-Control"] = noStore
-	h["Content-Length"] = []string{strconv.Itoa(out.Len())}
+	h["Content-Length"] = []string{strconv.Itoa(len(document))}
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(out.Bytes()) // the client went away: nobody to tell
+		_, _ = w.Write(document) // the client went away: nobody to tell
 	}
 }
 

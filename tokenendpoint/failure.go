@@ -92,6 +92,8 @@ func (x *exchange) fail(f *failure) {
 	if f.err == nil {
 		f.err = errors.New(f.message)
 	}
-	writeOAuthError(x.w, x.r, f.status, f.oauth, f.code, f.message)
+	if !x.keycloak || !x.failKeycloak(f) {
+		writeOAuthError(x.w, x.r, f.status, f.oauth, f.code, f.message)
+	}
 	x.record(Record{Status: f.status, Code: f.code, Err: f.err})
 }

@@ -43,10 +43,17 @@ func (p parameters) get(name string) string { return url.Values(p).Get(name) }
 func (x *exchange) read(p parameters) *failure {
 	x.clientID, x.account = p.get("client_id"), p.get("account")
 	x.service = p.get("service")
-	if x.service == "" {
-		x.service = x.endpoint.Service
+	known := x.service == x.endpoint.Service || slices.Contains(x.endpoint.Config.ServiceAliases, x.service)
+	if x.keycloak {
+		if f := x.keycloakService(known); f != nil {
+			x.service = ""
+			return f
+		}
 	}
-	if x.service != x.endpoint.Service && !slices.Contains(x.endpoint.Config.ServiceAliases, x.service) {
+	if x.service == "" {
+		x.service, known = x.endpoint.Service, true
+	}
+	if !known {
 		x.service = ""
 		return badRequest("no tokens are issued here for that service; ask for " + x.endpoint.Service)
 	}

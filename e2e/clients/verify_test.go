@@ -60,7 +60,12 @@ func startVerifyingRegistry(t *testing.T, s *stage.Stage, kind upstream.Kind, ke
 	if !ok {
 		t.Fatalf("the token's issuer is %v", parts.Claims["iss"])
 	}
-	auth := &upstream.TokenAuth{Realm: s.URL + stage.TokenPath, Service: stage.Service, Issuer: issuer}
+	return startRegistry(t, s, kind, &upstream.TokenAuth{Realm: s.URL + stage.TokenPath, Service: stage.Service, Issuer: issuer}, keySet)
+}
+
+// startRegistry starts a registry with the gateway's keys in a file.
+func startRegistry(t *testing.T, s *stage.Stage, kind upstream.Kind, auth *upstream.TokenAuth, keySet bool) *upstream.Registry {
+	t.Helper()
 	dir := t.TempDir()
 	if keySet {
 		auth.JWKS = filepath.Join(dir, "jwks.json")

@@ -46,6 +46,10 @@ type TokenAuth struct {
 type Options struct {
 	// Token switches the registry's own token check on.
 	Token *TokenAuth
+	// Config are further sections of its configuration file, Env variables
+	// ("NAME=value") that override it.
+	Config string
+	Env    []string
 	// AbsoluteURLs makes it send absolute Location headers, its default;
 	// the tests otherwise ask for relative ones.
 	AbsoluteURLs bool
@@ -79,6 +83,7 @@ func Start(ctx context.Context, kind Kind, dir string, o Options) (*Registry, er
 	}
 	cmd := exec.Command(program, "serve", config)
 	cmd.Env = append(os.Environ(), "OTEL_TRACES_EXPORTER=none")
+	cmd.Env = append(cmd.Env, o.Env...)
 	p, err := process.Start(kind.Name, cmd, filepath.Join(dir, "log"))
 	if err != nil {
 		return nil, err
@@ -103,6 +108,7 @@ log: {level: warn, accesslog: {disabled: true}}
 storage: {filesystem: {rootdirectory: %q}, delete: {enabled: true}}
 http: {addr: 127.0.0.1:%d, secret: shared-by-nobody, relativeurls: %t}
 `, filepath.Join(dir, "data"), port, !o.AbsoluteURLs)
+	b.WriteString(o.Config)
 	if t := o.Token; t != nil {
 		keys := fmt.Sprintf("rootcertbundle: %q", t.RootCertBundle)
 		if t.JWKS != "" {

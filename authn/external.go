@@ -1,0 +1,188 @@
+package authn
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// CredentialExternal is the [Principal.Credential] of whom an external service
+// knows.
+const CredentialExternal = "external"
+
+// Bounds of what a service may answer.
+const (
+	maxExternalList = 1000 // groups, roles
+	maxExternalText = 255  // bytes of a group or role
+)
+
+// External asks an HTTP service of the operator's who shows a credential. It
+// is safe for concurrent use.
+type External struct {
+	config                   ExternalConfig
+	remote                   *remote
+	positive, most, negative time.Duration
+}
+
+// NewExternal makes the authenticator; it does not touch the network.
+func NewExternal(c ExternalConfig, o Options) (*External, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	if len(c.Credentials) == 0 {
+		c.Credentials = []string{externalPassword}
+	}
+	if c.MaxConcurrent == 0 {
+		c.MaxConcurrent = remoteConcurrent
+	}
+	e := &External{config: c, positive: c.CacheTTL.orDefault(defaultExternalTTL), negative: c.NegativeTTL.orDefault(remoteNegative)}
+	e.most = min(10*e.positive, maxExternalTTL)
+	e.remote = newRemote(e.Name(), c.Timeout.orDefault(defaultTimeout), c.MaxConcurrent, o)
+	return e, nil
+}
+
+// Name is how a realm calls this authenticator.
+func (e *External) Name() string { return ExternalName + ":" + e.config.URL }
+
+// externalQuestion is what is posted.
+type externalQuestion struct {
+	Kind     string `json:"kind"`
+	Username string `json:"username,omitempty"`
+	Secret   string `json:"secret"`
+	ClientIP string `json:"client_ip,omitempty"`
+}
+
+// externalAnswer is what a service answers with 200. Other fields are an
+// error: one that is misspelt must not be overlooked.
+type externalAnswer struct {
+	Kind    Kind      `json:"kind"`
+	Name    string    `json:"name"`
+	Subject string    `json:"subject"`
+	Groups  []string  `json:"groups"`
+	Roles   []string  `json:"roles"`
+	Expires time.Time `json:"expires"`
+	TTL     *int      `json:"ttl"` // seconds; 0: ask each time
+}
+
+// Authenticate implements [Authenticator]. It owns what the service does not
+// disclaim with 404, and nothing that by its form is the gateway's own.
+func (e *External) Authenticate(ctx context.Context, c *Credential) (*Principal, error) {
+	q := externalQuestion{Username: c.Username, Secret: c.Secret}
+	switch c.Scheme {
+	case SchemeBasic:
+		q.Kind = externalPassword
+	case SchemeBearer:
+		q.Kind = externalBearer
+	}
+	if _, ours := secretKind(c.Secret); ours || !slices.Contains(e.config.Credentials, q.Kind) {
+		return nil, ErrNotMine
+	}
+	if q.Kind == externalPassword && looksLikeJWT(c.Secret) && !slices.Contains(e.config.Credentials, externalBearer) {
+		return nil, ErrNotMine // a token in the place of a password
+	}
+	if c.Remote.IsValid() {
+		q.ClientIP = c.Remote.String()
+	}
+	return e.remote.who(ctx, func(ctx context.Context) (answer, error) { return e.ask(ctx, &q) },
+		q.Kind, q.Username, q.Secret, q.ClientIP)
+}
+
+func (e *External) ask(ctx context.Context, q *externalQuestion) (answer, error) {
+	body, err := json.Marshal(q) //nolint:gosec // the secret is what the service is asked about
+	if err != nil {
+		return answer{}, err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, e.config.URL, bytes.NewReader(body))
+	if err != nil {
+		return answer{}, err
+	}
+	for name, value := range e.config.Headers {
+		r.Header.Set(name, value)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Accept", "application/json")
+	resp, err := e.remote.client.Do(r)
+	if err != nil {
+		return answer{}, err
+	}
+	defer resp.Body.Close()
+	switch resp.StatusCode {
+	case http.StatusOK:
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return answer{err: fmt.Errorf("%w: the service answers %d", ErrInvalid, resp.StatusCode), keep: e.negative}, nil
+	case http.StatusNotFound:
+		return answer{err: ErrNotMine, keep: e.negative}, nil
+	default:
+		return answer{}, fmt.Errorf("the service answers %d", resp.StatusCode)
+	}
+	var a externalAnswer
+	if err := decodeService(resp, true, &a); err != nil {
+		return answer{}, err
+	}
+	p, err := e.principal(&a)
+	if err != nil {
+		return answer{}, fmt.Errorf("answer: %w", err)
+	}
+	if !p.Expires.IsZero() && !e.remote.now().Before(p.Expires) {
+		return answer{err: fmt.Errorf("%w: says the service", ErrExpired), keep: e.negative}, nil
+	}
+	keep := e.positive
+	if a.TTL != nil {
+		keep = min(time.Duration(min(*a.TTL, int(maxExternalTTL/time.Second)))*time.Second, e.most)
+	}
+	return answer{principal: p, keep: keep}, nil
+}
+
+// principal checks what the service says. What is wrong with it is the
+// service's fault, not the client's.
+func (e *External) principal(a *externalAnswer) (*Principal, error) {
+	prefix := e.config.Prefix
+	p := &Principal{Kind: a.Kind, Name: prefix + a.Name, Subject: a.Subject, Expires: a.Expires, Credential: CredentialExternal}
+	switch {
+	case a.Kind == "":
+		p.Kind = KindUser
+	case a.Kind == KindRobot:
+		if err := CheckRobotName(p.Name); err != nil {
+			return nil, err
+		}
+	case a.Kind != KindUser && a.Kind != KindWorkload:
+		return nil, fmt.Errorf("kind %.40q: want user, robot or workload", a.Kind)
+	}
+	if a.Name == "" {
+		return nil, errors.New("name is missing")
+	}
+	if err := checkName(p.Name); err != nil {
+		return nil, err
+	}
+	if len(a.Subject) > maxSubject || !isPlainText(a.Subject) {
+		return nil, fmt.Errorf("subject: longer than %d bytes, or control characters", maxSubject)
+	}
+	if a.TTL != nil && *a.TTL < 0 {
+		return nil, errors.New("ttl is negative")
+	}
+	var err error
+	if p.Groups, err = e.list("groups", a.Groups); err != nil {
+		return nil, err
+	}
+	p.Roles, err = e.list("roles", a.Roles)
+	return p, err
+}
+
+func (e *External) list(field string, members []string) ([]string, error) {
+	if len(members) > maxExternalList {
+		return nil, fmt.Errorf("%s: more than %d", field, maxExternalList)
+	}
+	var list []string
+	for _, m := range members {
+		if m == "" || len(m) > maxExternalText || !isPlainText(m) {
+			return nil, fmt.Errorf("%s: %.64q: empty, longer than %d bytes, or control characters", field, m, maxExternalText)
+		}
+		list = append(list, e.config.Prefix+m)
+	}
+	return list, nil
+}

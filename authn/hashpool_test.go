@@ -1,0 +1,101 @@
+package authn
+
+import (
+	"context"
+	"testing"
+	"time"
+)
+
+// TestHashPoolFairness floods the pool from one address: others wait for the
+// hash that is under way and not for those that wait.
+func TestHashPoolFairness(t *testing.T) {
+	pool := NewHashPool(1)
+	pool.wait = time.Minute
+	hold := make(chan struct{})
+	order := make(chan string, 200)
+	busy := make(chan string, 200)
+	ask := func(c Claimant) {
+		go func() {
+			if err := pool.Do(context.Background(), c, func() bool { <-hold; order <- c.Account; return false }); err != nil {
+				busy <- c.Account
+			}
+		}()
+	}
+	waiting := func(n int) {
+		t.Helper()
+		for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+			pool.mu.Lock()
+			now := len(pool.waiting)
+			pool.mu.Unlock()
+			if now == n {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%d are waiting, want %d", now, n)
+			}
+		}
+	}
+	ask(Claimant{here, "flood"})
+	for free := 1; free > 0; time.Sleep(time.Millisecond) {
+		pool.mu.Lock()
+		free = pool.free
+		pool.mu.Unlock()
+	}
+	for i := range hashQueue {
+		ask(Claimant{here, "flood"})
+		waiting(i + 1)
+	}
+	ask(Claimant{here, "colleague"})
+	if who := <-busy; who != "flood" {
+		t.Fatalf("%s had to go", who)
+	}
+	ask(Claimant{elsewhere, "flood"})
+	if who := <-busy; who != "flood" {
+		t.Fatalf("%s had to go", who)
+	}
+	waiting(hashQueue)
+	close(hold)
+	var got []string
+	for range 1 + hashQueue {
+		got = append(got, <-order)
+	}
+	// the running one, the one from elsewhere, the colleague, the others
+	if got[2] != "colleague" {
+		t.Errorf("served in the order %q", got)
+	}
+}
+
+// TestHashPoolRests: after a number of wrong checks from one address the worker
+// rests before the next one, and serves others meanwhile.
+func TestHashPoolRests(t *testing.T) {
+	pool := NewHashPool(1)
+	check := func(took time.Duration, right bool) func() bool {
+		return func() bool { time.Sleep(took); return right }
+	}
+	flood := Claimant{here, "alice"}
+	timed := func(c Claimant, right bool) time.Duration {
+		began := time.Now()
+		if err := pool.Do(t.Context(), c, check(0, right)); err != nil {
+			t.Fatal(err)
+		}
+		return time.Since(began)
+	}
+	for range hashServed {
+		timed(Claimant{elsewhere, "bob"}, true) // who is right is never suspect
+	}
+	for range hashSuspect {
+		timed(flood, false)
+	}
+	pool.mu.Lock()
+	pool.took, pool.ended = 20*time.Millisecond, time.Now()
+	pool.mu.Unlock()
+	if took := timed(Claimant{elsewhere, "bob"}, true); took > 15*time.Millisecond {
+		t.Errorf("another address waits %s", took)
+	}
+	if took := timed(Claimant{here, "bob"}, true); took > 90*time.Millisecond {
+		t.Errorf("a colleague of the same address waits %s", took)
+	}
+	if took := timed(flood, false); took < 80*time.Millisecond {
+		t.Errorf("the flood waits %s only", took)
+	}
+}

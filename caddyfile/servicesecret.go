@@ -1,0 +1,161 @@
+package caddyfile
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+)
+
+// ServiceSecretBlock is what a service_secret block says: how the service
+// proves itself, and what it may do.
+type ServiceSecretBlock struct {
+	authn.ServiceSecretConfig
+
+	// Actions are granted on Repositories, and nothing else is possible with
+	// the secret. Without repositories, rules alone say what it may do.
+	Actions, Repositories []string
+}
+
+// ServiceSecret reads a companion service:
+//
+//	service_secret <name> {
+//		secret       <placeholder...>
+//		secret_hash  <hash...>
+//		from         <network...>
+//		allow        <action...>
+//		repositories <pattern...>
+//	}
+func ServiceSecret(d *caddyfile.Dispenser) (*ServiceSecretBlock, error) {
+	b := new(ServiceSecretBlock)
+	if !d.AllArgs(&b.Name) {
+		return nil, d.ArgErr()
+	}
+	if err := authn.CheckRobotName(b.Name); err != nil {
+		return nil, d.WrapErr(err)
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if err := b.line(d); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case len(b.Secrets)+len(b.SecretHashes) == 0:
+		return nil, d.Errf("service_secret %s: secret is missing", b.Name)
+	case len(b.From) == 0:
+		return nil, d.Errf("service_secret %s: from is missing: say from where the service connects", b.Name)
+	case len(b.Actions) > 0 && len(b.Repositories) == 0:
+		return nil, d.Errf("service_secret %s: allow without repositories: say on which, `repositories **` for all", b.Name)
+	}
+	if len(b.Repositories) > 0 {
+		if len(b.Actions) == 0 {
+			b.Actions = []string{"pull"}
+		}
+		b.Actions = authz.TokenActions(b.Actions...).Names()
+		for _, pattern := range b.Repositories {
+			b.Limits = append(b.Limits, authn.Limit{Type: authz.TypeRepository, Name: pattern, Actions: b.Actions})
+		}
+		// The catalog has what the service may list, if rules open it at all.
+		b.Limits = append(b.Limits, authn.Limit{Type: authz.TypeRegistry, Name: "catalog", Actions: []string{"list"}})
+	}
+	return b, nil
+}
+
+func (b *ServiceSecretBlock) line(d *caddyfile.Dispenser) error {
+	switch d.Val() {
+	case "secret":
+		secrets, err := list(d)
+		if err != nil {
+			return err
+		}
+		for _, secret := range secrets {
+			if !strings.Contains(secret, "{") {
+				return d.Err("secret: write a placeholder, {env.NAME} or {file./run/secrets/NAME}: configurations are shown and stored")
+			}
+			if err := noRelativeFile(d, "secret", secret); err != nil {
+				return err
+			}
+		}
+		b.Secrets = append(b.Secrets, secrets...)
+		return nil
+	case "secret_hash":
+		hashes, err := list(d)
+		if err != nil {
+			return err
+		}
+		for _, h := range hashes {
+			if err := checkSecretHash(d, h); err != nil {
+				return err
+			}
+		}
+		b.SecretHashes = append(b.SecretHashes, hashes...)
+		return nil
+	case "from":
+		sources, err := list(d)
+		if err != nil {
+			return err
+		}
+		for _, s := range sources {
+			if _, err := authn.ParseSource(s); err != nil {
+				return d.WrapErr(err)
+			}
+		}
+		b.From = append(b.From, sources...)
+		return nil
+	case "allow":
+		names, err := list(d)
+		if err != nil {
+			return err
+		}
+		names, err = checkActions(d, names)
+		b.Actions = append(b.Actions, names...)
+		return err
+	case "repositories":
+		if err := appendList(d, &b.Repositories); err != nil {
+			return err
+		}
+		return noPlaceholder(d, "repositories", b.Repositories)
+	}
+	return unrecognized(d, "service_secret", "secret", "secret_hash", "from", "allow", "repositories")
+}
+
+// serviceSecret declares a companion service. All of a realm make one
+// authenticator, which stands where the first is: a secret that none of them
+// has is wrong.
+func (p *realmParser) serviceSecret() error {
+	at := source(p.d)
+	b, err := ServiceSecret(p.d)
+	if err != nil {
+		return err
+	}
+	if p.declared[b.Name] {
+		return p.d.Errf("service_secret %s: there is a robot, or another service, of that name: rules could not tell them apart", b.Name)
+	}
+	p.declared[b.Name] = true
+	if p.services == nil {
+		p.servicesAt = len(p.config.AuthenticatorsRaw)
+		p.config.AuthenticatorsRaw = append(p.config.AuthenticatorsRaw, nil) // finishServices fills it
+	}
+	p.services = append(p.services, b.ServiceSecretConfig)
+	if len(b.Repositories) > 0 {
+		p.config.Policy.Projects = append(p.config.Policy.Projects, authz.Project{
+			Name:     "service " + b.Name,
+			Patterns: b.Repositories,
+			Grants:   []authz.Grant{{Actions: b.Actions, Subjects: []string{"robot:" + b.Name}, Source: at}},
+			Source:   at,
+		})
+	}
+	return nil
+}
+
+func (p *realmParser) finishServices() error {
+	if p.services == nil {
+		return nil
+	}
+	raw, err := json.Marshal(map[string]any{"type": authn.ServiceSecretsName, "services": p.services})
+	p.config.AuthenticatorsRaw[p.servicesAt] = raw
+	return err
+}

@@ -1,0 +1,106 @@
+package registryauth
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/caddyserver/caddy/v2"
+	caddycf "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddytls"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
+)
+
+// MTLS is the authenticator for machines with a client certificate, which
+// Caddy has verified: the site needs `tls { client_auth … }`.
+type MTLS struct {
+	authn.MTLSConfig
+
+	*authn.MTLS `json:"-"`
+}
+
+// CaddyModule returns the Caddy module information.
+func (MTLS) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: caddyfile.AuthenticatorNamespace + "." + authn.MTLSName, New: func() caddy.Module { return new(MTLS) }}
+}
+
+// UnmarshalCaddyfile reads an `mtls` block.
+func (m *MTLS) UnmarshalCaddyfile(d *caddycf.Dispenser) (err error) {
+	if !d.Next() {
+		return d.ArgErr()
+	}
+	m.MTLSConfig, err = caddyfile.MTLS(d)
+	return err
+}
+
+// Provision compiles the identities, and refuses a site on which no client
+// certificate could ever be verified.
+func (m *MTLS) Provision(ctx caddy.Context) (err error) {
+	if err := verifiesClients(ctx); err != nil {
+		return fmt.Errorf("mtls: %w", err)
+	}
+	m.MTLS, err = authn.NewMTLS(m.MTLSConfig, nil)
+	return err
+}
+
+// AuthenticatorName tells several of them in one realm apart.
+func (m *MTLS) AuthenticatorName() string {
+	if m.Name == "" {
+		return authn.MTLSName
+	}
+	return authn.MTLSName + ":" + m.Name
+}
+
+// NamePrefix is what the names start with.
+func (m *MTLS) NamePrefix() string { return m.Prefix }
+
+// NamesUsers reports whether certificates stand for people.
+func (m *MTLS) NamesUsers() bool { return m.Kind == authn.KindUser }
+
+var errNoClientAuth = errors.New("the site does not verify client certificates: write `tls { client_auth { mode verify_if_given; trust_pool file <authority> } }` on it, with require_and_verify if every client must have one")
+
+// verifiesClients reports whether the server that is being provisioned can
+// ever verify a client certificate against authorities of its own. Without a
+// trust pool those of the operating system would do, who certify anybody.
+func verifiesClients(ctx caddy.Context) error {
+	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if !ok || server == nil {
+		return nil // not within a server, as in a test of the module
+	}
+	verified := 0 // by how many policies, that is sites
+	for _, policy := range server.TLSConnPolicies {
+		c := policy.ClientAuthentication
+		if c == nil || !verifies(c) {
+			continue
+		}
+		if !hasAuthorities(c) {
+			return errors.New("client_auth has no trust_pool: the certificate of any public authority would be accepted")
+		}
+		verified++
+	}
+	if verified == 0 {
+		return errNoClientAuth
+	}
+	if verified > 1 && server.StrictSNIHost != nil && !*server.StrictSNIHost {
+		return errors.New("strict_sni_host is insecure_off: a certificate that another site has verified would count here")
+	}
+	return nil
+}
+
+// verifies reports whether a mode verifies certificates; "request" and
+// "require" take any.
+func verifies(c *caddytls.ClientAuthentication) bool {
+	switch c.Mode {
+	case "verify_if_given", "require_and_verify":
+		return true
+	case "":
+		return hasAuthorities(c)
+	}
+	return false
+}
+
+func hasAuthorities(c *caddytls.ClientAuthentication) bool {
+	return c.CARaw != nil || len(c.TrustedCACertPEMFiles)+len(c.TrustedCACerts) > 0 //nolint:staticcheck // deprecated, and still what some write
+}

@@ -1,0 +1,55 @@
+package registryauth
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+)
+
+// TestProviderInCaddysHandler uses the provider as JSON configurations do.
+// Caddy's handler has one refusal, 401.
+func TestProviderInCaddysHandler(t *testing.T) {
+	g := startGateway(t, standardRealm)
+	ui := freeAddress(t)
+	site := g.caddyfile(strings.ReplaceAll(standardRealm, "HASH", g.hash)) +
+		fmt.Sprintf("http://%s {\nregistry_identity {\nread anyone\nwrite robot:ci\nadmin_path /admin/*\n}\nrespond \"{http.auth.user.kind} {http.auth.user.id}\"\n}\n", ui)
+	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(site), map[string]any{"filename": "Caddyfile"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const settings = `"write":["robot:ci"]`
+	text := strings.Replace(string(adapted), `"handler":"registry_identity",`, "", 1)
+	before, rest, found := strings.Cut(text, `{"admin_paths"`)
+	inside, after, _ := strings.Cut(rest, settings+"}")
+	if !found || after == "" {
+		t.Fatalf("adapted %s", adapted)
+	}
+	text = before + `{"handler":"authentication","providers":{"registry_auth":{"admin_paths"` + inside + settings + "}}}" + after
+	if err := caddy.Load([]byte(text), true); err != nil {
+		t.Fatal(err)
+	}
+	g.client.CloseIdleConnections()
+	g.url = "http://" + ui
+	robot := basic("robot-ci", g.robot)
+	for _, test := range []struct {
+		method, path string
+		options      []option
+		status       int
+		body         string
+	}{
+		{"GET", "/", nil, 200, "anonymous "},
+		{"GET", "/", []option{robot}, 200, "robot ci"},
+		{"POST", "/", []option{robot}, 200, "robot ci"},
+		{"POST", "/", nil, 401, ""},
+		{"GET", "/", []option{basic("robot-ci", "wrong")}, 401, ""},
+		{"GET", "/admin/x", []option{robot}, 401, ""},
+		{"GET", "/a/..;/admin/x", []option{robot}, 401, ""},
+	} {
+		if a := g.do(test.method, test.path, "", test.options...); a.StatusCode != test.status || a.body != test.body {
+			t.Errorf("%s %s: %d %q, want %d %q", test.method, test.path, a.StatusCode, a.body, test.status, test.body)
+		}
+	}
+}
