@@ -1,6 +1,8 @@
 package caddyfile
 
 import (
+	"strings"
+
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/management"
@@ -41,7 +43,13 @@ func Bootstrap(d *caddyfile.Dispenser, c *management.BootstrapConfig) error {
 func bootstrapLine(d *caddyfile.Dispenser, c *management.BootstrapConfig) error {
 	switch d.Val() {
 	case "secret":
-		return scalar(d, &c.Secret)
+		if err := scalar(d, &c.Secret); err != nil {
+			return err
+		}
+		if !strings.HasPrefix(c.Secret, "{") || strings.Contains(c.Secret, "{http.request.") {
+			return d.Err("bootstrap: secret: want a placeholder such as {env.BOOTSTRAP_SECRET} or {file./run/secrets/bootstrap}")
+		}
+		return nil
 	case "secret_file":
 		return scalar(d, &c.SecretFile)
 	case "ttl":
