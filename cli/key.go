@@ -49,6 +49,7 @@ func (t *tool) keyList() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		byName(list, func(k management.Key) string { return k.Name })
 		return printList(c, "keys", list,
 			column[management.Key]{"id", func(k management.Key) string { return k.ID }},
 			column[management.Key]{"name", func(k management.Key) string { return k.Name }},

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +23,11 @@ func everything[T any](c *call, path string, query url.Values) ([]T, error) {
 		q[name] = v
 	}
 	return client.Collect[T](c.ctx, c.Client, path, q, 0)
+}
+
+// byName sorts what the gateway has in the order of ids, which say nothing.
+func byName[T any](list []T, name func(T) string) {
+	slices.SortStableFunc(list, func(a, b T) int { return strings.Compare(name(a), name(b)) })
 }
 
 // set sets a parameter that is given.

@@ -67,6 +67,7 @@ func (t *tool) tokenList() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		byName(list, func(a management.AccessToken) string { return a.Owner + " " + a.Name })
 		return printList(c, "access tokens", list,
 			column[management.AccessToken]{"id", func(a management.AccessToken) string { return a.ID }},
 			column[management.AccessToken]{"name", func(a management.AccessToken) string { return a.Name }},

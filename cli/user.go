@@ -35,6 +35,7 @@ func (t *tool) userList() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		byName(list, func(u management.User) string { return u.Name })
 		return printList(c, "users", list,
 			column[management.User]{"id", func(u management.User) string { return u.ID }},
 			column[management.User]{"name", func(u management.User) string { return u.Name }},

@@ -20,6 +20,12 @@ func whoAmICommand(t *tool) *cobra.Command {
 		for _, p := range s.Projects {
 			projects = append(projects, p.Project+" "+strings.Join(p.Actions, ","))
 		}
+		limits := ""
+		if s.Limits != nil {
+			if limits = permissionLines(*s.Limits); limits == "" {
+				limits = "nothing in the registry"
+			}
+		}
 		return c.show(s,
 			field{"You are", strings.TrimSuffix(s.Kind+":"+s.Name, ":")},
 			field{"Groups", words(s.Groups)},
@@ -27,7 +33,7 @@ func whoAmICommand(t *tool) *cobra.Command {
 			field{"Scopes", words(s.Scopes)},
 			field{"Projects", strings.Join(projects, "\n")},
 			field{"May", permissionLines(s.Permissions)},
-			field{"At most", permissionLines(s.Limits)},
+			field{"At most", limits},
 			field{"Expires", instant(s.Expires)})
 	})
 	cmd.Long = "\nShows who the key that is shown belongs to, and what it may do."
