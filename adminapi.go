@@ -7,7 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -15,9 +15,37 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/management"
 )
 
-// runningApp is the app that is in force, nil if there is none: the
-// administration endpoint's modules are not part of a configuration.
-var runningApp atomic.Pointer[App]
+// apps are those that run: the administration endpoint's modules are not part
+// of a configuration. While one is replaced there are two, and the later one
+// counts; if it cannot start after all, the earlier one does again.
+var apps runningApps
+
+type runningApps struct {
+	mu   sync.Mutex
+	list []*App
+}
+
+func (l *runningApps) add(a *App) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.list = append(l.list, a)
+}
+
+func (l *runningApps) remove(a *App) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.list = slices.DeleteFunc(l.list, func(other *App) bool { return other == a })
+}
+
+// current returns the app that is in force, nil if there is none.
+func (l *runningApps) current() *App {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.list) == 0 {
+		return nil
+	}
+	return l.list[len(l.list)-1]
+}
 
 // AdminAPI has the management API of every realm on Caddy's administration
 // endpoint, below /registry-auth/<realm>/: who can reach that may do
@@ -36,7 +64,7 @@ func (*AdminAPI) Routes() []caddy.AdminRoute {
 }
 
 func serveAdmin(w http.ResponseWriter, r *http.Request) error {
-	app := runningApp.Load()
+	app := apps.current()
 	if app == nil {
 		return adminError(http.StatusNotFound, "this configuration has no registry_auth")
 	}
