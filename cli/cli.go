@@ -34,7 +34,7 @@ func Commands(o Options) []*cobra.Command {
 	} {
 		t := &tool{Options: o}
 		cmd := make(t)
-		t.flags(cmd.PersistentFlags())
+		t.flags(cmd)
 		list = append(list, cmd)
 	}
 	return list

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/client"
 )
@@ -32,7 +31,8 @@ type connection struct {
 }
 
 // flags adds what all commands have.
-func (t *tool) flags(f *pflag.FlagSet) {
+func (t *tool) flags(cmd *cobra.Command) {
+	f := cmd.PersistentFlags()
 	f.StringVar(&t.address, "address", "", "https URL of a gateway, or address of Caddy's administration endpoint (default: "+envAddress+", or the local one)")
 	f.StringVarP(&t.realm, "realm", "r", "", "Name of the realm on an administration endpoint, if there are several")
 	f.StringVar(&t.key, "key", "", "- reads the key from standard input; never the key itself, which stands in "+envKey+" or a file")

@@ -6,8 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 )
 
 // TestKeys shows a key in each of the ways.

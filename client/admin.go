@@ -78,7 +78,7 @@ func (c *Client) root(ctx context.Context) (string, error) {
 	return c.base + LocalPrefix + strings.TrimPrefix(Path(c.realm), "/"), nil
 }
 
-// RealmError: it has to be said which realm is meant.
+// RealmError says that it has to be said which realm is meant.
 type RealmError struct {
 	// Realms are those that there are.
 	Realms []string

@@ -133,7 +133,7 @@ func (c *Client) Stream(ctx context.Context, path string, query url.Values) (io.
 		if err != nil {
 			return err
 		}
-		answer, err := c.open(ctx, http.MethodGet, root+path, query, nil)
+		answer, err := c.open(ctx, http.MethodGet, root+path, query, nil) //nolint:bodyclose // the caller does
 		if err != nil {
 			return err
 		}

@@ -50,7 +50,7 @@ func (e *Error) Error() string {
 	return text
 }
 
-// UnreachableError: there was no answer, or none of this API.
+// UnreachableError is that there was no answer, or none of this API.
 type UnreachableError struct {
 	sent bool // something may have been done
 	err  error

@@ -25,7 +25,7 @@ type dockerUser struct {
 }
 
 // elsewhere says where in a Caddyfile the rest of the file belongs.
-var elsewhere = map[string]string{
+var elsewhere = map[string]string{ //nolint:gosec // no credentials, but where they belong
 	"server":       "addresses and certificates are Caddy's",
 	"token":        "say `issuer` and `lifetime` in the token block of registry_auth",
 	"ldap_auth":    "say `ldap` in registry_auth",
