@@ -103,14 +103,14 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 	if r.upstream, err = newUpstreamAuth(config.UpstreamAuth); err != nil {
 		return nil, fmt.Errorf("upstream_auth: %w", err)
 	}
+	if r.identity, err = newIdentityHeaders(config.IdentityHeaders); err != nil {
+		return nil, fmt.Errorf("identity_headers: %w", err)
+	}
 	if err = config.Portal.Validate(); err != nil {
 		return nil, err
 	}
 	if r.hasPortal() {
 		r.portalPrefix = config.Portal.PathPrefix()
-	}
-	if r.identity, err = newIdentityHeaders(config.IdentityHeaders); err != nil {
-		return nil, fmt.Errorf("identity_headers: %w", err)
 	}
 	if r.recorder, err = newRecorder(ctx, r.name, config); err != nil {
 		return nil, err

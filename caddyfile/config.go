@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/management"
 	"github.com/caddy-registry-auth/caddy-registry-auth/portal"
 	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
 )
@@ -61,6 +62,9 @@ type Config struct {
 	// How the gateway itself signs in to the registry. Default: `none`,
 	// the registry sees no credential at all.
 	UpstreamAuth *UpstreamAuth `json:"upstream_auth,omitempty"`
+
+	// The API that manages what changes at run time. Default: there is none.
+	Management *management.Config `json:"management,omitempty"`
 
 	// What happens to requests that are not for the registry API: `pass`
 	// (default) hands them to the next handler, so that a user interface on
