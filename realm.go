@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -69,6 +70,8 @@ type running struct {
 	// api and bootstrap are nil without a management block.
 	api       *management.API
 	bootstrap *management.Bootstrap
+	// local makes the API for who is on the machine, on the first call.
+	local func() (*management.API, error)
 }
 
 // newRealm builds a realm from its configuration, without any I/O.
@@ -247,6 +250,7 @@ func (r *realm) open(ctx, limit context.Context, old tokenendpoint.KeyStore) err
 	if err := r.openManagement(run); err != nil {
 		return err
 	}
+	run.local = sync.OnceValues(func() (*management.API, error) { return r.localAPI(run) })
 	sessions, err := r.openPortal(run)
 	if err != nil {
 		return err

@@ -40,14 +40,19 @@ type APIOptions struct {
 	Bootstrap *Bootstrap
 	// RequestID returns the id that the access log has; nil for none.
 	RequestID func(*http.Request) string
+	// Local, if it is not nil, is who calls, whoever it is, and nobody is
+	// authenticated: for the machine's own administration endpoint.
+	Local *Caller
+	// Prefix is where the API is; empty: where the configuration says.
+	Prefix string
 }
 
 // NewAPI makes the handler.
 func NewAPI(m *Manager, o APIOptions) (*API, error) {
-	a := &API{manager: m, prefix: strings.TrimSuffix(m.config.Prefix, "/"), options: o, origin: http.NewCrossOriginProtection()}
+	a := &API{manager: m, prefix: strings.TrimSuffix(cmp.Or(o.Prefix, m.config.Prefix), "/"), options: o, origin: http.NewCrossOriginProtection()}
 	a.routes = a.everyRoute()
 	a.router = newRouter(a.routes)
-	if m.config.HarborRobots {
+	if m.config.HarborRobots && o.Local == nil {
 		a.harbor = newRouter(a.harborRoutes())
 	}
 	var err error
