@@ -65,7 +65,10 @@ func (x *exchange) serve() error {
 	switch {
 	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrReadOnly), errors.Is(err, store.ErrFull):
 		x.w.Header().Set("Retry-After", "5")
-		return x.refuse(outcomeUnavailable, http.StatusServiceUnavailable, tokenendpoint.CodeUnavailable, "the gateway cannot write down who owns the repository: try again", err.Error())
+		return x.refuse(outcomeUnavailable, http.StatusServiceUnavailable, tokenendpoint.CodeUnavailable, "the gateway cannot write down that you are pushing: try again", err.Error())
+	case errors.Is(err, errTagBusy):
+		x.w.Header().Set("Retry-After", "5")
+		return x.refuse(outcomeUnavailable, http.StatusServiceUnavailable, tokenendpoint.CodeUnavailable, "another push of the same tag is under way: try again", err.Error())
 	case err != nil:
 		x.w.Header().Set("Retry-After", "5")
 		return x.refuse(outcomeUnavailable, http.StatusServiceUnavailable, tokenendpoint.CodeUnavailable, "the registry did not say what the decision depends on: try again", err.Error())

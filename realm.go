@@ -53,6 +53,7 @@ type realm struct {
 type running struct {
 	keys     *tokenendpoint.KeyRing
 	state    *state.State
+	leases   *tagLeases // nil: no other gateway has this state
 	chain    *authn.Chain
 	endpoint *tokenendpoint.Endpoint
 }
@@ -208,7 +209,7 @@ func (r *realm) open(ctx, limit context.Context, old tokenendpoint.KeyStore) err
 	if err != nil {
 		return fmt.Errorf("opening signing keys: %w", err)
 	}
-	run := &running{keys: keys, state: live}
+	run := &running{keys: keys, state: live, leases: newTagLeases(r.shared.store.opener, live)}
 	registryToken, err := authn.NewRegistryToken(authn.RegistryTokenConfig{
 		Issuer:  r.token.Issuer,
 		Service: r.service,
