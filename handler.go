@@ -134,6 +134,8 @@ func (r *realm) ownEndpoint(req *http.Request) func(*running) http.Handler {
 		return func(run *running) http.Handler { return tokenendpoint.NewJWKSHandler(run.keys) }
 	case path == r.token.BundlePath():
 		return func(run *running) http.Handler { return tokenendpoint.NewCertificatesHandler(run.keys) }
+	case r.isPortal(path):
+		return func(run *running) http.Handler { return run.portal }
 	}
 	return nil
 }

@@ -16,13 +16,14 @@ type sharedOnce struct {
 	prefixes map[string]nameOwner
 	issuers  map[string]string
 	declared map[string]string // workloads by name
+	people   map[string]string // by issuer
 	unlisted map[string]string // names of workloads that are not listed, by prefix
 }
 
 func newSharedOnce() *sharedOnce {
 	return &sharedOnce{
 		names: map[string]string{}, prefixes: map[string]nameOwner{}, issuers: map[string]string{},
-		declared: map[string]string{}, unlisted: map[string]string{},
+		people: map[string]string{}, declared: map[string]string{}, unlisted: map[string]string{},
 	}
 }
 
@@ -90,6 +91,19 @@ func (s *sharedOnce) issuer(m any, name string) error {
 		if other, taken := once(s.issuers, issuer, name); taken {
 			return fmt.Errorf("%s and %s are for tokens of the same issuer, and each would refuse those of the other: keep one of them", other, name)
 		}
+	}
+	return nil
+}
+
+// identities keeps the users of a provider from being those of another that it
+// claims to have followed.
+func (s *sharedOnce) identities(m any, name string) error {
+	i, ok := m.(interface{ IdentityIssuer() string })
+	if !ok {
+		return nil
+	}
+	if other, taken := once(s.people, i.IdentityIssuer(), name); taken {
+		return fmt.Errorf("%s and %s have users of the same issuer %s: a subject_alias is for a provider that is gone", other, name, i.IdentityIssuer())
 	}
 	return nil
 }

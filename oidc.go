@@ -2,6 +2,7 @@ package registryauth
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 
@@ -63,9 +64,18 @@ func (o *OIDC) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
+	config := o.OIDCConfig
 	o.poolKey = "oidc:" + string(settings)
+	if config.ClientSecret != "" {
+		if config.ClientSecret, err = resolve(caddy.NewReplacer(), "client_secret", config.ClientSecret); err != nil {
+			o.poolKey = ""
+			return fmt.Errorf("oidc %s: %w", o.Issuer, err)
+		}
+		// A secret that was changed behind its placeholder is another one.
+		o.poolKey += fmt.Sprintf("\x00%x", sha256.Sum256([]byte(config.ClientSecret)))
+	}
 	value, _, err := pool.LoadOrNew(o.poolKey, func() (caddy.Destructor, error) {
-		verifier, err := authn.NewOIDC(o.OIDCConfig, authn.Options{Transport: transport, Logger: caddy.Log().Named("registry_auth.oidc")})
+		verifier, err := authn.NewOIDC(config, authn.Options{Transport: transport, Logger: caddy.Log().Named("registry_auth.oidc")})
 		if err != nil {
 			return nil, err
 		}
@@ -84,6 +94,9 @@ func (o *OIDC) AuthenticatorName() string { return o.provider.Name() }
 
 // TokenIssuer is whose tokens are verified.
 func (o *OIDC) TokenIssuer() string { return o.Issuer }
+
+// IdentityIssuer is the issuer that the provider's users are known by.
+func (o *OIDC) IdentityIssuer() string { return o.OIDCConfig.IdentityIssuer() }
 
 // NamePrefix is what names of this provider's users start with.
 func (o *OIDC) NamePrefix() string { return o.Prefix }

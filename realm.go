@@ -17,6 +17,7 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
+	"github.com/caddy-registry-auth/caddy-registry-auth/portal"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
 )
@@ -27,6 +28,8 @@ type realm struct {
 	service     string
 	publicURL   string // without a trailing slash; empty: follow the request
 	fingerprint []byte // the configuration, to tell two realms of one name apart
+
+	portalPrefix string // where the pages are; empty: there are none
 
 	config         caddyfile.Config
 	token          tokenendpoint.Config // with defaults
@@ -56,6 +59,7 @@ type running struct {
 	leases   *tagLeases // nil: no other gateway has this state
 	chain    *authn.Chain
 	endpoint *tokenendpoint.Endpoint
+	portal   *portal.Portal // nil: off
 }
 
 // newRealm builds a realm from its configuration, without any I/O.
@@ -102,6 +106,12 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 	}
 	if r.identity, err = newIdentityHeaders(config.IdentityHeaders); err != nil {
 		return nil, fmt.Errorf("identity_headers: %w", err)
+	}
+	if err = config.Portal.Validate(); err != nil {
+		return nil, err
+	}
+	if r.hasPortal() {
+		r.portalPrefix = config.Portal.PathPrefix()
 	}
 	if r.recorder, err = newRecorder(ctx, r.name, config); err != nil {
 		return nil, err
@@ -221,6 +231,11 @@ func (r *realm) open(ctx, limit context.Context, old tokenendpoint.KeyStore) err
 		return err
 	}
 	list := append([]authn.Named{{Name: "registry_token", Authenticator: registryToken}}, r.withStored(live)...)
+	sessions, err := r.openPortal(run)
+	if err != nil {
+		return err
+	}
+	list = append(list, sessions...)
 	run.chain = authn.NewChain(list, r.memory.throttle)
 	if r.config.Passwords == caddyfile.PasswordsOff {
 		run.chain = run.chain.WithoutPasswords()

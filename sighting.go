@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/portal"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 )
 
@@ -18,6 +19,8 @@ func (run *running) used(r *http.Request, p *authn.Principal) {
 		run.state.Used(run.state.Robots.Kind(), p.Name, clientAddr(r), r.UserAgent())
 	case p.Credential == state.CredentialToken:
 		run.state.Used(run.state.Tokens.Kind(), p.CredentialID, clientAddr(r), r.UserAgent())
+	case p.Authenticator == portal.SessionsName:
+		// What the session knows is what was written down.
 	case p.Kind == authn.KindUser:
 		run.state.Seen(p)
 	}

@@ -140,7 +140,7 @@ func (a *BasicExchange) verify(ctx context.Context, token string) (map[string]an
 // Recheck implements [Rechecker]: a registry token is good while its provider,
 // and the way in which its owner signed in, are configured.
 func (a *BasicExchange) Recheck(p *Principal, _ *Credential) error {
-	if p.Issuer != a.rules.issuer {
+	if p.Issuer != a.rules.identity {
 		return fmt.Errorf("%w: of another provider", ErrDisabled)
 	}
 	if !slices.ContainsFunc(a.grants, func(g grant) bool { return g.kind() == p.Kind }) {

@@ -81,7 +81,7 @@ func (a *BasicExchange) ofAccessToken(claims map[string]any, name string) (*Prin
 	if err := checkUserName(name); err != nil {
 		return nil, fmt.Errorf("%w: client id: %w", ErrInvalid, err)
 	}
-	return &Principal{Name: name, Issuer: a.rules.issuer, Subject: subject, Claims: claims}, nil
+	return &Principal{Name: name, Issuer: a.rules.identity, Subject: subject, Claims: claims}, nil
 }
 
 // passwordGrant has user and password be a person's (RFC 6749 §4.3).

@@ -164,13 +164,14 @@ func (d *endpointDiscovery) get(ctx context.Context) (string, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
 		defer cancel()
 		document, err := discoverIssuer(ctx, d.client, d.issuer)
-		if err == nil {
-			err = checkDiscovered("token_endpoint", document.TokenEndpoint, d.issuer, d.insecure)
+		if err != nil {
+			return "", err
 		}
-		if err == nil {
-			d.found.Store(&foundEndpoint{document.TokenEndpoint, d.now()})
+		if err := checkDiscovered("token_endpoint", document.Token, d.issuer, d.insecure); err != nil {
+			return "", err
 		}
-		return document.TokenEndpoint, err
+		d.found.Store(&foundEndpoint{document.Token, d.now()})
+		return document.Token, nil
 	})
 	select {
 	case r := <-done:

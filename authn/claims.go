@@ -15,7 +15,7 @@ const maxSubject = 255
 
 // claimRules are the compiled rules that the claims of an ID token must keep.
 type claimRules struct {
-	issuer    string
+	identity  string // the issuer that users are known by
 	audiences []string
 	parties   []string
 	username  string
@@ -29,7 +29,7 @@ type claimRules struct {
 
 func newClaimRules(c OIDCConfig) claimRules {
 	r := claimRules{
-		issuer: c.Issuer, audiences: slices.Clone(c.Audiences),
+		identity: c.IdentityIssuer(), audiences: slices.Clone(c.Audiences),
 		username: c.Username, groups: c.Groups, roles: c.Roles, prefix: c.Prefix, required: c.RequiredGroups,
 		maxAge: time.Duration(c.MaxAge), skew: c.ClockSkew.orDefault(defaultClockSkew),
 	}
@@ -68,7 +68,7 @@ func (r *claimRules) principal(claims map[string]any, now time.Time) (*Principal
 		return nil, err
 	}
 	p := &Principal{
-		Kind: KindUser, Name: name, Issuer: r.issuer, Subject: subject, Claims: claims,
+		Kind: KindUser, Name: name, Issuer: r.identity, Subject: subject, Claims: claims,
 		Credential: "id_token", Expires: expires,
 	}
 	p.CredentialID, _ = claims["jti"].(string)

@@ -51,59 +51,75 @@ func (t cappedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // discovery finds and fetches the key set of an issuer (OpenID Connect
-// Discovery 1.0). The document is read for the address of the key set only:
-// which algorithms are accepted is ours to say.
+// Discovery 1.0). The document is read for addresses: which algorithms are
+// accepted is ours to say.
 type discovery struct {
 	issuer   string
 	insecure bool
 	client   *http.Client
 	now      func() time.Time
 
-	mu      sync.Mutex // one fetch at a time anyway; guards the fields below
-	jwksURI string
-	read    time.Time
+	mu       sync.Mutex // one fetch at a time anyway; guards the fields below
+	document *metadata  // nil: not read yet, or to be read again
+	read     time.Time
+	failed   time.Time // when reading it failed last
+	err      error     // of that
 }
 
 func (d *discovery) fetch(ctx context.Context) (*providerKeys, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.jwksURI == "" || d.now().Sub(d.read) > discoveryAge {
-		uri, err := d.discover(ctx)
-		if err != nil {
-			return nil, err
-		}
-		d.jwksURI, d.read = uri, d.now()
+	if err := d.refresh(ctx); err != nil {
+		return nil, err
 	}
 	keys, err := d.fetchKeys(ctx)
 	if err != nil {
-		d.jwksURI = "" // it may have moved
+		d.document = nil // it may have moved
 	}
 	return keys, err
 }
 
-func (d *discovery) discover(ctx context.Context) (string, error) {
+// refresh reads the document if there is none or it is old. d.mu is held.
+func (d *discovery) refresh(ctx context.Context) error {
+	if d.document != nil && d.now().Sub(d.read) <= discoveryAge {
+		return nil
+	}
+	document, err := d.discover(ctx)
+	if err != nil {
+		d.failed, d.err = d.now(), err
+		return err
+	}
+	d.document, d.read = document, d.now()
+	return nil
+}
+
+func (d *discovery) discover(ctx context.Context) (*metadata, error) {
 	document, err := discoverIssuer(ctx, d.client, d.issuer)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	return document.JWKSURI, checkDiscovered("jwks_uri", document.JWKSURI, d.issuer, d.insecure)
-}
-
-// issuerDocument is what is read of an issuer's discovery document.
-type issuerDocument struct {
-	JWKSURI       string `json:"jwks_uri"`
-	TokenEndpoint string `json:"token_endpoint"`
-}
-
-func discoverIssuer(ctx context.Context, client *http.Client, issuer string) (document issuerDocument, err error) {
-	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, client), issuer)
-	if err != nil {
-		return document, fmt.Errorf("discovery: %w", shortened(err))
-	}
-	if err := provider.Claims(&document); err != nil {
-		return document, fmt.Errorf("discovery: %w", shortened(err))
+	if err := d.checkEndpoint("jwks_uri", document.JWKSURI); err != nil {
+		return nil, err
 	}
 	return document, nil
+}
+
+// discoverIssuer reads the discovery document of an issuer.
+func discoverIssuer(ctx context.Context, client *http.Client, issuer string) (*metadata, error) {
+	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, client), issuer)
+	if err != nil {
+		return nil, fmt.Errorf("discovery: %w", shortened(err))
+	}
+	document := new(metadata)
+	if err := provider.Claims(document); err != nil {
+		return nil, fmt.Errorf("discovery: %w", shortened(err))
+	}
+	return document, nil
+}
+
+// checkEndpoint sees that an address of the document is one to speak to.
+func (d *discovery) checkEndpoint(name, address string) error {
+	return checkDiscovered(name, address, d.issuer, d.insecure)
 }
 
 // checkDiscovered refuses addresses that an issuer must not send us to.
@@ -112,7 +128,7 @@ func checkDiscovered(name, address, issuer string, insecure bool) error {
 	if err != nil || u.Host == "" || u.User != nil {
 		return fmt.Errorf("discovery: %s is not an absolute URL", name)
 	}
-	// An http issuer was accepted knowingly; its addresses may be http too.
+	// An http issuer was accepted knowingly; what it names may be http too.
 	if u.Scheme != "https" && (u.Scheme != "http" || !strings.HasPrefix(issuer, "http://")) {
 		return fmt.Errorf("discovery: %s has scheme %.20q, want https", name, u.Scheme)
 	}
@@ -123,7 +139,7 @@ func checkDiscovered(name, address, issuer string, insecure bool) error {
 }
 
 func (d *discovery) fetchKeys(ctx context.Context) (*providerKeys, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, d.jwksURI, nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, d.document.JWKSURI, nil)
 	if err != nil {
 		return nil, fmt.Errorf("key set: %w", shortened(err))
 	}

@@ -13,7 +13,10 @@ import (
 // It is safe for concurrent use.
 type OIDC struct {
 	tokenVerifier
-	rules claimRules
+	rules   claimRules
+	config  OIDCConfig
+	source  *discovery
+	logouts *SpentTokens
 }
 
 // Options are what an authenticator needs of the program that it runs in. The
@@ -36,9 +39,13 @@ func NewOIDC(c OIDCConfig, o Options) (*OIDC, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	a := &OIDC{rules: newClaimRules(c), tokenVerifier: newTokenVerifier(issuerSettings{
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	source := &discovery{issuer: c.Issuer, insecure: c.InsecureIssuer, client: providerClient(o.Transport), now: o.Now}
+	a := &OIDC{rules: newClaimRules(c), config: c, source: source, logouts: NewSpentTokens(), tokenVerifier: newTokenVerifier(issuerSettings{
 		name: "oidc:" + c.Issuer, issuer: c.Issuer, algorithms: c.Algorithms,
-		maxAge: c.JWKSMaxAge, grace: c.JWKSGrace, insecure: c.InsecureIssuer,
+		maxAge: c.JWKSMaxAge, grace: c.JWKSGrace, keys: source.fetch,
 	}, o)}
 	a.judge = func(claims map[string]any, now time.Time) (verdict, error) {
 		p, err := a.rules.principal(claims, now)
@@ -50,10 +57,13 @@ func NewOIDC(c OIDCConfig, o Options) (*OIDC, error) {
 	return a, nil
 }
 
+// Config returns what the provider was declared with.
+func (a *OIDC) Config() OIDCConfig { return a.config }
+
 // Recheck implements [Rechecker]: a registry token of a user of another
 // provider, which had this name before, is not ours to vouch for.
 func (a *OIDC) Recheck(p *Principal, _ *Credential) error {
-	if p.Issuer != a.rules.issuer {
+	if p.Issuer != a.rules.identity {
 		return fmt.Errorf("%w: user of another provider", ErrDisabled)
 	}
 	return nil

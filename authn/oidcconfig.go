@@ -73,6 +73,8 @@ type OIDCConfig struct {
 	// How far clocks may differ. Default: 60 seconds, at most 5 minutes.
 	ClockSkew Duration `json:"clock_skew,omitempty"`
 
+	SignInConfig
+
 	// If true, the issuer may be reached by http:// although it is on another
 	// machine, where anybody between can forge tokens. For tests.
 	InsecureIssuer bool `json:"insecure_issuer,omitempty"`
@@ -105,6 +107,9 @@ func (c OIDCConfig) Validate() error {
 	}
 	if c.MaxAge < 0 {
 		return wrong("max_age is negative")
+	}
+	if err := c.checkSignIn(c.ClientID); err != nil {
+		return wrong("%w", err)
 	}
 	if err := checkVerification(c.Algorithms, c.JWKSMaxAge, c.JWKSGrace, c.ClockSkew); err != nil {
 		return wrong("%w", err)

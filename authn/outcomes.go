@@ -49,6 +49,10 @@ func (o *outcomes) ask(ctx context.Context, c *Credential, question func(context
 		return known.principal, known.err
 	}
 	done := o.flights.DoChan(string(key[:]), func() (any, error) {
+		// Whoever looked before the flight ahead of this one had landed.
+		if known, ok := o.entries.get(&key, o.now()); ok {
+			return known.principal, known.err
+		}
 		// Not the context of whoever came first: he may leave.
 		ctx, cancel := context.WithTimeout(context.Background(), o.timeout)
 		defer cancel()

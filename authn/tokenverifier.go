@@ -37,7 +37,7 @@ type issuerSettings struct {
 	name, issuer  string
 	algorithms    []string
 	maxAge, grace Duration
-	insecure      bool
+	insecure      bool // of the issuer, where keys is nil
 	// keys replaces the issuer's own key set.
 	keys func(context.Context) (*providerKeys, error)
 }

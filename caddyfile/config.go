@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/management"
+	"github.com/caddy-registry-auth/caddy-registry-auth/portal"
 	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
 )
 
@@ -49,6 +51,10 @@ type Config struct {
 	// The registry tokens that are issued, and where.
 	Token tokenendpoint.Config `json:"token,omitzero"`
 
+	// Signing in with the browser, and the pages where people see and manage
+	// their access.
+	Portal portal.Config `json:"portal,omitzero"`
+
 	// Routes below `/v2/` beyond the distribution specification that may
 	// reach the registry. Default: none.
 	Extensions []authz.Extension `json:"extensions,omitempty"`
@@ -56,6 +62,9 @@ type Config struct {
 	// How the gateway itself signs in to the registry. Default: `none`,
 	// the registry sees no credential at all.
 	UpstreamAuth *UpstreamAuth `json:"upstream_auth,omitempty"`
+
+	// The API that manages what changes at run time. Default: there is none.
+	Management *management.Config `json:"management,omitempty"`
 
 	// What happens to requests that are not for the registry API: `pass`
 	// (default) hands them to the next handler, so that a user interface on

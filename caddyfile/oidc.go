@@ -29,6 +29,13 @@ import (
 //		clock_skew       <duration>
 //		trust_pool       <module> …
 //		insecure_issuer
+//		client_secret    <secret>
+//		sign_in          on|off
+//		name             <text>
+//		scopes           <scope...>
+//		extra_auth_params <name> <value> …
+//		userinfo         on|off
+//		subject_alias    <old issuer>
 //	}
 func OIDC(d *caddyfile.Dispenser) (authn.OIDCConfig, json.RawMessage, error) {
 	var c authn.OIDCConfig
@@ -89,8 +96,12 @@ func oidcLine(d *caddyfile.Dispenser, c *authn.OIDCConfig) error {
 	case "insecure_issuer":
 		return flag(d, &c.InsecureIssuer)
 	}
+	if known, err := signInLine(d, &c.SignInConfig); known {
+		return err
+	}
 	return unrecognized(d, "oidc", "client_id", "audience", "authorized_party", "username", "groups", "roles", "prefix",
-		"required_group", "algorithms", "max_age", "jwks_max_age", "jwks_grace", "clock_skew", "trust_pool", "insecure_issuer")
+		"required_group", "algorithms", "max_age", "jwks_max_age", "jwks_grace", "clock_skew", "trust_pool", "insecure_issuer",
+		"client_secret", "sign_in", "name", "scopes", "extra_auth_params", "userinfo", "subject_alias")
 }
 
 // algorithms reads names of signature algorithms.

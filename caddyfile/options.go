@@ -10,10 +10,10 @@ import (
 // realmOptions are the realm's own subdirectives, for spelling hints.
 var realmOptions = []string{
 	"realm", "public_url", "service", "oidc", "workload", "htpasswd", "local", "passwords", "robot",
-	"mtls", "trusted_headers", "token_review", "external", "service_secret", "admin", "role", "project", "token", "deny",
+	"mtls", "trusted_headers", "token_review", "external", "service_secret", "admin", "role", "project", "token", "portal", "deny",
 	"anonymous_read", "authenticated_read", "catalog", "read_only",
 	"owner_only", "creator_role", "role_source",
-	"robot_prefix", "extension", "upstream_auth", "identity_headers", "other_paths", "explain_denials", "audit", "audit_claims",
+	"robot_prefix", "extension", "upstream_auth", "management", "identity_headers", "other_paths", "explain_denials", "audit", "audit_claims",
 }
 
 // authenticatorNames lists the guest modules that this build has.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/management"
 )
 
 // AuthenticatorNamespace is where guest modules that turn credentials into
@@ -43,7 +44,9 @@ const AuthenticatorNamespace = "registry_auth.authenticators"
 //		creator_role    <role> [<pattern>...]
 //		role_source     token|application|header... [{ first }]
 //		token           { … }
+//		portal          [off] { … }
 //		extension       <path> <action>
+//		management      { … }
 //		upstream_auth   none|passthrough|basic <user> <password>|bearer <token>
 //		other_paths     pass|deny
 //		explain_denials
@@ -116,11 +119,22 @@ func (p *realmParser) option(name string) error {
 		return p.upstreamAuth()
 	case "extension":
 		return p.extension()
+	case "management":
+		if err := p.once("management"); err != nil {
+			return err
+		}
+		c.Management = new(management.Config)
+		return Management(d, c.Management)
 	case "token":
 		if err := p.once("token"); err != nil {
 			return err
 		}
 		return Token(d, &c.Token)
+	case "portal":
+		if err := p.once("portal"); err != nil {
+			return err
+		}
+		return Portal(d, &c.Portal)
 	case "robot":
 		return p.robot()
 	case authn.WorkloadName:

@@ -36,6 +36,12 @@ func (a *API) auditRoutes() []route {
 				if err != nil {
 					return nil, err
 				}
+				// What is wrong shows on the first page, while it can be said.
+				first := q
+				first.Limit = 1
+				if _, err := m.Audit(c.request.Context(), c.who, first); err != nil {
+					return nil, err
+				}
 				return &answer{stream: func(w http.ResponseWriter) error {
 					return m.ExportAudit(c.request.Context(), c.who, q, w)
 				}}, nil

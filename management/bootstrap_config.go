@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -51,6 +52,8 @@ func (c *BootstrapConfig) Validate() error {
 		return errors.New("bootstrap: it is off, and something else is said about it")
 	case c.Secret != "" && c.SecretFile != "":
 		return errors.New("bootstrap: secret and secret_file: want one of the two")
+	case c.Secret != "" && !strings.HasPrefix(c.Secret, "{"):
+		return errors.New("bootstrap: secret: want a placeholder such as {env.BOOTSTRAP_SECRET}, not the secret itself")
 	case c.TTL < 0 || c.TTL > maxBootstrapTTL:
 		return fmt.Errorf("bootstrap: ttl %s: want at most %s", c.TTL, maxBootstrapTTL)
 	}

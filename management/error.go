@@ -23,7 +23,6 @@ const (
 	CodeCrossSite        Code = "cross-site"           // a page of another site asked
 	CodeNotFound         Code = "not-found"            // no such thing, as far as the caller may know
 	CodeMethod           Code = "method-not-allowed"   // not on this
-	CodeNotAcceptable    Code = "not-acceptable"       // only JSON is to be had
 	CodeExists           Code = "exists"               // the name is taken
 	CodeConflict         Code = "conflict"             // as things stand it can't be done
 	CodeDeclared         Code = "declared"             // stands in the configuration

@@ -62,7 +62,8 @@ func (m *Manager) Explain(who *Caller, q ExplainQuery) (*Explanation, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !(who.Principal != nil && who.Principal.Identity() == p.Identity()) && !m.manages(who, []string{q.Repository}) {
+	themselves := who.Principal != nil && who.Principal.Identity() == p.Identity()
+	if !themselves && !m.manages(who, []string{q.Repository}) {
 		return nil, fail(CodeForbidden, "you may ask about yourself, and about repositories that you manage")
 	}
 	x := m.policy().Explain(p, ask)

@@ -136,8 +136,11 @@ func (m *Manager) CreateKey(ctx context.Context, who *Caller, in KeySettings) (*
 		wrong.check("from", err)
 	}
 	checkPrintable(&wrong, "name", in.Name)
-	m.checkWithin(who, &wrong, k.Scopes, k.From, k.Expires)
 	if err := wrong.err(); err != nil {
+		return nil, err
+	}
+	m.checkWithin(who, &wrong, k.Scopes, k.From, k.Expires)
+	if err := wrong.forbidden(moreThanShown); err != nil {
 		return nil, err
 	}
 	secret, stored := authn.NewSecret(authn.SecretAPIKey)

@@ -18,21 +18,21 @@ type Records struct {
 
 	// Problems are the records that are no rules: what they would allow, they
 	// do not.
-	Problems []RecordProblem
+	Problems []RecordError
 }
 
-// RecordProblem is a stored record that cannot be used.
-type RecordProblem struct {
+// RecordError is a stored record that cannot be used.
+type RecordError struct {
 	Object state.Object
 	Err    error
 }
 
-func (p RecordProblem) Error() string {
+func (p RecordError) Error() string {
 	return fmt.Sprintf("stored %s %s: %v", strings.ReplaceAll(p.Object.Kind, "_", " "), p.Object.ID, p.Err)
 }
 
 // Unwrap returns what is wrong with it.
-func (p RecordProblem) Unwrap() error { return p.Err }
+func (p RecordError) Unwrap() error { return p.Err }
 
 // PolicyRecords turns what is stored of projects, role mappings and read-only
 // switches into rules, to be added to those that are declared. Each record is
@@ -89,7 +89,7 @@ func (c *recordCompiler) try(object state.Object, admins []authz.Admin, projects
 		}
 	}
 	if err != nil {
-		c.out.Problems = append(c.out.Problems, RecordProblem{object, err})
+		c.out.Problems = append(c.out.Problems, RecordError{object, err})
 		return false
 	}
 	c.out.Admins = append(c.out.Admins, admins...)

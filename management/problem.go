@@ -36,7 +36,6 @@ var meanings = map[Code]meaning{
 	CodeCrossSite:        {http.StatusForbidden, "A page of another site cannot do this"},
 	CodeNotFound:         {http.StatusNotFound, "There is no such thing"},
 	CodeMethod:           {http.StatusMethodNotAllowed, "This cannot be done with it"},
-	CodeNotAcceptable:    {http.StatusNotAcceptable, "Only JSON is to be had"},
 	CodeExists:           {http.StatusConflict, "The name is taken"},
 	CodeConflict:         {http.StatusConflict, "This cannot be done as things stand"},
 	CodeDeclared:         {http.StatusConflict, "This stands in the configuration"},

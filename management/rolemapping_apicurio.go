@@ -91,6 +91,9 @@ func (m *Manager) ChangeApicurioMapping(ctx context.Context, who *Caller, princi
 	next := r.RoleMappingInput
 	next.Role = role
 	_, _, err = m.PutRoleMapping(ctx, who, r.Principal, next, Match{Revision: r.revision})
+	if err != nil && AsError(err).Code == CodeStale {
+		return fail(CodeConflict, "the role mapping was changed by somebody else at the same time")
+	}
 	return err
 }
 

@@ -114,7 +114,7 @@ func (a *API) apicurioRoutes() []route {
 		{
 			method: http.MethodPut, path: "/admin/roleMappings/{principalId}", id: "putApicurioRoleMapping", group: "roles", scope: ScopeRolesWrite,
 			summary: "Changes the role of a principal that has one.", body: of[ApicurioRole](), status: http.StatusNoContent,
-			fails: []Code{CodeForbidden, CodeNotFound, CodeConflict, CodeStale},
+			fails: []Code{CodeForbidden, CodeNotFound, CodeConflict},
 			serve: func(c *call) (*answer, error) {
 				return &answer{}, m.ChangeApicurioMapping(c.request.Context(), c.who, c.path["principalId"], input[ApicurioRole](c).Role)
 			},

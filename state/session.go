@@ -17,6 +17,23 @@ type Session struct {
 	// Used is when it was used last, to the minute; Idle how long it may rest.
 	Used time.Time     `json:"used"`
 	Idle time.Duration `json:"idle,omitempty"`
+	// Plain: its cookie is that of a registry on one's own machine, without
+	// https.
+	Plain bool `json:"plain,omitempty"`
+}
+
+// SessionView is what audit events say of a session.
+type SessionView struct {
+	User    string    `json:"user"`
+	Remote  string    `json:"remote,omitempty"`
+	Agent   string    `json:"agent,omitempty"`
+	Created time.Time `json:"created"`
+	Expires time.Time `json:"expires"`
+}
+
+// View returns the session without the provider's tokens.
+func (v *Session) View() SessionView {
+	return SessionView{User: v.User, Remote: v.Remote, Agent: v.Agent, Created: v.Created, Expires: v.Expires}
 }
 
 // ended reports whether the session is over.

@@ -22,7 +22,7 @@ func TestContainerd(t *testing.T) {
 	onEachRegistry(t, func(t *testing.T, s *stage.Stage) {
 		process.Need(t, "skopeo") // ctr cannot make images
 		e := needEngines(t)
-		sh := newShell(t, s, "CONTAINERD_ADDRESS="+e.containerdSocket())
+		sh := newShell(t, s, "CONTAINERD_ADDRESS="+e.ContainerdSocket())
 		play(t, s, "ctr", &containerd{shell: sh, namespace: s.Direct.URL[len("http://"):], maker: &skopeo{sh}})
 	})
 }

@@ -15,7 +15,7 @@ type docker struct{ *shell }
 func TestDocker(t *testing.T) {
 	onEachRegistry(t, func(t *testing.T, s *stage.Stage) {
 		e := needEngines(t)
-		play(t, s, "docker", &docker{newShell(t, s, "DOCKER_HOST="+e.dockerHost())})
+		play(t, s, "docker", &docker{newShell(t, s, "DOCKER_HOST="+e.DockerHost())})
 	})
 }
 

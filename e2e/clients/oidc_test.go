@@ -36,7 +36,7 @@ func TestCertifiedProvider(t *testing.T) {
 	}
 
 	t.Run("docker", func(t *testing.T) {
-		client := &docker{newShell(t, s, "DOCKER_HOST="+e.dockerHost())}
+		client := &docker{newShell(t, s, "DOCKER_HOST="+e.DockerHost())}
 		p := &player{T: t, stage: s, client: client, name: "oidc"}
 		p.must("docker login with an ID token", client.Login("alice", token, ""))
 		content := p.makeAndPush("team/oidc/app")

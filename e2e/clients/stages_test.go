@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/engine"
 	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/process"
 	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/stage"
 	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/upstream"
@@ -17,7 +18,7 @@ import (
 var shared struct {
 	mu      sync.Mutex
 	stages  map[string]*stage.Stage
-	engines *engines
+	engines *engine.Engines
 }
 
 func TestMain(m *testing.M) {
@@ -33,7 +34,7 @@ func TestMain(m *testing.M) {
 		}
 	}
 	if shared.engines != nil {
-		shared.engines.stop()
+		shared.engines.Stop()
 	}
 	os.Exit(code)
 }

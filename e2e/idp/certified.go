@@ -15,7 +15,8 @@ import (
 )
 
 // Certified is a certified OpenID provider (the npm package oidc-provider)
-// that runs as a process of its own. Its people are alice, bob and carol.
+// that runs as a process of its own. Its people are alice, bob, carol and
+// admin.
 type Certified struct {
 	// Issuer is its URL and the "iss" of its tokens.
 	Issuer string
@@ -26,6 +27,12 @@ type Certified struct {
 // StartCertified starts the provider; its log goes below dir. The first time
 // it installs the provider's packages.
 func StartCertified(ctx context.Context, dir string) (*Certified, error) {
+	return StartCertifiedFor(ctx, dir, "")
+}
+
+// StartCertifiedFor starts the provider with a client "web", with the secret
+// "web-secret": a gateway at the address app that signs people in itself.
+func StartCertifiedFor(ctx context.Context, dir, app string) (*Certified, error) {
 	home, err := sourceDir()
 	if err != nil {
 		return nil, err
@@ -43,7 +50,7 @@ func StartCertified(ctx context.Context, dir string) (*Certified, error) {
 	}
 	cmd := exec.Command("node", "provider.mjs")
 	cmd.Dir = home
-	cmd.Env = append(os.Environ(), fmt.Sprintf("PORT=%d", port), "NODE_NO_WARNINGS=1")
+	cmd.Env = append(os.Environ(), fmt.Sprintf("PORT=%d", port), "NODE_NO_WARNINGS=1", "APP="+app)
 	p, err := process.Start("identity provider", cmd, filepath.Join(dir, "idp.log"))
 	if err != nil {
 		return nil, err

@@ -1,5 +1,6 @@
 // A certified OpenID provider (oidc-provider) with a handful of people, for
 // the end-to-end tests. Listens on 127.0.0.1:$PORT and prints "ready ISSUER".
+// With $APP the gateway there is a client (web).
 // POST /test/rotate[?drop=1] makes new signing keys, dropping the old ones.
 // POST /test/disable?client=ID takes a client away. Service accounts are
 // clients with a secret, ID-secret, that get JWT access tokens.
@@ -16,6 +17,7 @@ const groups = {
   alice: ['team-maintainers', 'staff'],
   bob: ['staff'],
   carol: ['other-maintainers'],
+  admin: ['registry-admins', 'staff'],
 };
 
 const newKeys = () => Promise.all(['RS256', 'ES256'].map(async (alg) => {
@@ -56,6 +58,17 @@ const passwordGrant = (provider) => provider.registerGrantType('password', async
   token.scope = 'openid profile groups';
   ctx.body = { access_token: 'opaque', token_type: 'Bearer', expires_in: 300, id_token: await token.issue({ use: 'idtoken' }) };
 }, ['username', 'password', 'scope']);
+// The gateway's own client, where it signs people in itself: $APP is its address.
+const app = process.env.APP;
+const web = app && {
+  client_id: 'web',
+  client_secret: 'web-secret',
+  redirect_uris: [`${app}/auth/callback`],
+  post_logout_redirect_uris: [`${app}/auth/signed-out`],
+  backchannel_logout_uri: `${app}/auth/back-channel-logout`,
+  backchannel_logout_session_required: true,
+  grant_types: ['authorization_code', 'refresh_token'],
+};
 
 const adapter = createMemoryAdapter(); // survives a key rotation, which makes a new Provider
 const build = () => {
@@ -69,8 +82,11 @@ const configuration = () => ({
   cookies: { keys: ['shared-by-nobody'] },
   clients: [publicClient('registry', 'RS256'), publicClient('registry-es256', 'ES256'), publicClient('other', 'RS256'), {
     ...serviceClient('gateway'), grant_types: ['password'],
-  }, ...Object.keys(services).filter((id) => !disabled.has(id)).map(serviceClient)],
+  }, ...Object.keys(services).filter((id) => !disabled.has(id)).map(serviceClient), ...(web ? [web] : [])],
   clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post'],
+  // The library calls no loopback address unless its dispatcher is taken out.
+  fetch: (url, { dispatcher, ...options }) => globalThis.fetch(url, options),
+  issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token'),
   extraTokenClaims: (_ctx, token) => services[token.clientId] && { groups: services[token.clientId] },
   scopes: ['openid', 'profile', 'groups'],
   claims: { openid: ['sub'], profile: ['preferred_username'], groups: ['groups'] },
@@ -80,6 +96,7 @@ const configuration = () => ({
   features: {
     devInteractions: { enabled: false },
     clientCredentials: { enabled: true },
+    backchannelLogout: { enabled: true },
     resourceIndicators: {
       enabled: true,
       defaultResource: (ctx) => (ctx.oidc.params?.grant_type === 'client_credentials' ? 'urn:registry' : undefined),
@@ -118,7 +135,7 @@ const interaction = async (req, res) => {
     return res.end('wrong user name or password');
   }
   res.writeHead(200, { 'content-type': 'text/html' });
-  return res.end('<form method=post><input name=username><input name=password type=password><button>Sign in</button></form>');
+  return res.end('<form method=post><input name=username id=username><input name=password id=password type=password><button id=signin>Sign in</button></form>');
 };
 
 const server = http.createServer(async (req, res) => {

@@ -1,0 +1,40 @@
+package authz
+
+import (
+	"slices"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+)
+
+// Concern is a rule that is about a principal, and what the principal is that
+// makes it so.
+type Concern struct {
+	Rule *Rule
+	// Subject as the rule has it: "group:dev", "authenticated".
+	Subject string
+}
+
+// Concerning returns the rules that give a principal something or take it, in
+// the order of the configuration. What they say of conditions, tags and
+// placeholders is for the moment of a request.
+func (p *Policy) Concerning(principal *authn.Principal) []Concern {
+	names := p.Resolve(principal).names()
+	var found []Concern
+	for _, r := range p.rules {
+		if r.Shadow {
+			continue
+		}
+		if i := slices.IndexFunc(r.Subjects, func(s string) bool { return slices.Contains(names, s) }); i >= 0 {
+			found = append(found, Concern{Rule: r, Subject: r.Subjects[i]})
+		}
+	}
+	if p.facts != nil {
+		if own := p.facts.Permissions(principal); own != nil {
+			found = append(found, Concern{Rule: own.rule, Subject: principal.String()})
+		}
+	}
+	return found
+}
+
+// Conditional reports whether the rule holds only under conditions.
+func (r *Rule) Conditional() bool { return r.conditions != nil }

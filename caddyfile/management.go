@@ -1,0 +1,129 @@
+package caddyfile
+
+import (
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/management"
+)
+
+// managementWords are the subdirectives of a management block.
+var managementWords = []string{
+	"prefix", "api_key", "bootstrap", "robot_max_lifetime", "token_max_lifetime", "require", "harbor_robots", "no_role_mappings",
+}
+
+// Management reads how the API that manages a realm is reached, and what may
+// be made with it:
+//
+//	management {
+//		prefix             <path>
+//		api_key            <name> <placeholder or hash> [<scope...>] [{
+//			from <network...>
+//		}]
+//		bootstrap          off|{ … }
+//		robot_max_lifetime <duration>
+//		token_max_lifetime <duration>|never
+//		require            from
+//		harbor_robots
+//		no_role_mappings
+//	}
+//
+// api_key may stand several times.
+func Management(d *caddyfile.Dispenser, c *management.Config) error {
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if err := managementLine(d, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func managementLine(d *caddyfile.Dispenser, c *management.Config) error {
+	switch d.Val() {
+	case "prefix":
+		if err := scalar(d, &c.Prefix); err != nil {
+			return err
+		}
+		if !strings.HasPrefix(c.Prefix, "/") || strings.HasSuffix(c.Prefix, "/") || strings.HasPrefix(c.Prefix+"/", "/v2/") {
+			return d.Errf("prefix %q: want a path such as /auth/api/v1, not below /v2", c.Prefix)
+		}
+		return nil
+	case "api_key":
+		return apiKey(d, c)
+	case "bootstrap":
+		if c.Bootstrap != nil {
+			return d.Err("bootstrap: given twice")
+		}
+		c.Bootstrap = new(management.BootstrapConfig)
+		return Bootstrap(d, c.Bootstrap)
+	case "robot_max_lifetime":
+		return duration(d, &c.RobotMaxLifetime, "")
+	case "token_max_lifetime":
+		return duration(d, &c.TokenMaxLifetime, "never")
+	case "require":
+		if !d.NextArg() || d.Val() != "from" || d.NextArg() {
+			return d.Err("require: want from, that robots and access tokens say from which networks they are accepted")
+		}
+		c.RequireFrom = true
+		return nil
+	case "no_role_mappings":
+		return flag(d, &c.NoRoleMappings)
+	case "harbor_robots":
+		return flag(d, &c.HarborRobots)
+	}
+	return unrecognized(d, "management", managementWords...)
+}
+
+// apiKey reads a key that stands in the configuration, which it must not
+// itself: only a placeholder for it, or its hash.
+func apiKey(d *caddyfile.Dispenser, c *management.Config) error {
+	k := management.StaticKeyConfig{Source: source(d)}
+	args := d.RemainingArgs()
+	if len(args) < 2 {
+		return d.Errf("api_key: want a name and a placeholder for the key, such as api_key terraform {env.ADMIN_KEY}")
+	}
+	k.Name, k.Key, k.Scopes = args[0], args[1], args[2:]
+	for _, other := range c.APIKeys {
+		if other.Name == k.Name {
+			return d.Errf("api_key %s: there are two of that name", k.Name)
+		}
+	}
+	switch {
+	case strings.Contains(k.Key, "{http.request."):
+		return d.Errf("api_key %s: {file.NAME} stands for a part of the request path here: write an absolute path, {file./run/secrets/NAME}", k.Name)
+	case strings.HasPrefix(k.Key, "{") && strings.HasSuffix(k.Key, "}"):
+	case strings.HasPrefix(k.Key, "sha256:"):
+		if _, err := authn.ParseHash(k.Key); err != nil {
+			return d.Errf("api_key %s: %v", k.Name, err)
+		}
+	default:
+		return d.Errf("api_key %s: a key is not written down here: want a placeholder such as {env.ADMIN_KEY} or {file./run/secrets/key}, or the hash that new-secret prints", k.Name)
+	}
+	for _, s := range k.Scopes {
+		if err := management.CheckScope(s); err != nil {
+			return d.Errf("api_key %s: %v", k.Name, err)
+		}
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if d.Val() != "from" {
+			return unrecognized(d, "api_key", "from")
+		}
+		sources, err := list(d)
+		if err != nil {
+			return err
+		}
+		for _, s := range sources {
+			if _, err := authn.ParseSource(s); err != nil {
+				return d.WrapErr(err)
+			}
+		}
+		k.From = append(k.From, sources...)
+	}
+	c.APIKeys = append(c.APIKeys, k)
+	return nil
+}

@@ -1,0 +1,56 @@
+package portal
+
+import "net/url"
+
+// host is how clients call the registry.
+func (x *exchange) host() string {
+	base, _, err := x.portal.base(x.r)
+	if err != nil {
+		return x.r.Host
+	}
+	u, err := url.Parse(base)
+	if err != nil {
+		return x.r.Host
+	}
+	return u.Host
+}
+
+// clients shows how to log in with the usual clients, ready to copy.
+func (x *exchange) clients() error {
+	host, user := x.host(), shellWord(x.principal().Name)
+	login := func(command string) string { return "echo \"$TOKEN\" | " + command }
+	return x.show(view{Title: txtClients, Lead: txtClientsLead, Blocks: []block{
+		{Heading: txtClientsShell, Text: txtClientsShellNote, Snippets: []snippet{
+			{"Docker", login("docker login " + host + " --username " + user + " --password-stdin")},
+			{"Podman", login("podman login " + host + " --username " + user + " --password-stdin")},
+			{"Helm", login("helm registry login " + host + " --username " + user + " --password-stdin")},
+			{"crane", login("crane auth login " + host + " --username " + user + " --password-stdin")},
+			{"skopeo", login("skopeo login " + host + " --username " + user + " --password-stdin")},
+			{"oras", login("oras login " + host + " --username " + user + " --password-stdin")},
+		}},
+		{Heading: "Kubernetes", Text: txtClientsKubernetes, Snippets: []snippet{
+			{txtClientsSecret, "kubectl create secret docker-registry registry-login \\\n  --docker-server=" + host + " \\\n  --docker-username=" + user + " \\\n  --docker-password=\"$TOKEN\""},
+			{txtClientsPod, "spec:\n  imagePullSecrets:\n    - name: registry-login\n  containers:\n    - name: app\n      image: " + host + "/team/app:1.0"},
+		}},
+	}})
+}
+
+// shellWord quotes a name for a POSIX shell.
+func shellWord(s string) string {
+	plain := s != ""
+	for _, r := range s {
+		plain = plain && (r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '_' || r == '-' || r == '@' || r == '/' || r == '+')
+	}
+	if plain {
+		return s
+	}
+	out := "'"
+	for _, r := range s {
+		if r == '\'' {
+			out += `'\''`
+			continue
+		}
+		out += string(r)
+	}
+	return out + "'"
+}

@@ -1,0 +1,118 @@
+package portal
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/management"
+	"github.com/caddy-registry-auth/caddy-registry-auth/store"
+)
+
+// pageError is why a page is not shown, in words for people.
+type pageError struct {
+	status      int
+	code        string // for programs
+	title, text string
+	again       bool // signing in again may help
+}
+
+func (e *pageError) Error() string { return e.title }
+
+var (
+	errNotFound  = &pageError{http.StatusNotFound, "not-found", txtNotFoundTitle, txtNotFound, false}
+	errSignIn    = &pageError{http.StatusUnauthorized, "unauthenticated", txtSignInFirst, txtSignInFirst, true}
+	errCrossSite = &pageError{http.StatusForbidden, "cross-site", txtCrossSiteTitle, txtCrossSite, false}
+	errForm      = &pageError{http.StatusBadRequest, "malformed", txtFormTitle, txtForm, false}
+	errStale     = &pageError{http.StatusBadRequest, "stale", txtStaleTitle, txtStale, true}
+	errHost      = &pageError{http.StatusMisdirectedRequest, "unknown-host", txtHostTitle, txtHost, false}
+	errPlain     = &pageError{http.StatusMisdirectedRequest, "https-needed", txtPlainTitle, txtPlain, false}
+)
+
+// providerError is why signing in at a provider did not work.
+type providerError struct {
+	provider *provider
+	err      error
+}
+
+func (e *providerError) Error() string {
+	return "signing in at " + e.provider.name + ": " + e.err.Error()
+}
+
+func (e *providerError) Unwrap() error { return e.err }
+
+// answerError is the provider's refusal (RFC 6749 §4.1.2.1).
+type answerError struct{ code, description string }
+
+func (e *answerError) Error() string {
+	return fmt.Sprintf("the provider answers %.60q: %.200q", e.code, e.description)
+}
+
+// page returns what people are told about an error.
+func (e *providerError) page() *pageError {
+	answered := new(answerError)
+	name := e.provider.name
+	switch {
+	case errors.As(e.err, &answered) && answered.code == "access_denied":
+		return &pageError{http.StatusForbidden, "access-denied", txtCancelledTitle, fmt.Sprintf(txtCancelled, name), true}
+	case errors.As(e.err, &answered):
+		return &pageError{http.StatusBadGateway, "provider-refused", txtRefusedTitle, fmt.Sprintf(txtRefused, name), true}
+	case errors.Is(e.err, authn.ErrUnavailable):
+		return &pageError{http.StatusServiceUnavailable, "provider-away", fmt.Sprintf(txtAwayTitle, name), txtAway, true}
+	case errors.Is(e.err, authn.ErrDisabled):
+		return &pageError{http.StatusForbidden, "not-admitted", txtNotAdmittedTitle, fmt.Sprintf(txtNotAdmitted, name), true}
+	case errors.Is(e.err, authn.ErrInvalid), errors.Is(e.err, authn.ErrExpired):
+		return &pageError{http.StatusForbidden, "sign-in-failed", txtFailedTitle, fmt.Sprintf(txtFailed, name), true}
+	}
+	return asPage(e.err)
+}
+
+// fail answers with an error: a page for people, JSON for programs.
+func (p *Portal) fail(x *exchange, err error) {
+	var from *providerError
+	e := new(pageError)
+	switch {
+	case errors.As(err, &from):
+		e = from.page()
+	case !errors.As(err, &e):
+		e = asPage(err)
+	}
+	if e.status >= 500 {
+		p.options.Log.Error("a page cannot be shown", "path", x.r.URL.Path, "error", err)
+	}
+	if e.status == http.StatusServiceUnavailable {
+		x.w.Header().Set("Retry-After", "5")
+	}
+	if !navigates(x.r) {
+		x.w.Header().Set("Content-Type", "application/json")
+		x.w.WriteHeader(e.status)
+		_ = json.NewEncoder(x.w).Encode(map[string]string{"error": e.code, "error_description": e.text})
+		return
+	}
+	if e == errSignIn {
+		back := ""
+		if x.r.Method == http.MethodGet {
+			back = "?return_to=" + url.QueryEscape(x.r.URL.RequestURI())
+		}
+		http.Redirect(x.w, x.r, x.path("sign-in")+back, http.StatusSeeOther)
+		return
+	}
+	x.showError(e)
+}
+
+// asPage says in words for people why an operation was not done.
+func asPage(err error) *pageError {
+	if page := managementPage(management.AsError(err)); page != nil {
+		return page
+	}
+	switch {
+	case errors.Is(err, authn.ErrDisabled):
+		return &pageError{http.StatusForbidden, "disabled", txtDisabledTitle, txtDisabled, false}
+	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrReadOnly), errors.Is(err, authn.ErrUnavailable):
+		return &pageError{http.StatusServiceUnavailable, "unavailable", txtStoreTitle, txtStore, false}
+	}
+	return &pageError{http.StatusInternalServerError, "internal", txtInternalTitle, txtInternal, false}
+}

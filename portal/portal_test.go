@@ -1,0 +1,274 @@
+package portal_test
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/management"
+	"github.com/caddy-registry-auth/caddy-registry-auth/portal"
+	"github.com/caddy-registry-auth/caddy-registry-auth/state"
+	"github.com/caddy-registry-auth/caddy-registry-auth/store/memstore"
+)
+
+// gcm is a sealer for tests.
+type gcm struct{ aead cipher.AEAD }
+
+func newGCM(t *testing.T) gcm {
+	t.Helper()
+	key := make([]byte, 32)
+	_, _ = rand.Read(key)
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return gcm{aead}
+}
+
+func (g gcm) Seal(plain []byte, bound string) []byte {
+	nonce := make([]byte, g.aead.NonceSize())
+	_, _ = rand.Read(nonce)
+	return g.aead.Seal(nonce, nonce, plain, []byte(bound))
+}
+
+func (g gcm) Open(sealed []byte, bound string) ([]byte, error) {
+	n := g.aead.NonceSize()
+	return g.aead.Open(nil, sealed[:n], sealed[n:], []byte(bound))
+}
+
+// front is a portal with a provider and a server around it.
+type front struct {
+	*httptest.Server
+	*testing.T
+	idp      *idp
+	state    *state.State
+	sessions *portal.Sessions
+	portal   *portal.Portal
+	manager  *management.Manager
+	policy   *authz.Policy
+	sealer   gcm
+	clock    atomic.Int64
+}
+
+func (f *front) now() time.Time          { return time.Now().Add(time.Duration(f.clock.Load())) }
+func (f *front) advance(d time.Duration) { f.clock.Add(int64(d)) }
+
+func newFront(t *testing.T, change ...func(*authn.OIDCConfig)) *front {
+	t.Helper()
+	f := &front{T: t, idp: newIDP(t), sealer: newGCM(t)}
+	f.state = openState(t, f)
+	var err error
+	f.policy, err = authz.Compile(authz.Config{
+		Admins:   []authz.Admin{{Subjects: []string{"group:platform"}}},
+		Projects: []authz.Project{{Patterns: []string{"team/**"}, Grants: []authz.Grant{{Role: "developer", Subjects: []string{"group:dev"}}}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.policy = f.policy.With(f.state)
+	c := authn.OIDCConfig{Issuer: f.idp.URL, ClientID: "registry", SignInConfig: authn.SignInConfig{ClientSecret: "hunter2", DisplayName: "Corp <b>SSO</b>"}}
+	for _, with := range change {
+		with(&c)
+	}
+	f.open(t, f.provider(t, c))
+	return f
+}
+
+func openState(t *testing.T, f *front) *state.State {
+	t.Helper()
+	st, err := state.Open(t.Context(), memstore.New(), "default", state.Options{Now: f.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(st.Close)
+	return st
+}
+
+func (f *front) provider(t *testing.T, c authn.OIDCConfig) *authn.OIDC {
+	t.Helper()
+	a, err := authn.NewOIDC(c, authn.Options{Now: f.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// open makes the portal with its providers.
+func (f *front) open(t *testing.T, providers ...*authn.OIDC) {
+	t.Helper()
+	var handler http.Handler
+	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
+	t.Cleanup(f.Server.Close)
+	policy := func() *authz.Policy { return f.policy }
+	f.sessions = portal.NewSessions(portal.SessionOptions{State: f.state, Policy: policy, Sealer: f.sealer, PublicURL: f.URL, Now: f.now})
+	var err error
+	f.manager, err = management.New(management.Options{State: f.state, Policy: policy, Now: f.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.portal, err = portal.New(portal.Options{
+		Manager: f.manager, Sessions: f.sessions, State: f.state, Policy: policy, Providers: providers, PublicURL: f.URL, Now: f.now,
+		Base: func(r *http.Request) string { return "http://" + r.Host },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler = f.portal
+}
+
+// person is a browser.
+type person struct {
+	*front
+	client *http.Client
+	hops   []string // what the last request was redirected to
+}
+
+func (f *front) browser() *person {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	p := &person{front: f}
+	p.client = &http.Client{Jar: jar, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
+		p.hops = append(p.hops, r.URL.String())
+		r.Header.Set("Sec-Fetch-Mode", "navigate")
+		return nil
+	}}
+	return p
+}
+
+// page is what a browser shows.
+type page struct {
+	status int
+	path   string
+	header http.Header
+	body   string
+}
+
+func (p *person) do(method, path string, form url.Values, headers ...string) *page {
+	p.Helper()
+	target := path
+	if strings.HasPrefix(path, "/") {
+		target = p.URL + path
+	}
+	var body io.Reader
+	if form != nil {
+		body = strings.NewReader(form.Encode())
+	}
+	r, err := http.NewRequestWithContext(p.Context(), method, target, body)
+	if err != nil {
+		p.Fatal(err)
+	}
+	r.Header.Set("Sec-Fetch-Mode", "navigate")
+	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	if form != nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+		if headers[i+1] == "" {
+			r.Header.Del(headers[i])
+		}
+	}
+	p.hops = nil
+	res, err := p.client.Do(r)
+	if err != nil {
+		p.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		p.Fatal(err)
+	}
+	return &page{res.StatusCode, res.Request.URL.Path, res.Header, string(text)}
+}
+
+func (p *person) get(path string, headers ...string) *page {
+	p.Helper()
+	return p.do(http.MethodGet, path, nil, headers...)
+}
+
+var tokenField = regexp.MustCompile(`name="csrf" value="([^"]+)"`)
+
+// csrf returns the token of a page's forms.
+func (g *page) csrf() string {
+	if m := tokenField.FindStringSubmatch(g.body); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+// post sends a form as a page of ours would.
+func (p *person) post(path string, form url.Values) *page {
+	p.Helper()
+	form.Set("csrf", p.get("/auth/").csrf())
+	return p.do(http.MethodPost, path, form)
+}
+
+func (p *person) signIn() *page {
+	p.Helper()
+	g := p.get("/auth/")
+	if g.status != http.StatusOK || g.path != "/auth/" {
+		p.Fatalf("sign-in ends with %d at %s\n%s", g.status, g.path, g.body)
+	}
+	return g
+}
+
+// cookies of the portal's host.
+func (p *person) cookies() []*http.Cookie {
+	u, _ := url.Parse(p.URL)
+	return p.client.Jar.Cookies(u)
+}
+
+func (p *person) sessionCookie() string {
+	for _, c := range p.cookies() {
+		if c.Name == "registry_session" {
+			return c.Value
+		}
+	}
+	return ""
+}
+
+func (p *person) refused(g *page, status int, says string) {
+	p.Helper()
+	if g.status != status || !strings.Contains(g.body, says) {
+		p.Errorf("got %d, want %d with %q\n%s", g.status, status, says, g.body)
+	}
+	if p.sessionCookie() != "" {
+		p.Error("there is a session")
+	}
+}
+
+func sessionCount(s *state.State) (n int) {
+	for range s.Sessions.All() {
+		n++
+	}
+	return n
+}
+
+// record asks a portal without a server around it.
+func record(h http.Handler, target string, headers ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(http.MethodGet, target, nil)
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}

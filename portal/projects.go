@@ -1,0 +1,195 @@
+package portal
+
+import (
+	"strings"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/management"
+)
+
+// projects lists the projects that the person manages.
+func (x *exchange) projects() error { return x.showProjects("") }
+
+func (x *exchange) showProjects(problem string) error {
+	m, who, err := x.manager()
+	if err != nil {
+		return err
+	}
+	list, err := everyPage(func(q management.PageQuery) (*management.Page[*management.Project], error) { return m.Projects(who, q) })
+	if err != nil {
+		return err
+	}
+	q := x.query("q")
+	t := &table{
+		Caption: txtProjectsCaption, Columns: []string{txtProject, txtRepositories, txtMembers, txtSource}, Empty: txtNoProjects,
+		Search: &search{Action: x.path("projects"), Label: txtSearchProjects, Value: q},
+	}
+	for _, p := range list {
+		if matches(q, append(p.Patterns, p.Name, p.Description)...) {
+			t.Rows = append(t.Rows, []cell{
+				{Text: p.Name, Href: x.path("projects/one?name=" + escape(p.Name)), Sub: p.Description}, {Text: strings.Join(p.Patterns, " "), Code: true},
+				{Text: sprintf("%d", len(p.Members))}, sourceCell(p.Source),
+			})
+		}
+	}
+	t.Rows, t.Next = x.part(t.Rows)
+	v := view{Title: txtProjects, Lead: txtProjectsLead, Notice: x.notice(), Problem: problem, Blocks: []block{{Heading: txtProjectsAll, Table: t}}}
+	if m.Self(who).Admin {
+		v.Blocks = append(v.Blocks, block{Heading: txtProjectNew, Form: &form{Action: x.path("projects"), Submit: txtProjectCreate, Fields: []field{
+			{Name: "name", Label: txtName, Value: x.form("name", ""), Required: true},
+			{Name: "patterns", Label: txtRepositories, Help: txtPatternsHelp, Value: x.form("patterns", ""), Required: true},
+			{Name: "description", Label: txtDescription, Value: x.form("description", "")},
+		}}})
+	}
+	return x.show(v)
+}
+
+func sourceCell(source string) cell {
+	if source == sourceStore {
+		return cell{Text: txtStored, Badge: "plain"}
+	}
+	return cell{Text: txtDeclared, Badge: "plain", Sub: source}
+}
+
+// createProject makes a project.
+func (x *exchange) createProject() error {
+	m, who, err := x.manager()
+	if err != nil {
+		return err
+	}
+	in := management.NewProject{Name: x.form("name", ""), ProjectInput: management.ProjectInput{Description: x.form("description", ""), Patterns: x.formList("patterns")}}
+	made, err := m.CreateProject(x.r.Context(), who, in)
+	if text := correctable(err); err != nil && text != "" {
+		return x.showProjects(text)
+	}
+	if err != nil {
+		return err
+	}
+	return x.goTo("projects/one?done=saved&name=" + escape(made.Name))
+}
+
+// project shows a project with its members.
+func (x *exchange) project() error { return x.showProject(x.query("name"), "") }
+
+func (x *exchange) showProject(name, problem string) error {
+	m, who, err := x.manager()
+	if err != nil {
+		return err
+	}
+	p, err := m.Project(who, name)
+	if err != nil {
+		return err
+	}
+	stored := p.Source == sourceStore
+	members := &table{Caption: txtMembersCaption, Columns: []string{txtMember, txtRole, txtConditions, ""}, Empty: txtNoMembers}
+	q := x.query("q")
+	for _, member := range p.Members {
+		if !matches(q, member.Subject, member.Role) {
+			continue
+		}
+		role := cell{Text: member.Role}
+		if member.Role == "" {
+			role.Text = strings.Join(member.Actions, ", ")
+		}
+		remove := cell{}
+		if stored {
+			remove.Buttons = []button{{Text: txtRemove, Action: x.path("projects/remove-member"), Danger: true, Label: sprintf(txtRemoveLabel, member.Subject), Hidden: []field{{Name: "name", Value: p.Name}, {Name: "subject", Value: member.Subject}}}}
+		}
+		members.Rows = append(members.Rows, []cell{{Text: member.Subject, Code: true}, role, {Text: conditionsText(member)}, remove})
+	}
+	if len(p.Members) > pageSize {
+		members.Search = &search{Action: x.path("projects/one"), Label: txtSearchMembers, Value: q, Fields: []field{{Kind: "hidden", Name: "name", Value: p.Name}}}
+	}
+	members.Rows, members.Next = x.part(members.Rows)
+	facts := []fact{{txtRepositories, cell{Text: strings.Join(p.Patterns, " "), Code: true}}, {txtSource, sourceCell(p.Source)}}
+	if len(p.Immutable) > 0 {
+		facts = append(facts, fact{txtImmutable, cell{Text: strings.Join(p.Immutable, " "), Code: true}})
+	}
+	if p.ReadOnly {
+		facts = append(facts, fact{txtState, cell{Text: txtReadOnly, Badge: "warn"}})
+	}
+	v := view{Title: sprintf(txtProjectTitle, p.Name), Lead: p.Description, Notice: x.notice(), Problem: problem, Blocks: []block{{Facts: facts}, {Heading: txtMembers, Table: members}}}
+	if stored {
+		hidden := field{Kind: "hidden", Name: "name", Value: p.Name}
+		v.Blocks = append(v.Blocks,
+			block{Heading: txtMemberNew, Form: &form{Action: x.path("projects/members"), Submit: txtMemberAdd, Fields: []field{
+				hidden, {Name: "subject", Label: txtMember, Help: txtMemberHelp, Value: x.form("subject", ""), Required: true}, roleField(x.form("role", "developer")),
+			}}},
+			block{Heading: txtDelete, Text: txtProjectDeleteNote, Form: &form{Action: x.path("projects/delete"), Submit: txtDelete, Danger: true, Fields: []field{hidden}}})
+	}
+	return x.show(v)
+}
+
+// roleField lets choose one of the roles that there always are.
+func roleField(chosen string) field {
+	f := field{Name: "role", Label: txtRole, Kind: "choice"}
+	for _, role := range []string{"limited_guest", "guest", "developer", "maintainer", "project_admin", "admin"} {
+		f.Options = append(f.Options, option{role, role, role == chosen})
+	}
+	return f
+}
+
+func conditionsText(m management.Member) string {
+	var words []string
+	if len(m.Tags) > 0 {
+		words = append(words, sprintf(txtOnlyTags, strings.Join(m.Tags, " ")))
+	}
+	if len(m.From) > 0 {
+		words = append(words, sprintf(txtOnlyFrom, strings.Join(m.From, " ")))
+	}
+	if m.NotAfter != nil {
+		words = append(words, sprintf(txtOnlyUntil, m.NotAfter.UTC().Format("2006-01-02")))
+	}
+	if m.When != "" {
+		words = append(words, sprintf(txtOnlyWhen, m.When))
+	}
+	return strings.Join(words, "; ")
+}
+
+// putMember adds a member, or changes its role.
+func (x *exchange) putMember() error {
+	m, who, err := x.manager()
+	if err != nil {
+		return err
+	}
+	name := x.form("name", "")
+	_, _, err = m.PutMember(x.r.Context(), who, name, x.form("subject", ""), management.MemberInput{Role: x.form("role", "")}, management.Match{})
+	if text := correctable(err); err != nil && text != "" {
+		return x.showProject(name, text)
+	}
+	if err != nil {
+		return err
+	}
+	return x.goTo("projects/one?done=saved&name=" + escape(name))
+}
+
+// removeMember takes a member out of a project.
+func (x *exchange) removeMember() error {
+	name, subject := x.form("name", ""), x.form("subject", "")
+	if !x.confirmed() {
+		return x.ask(sprintf(txtRemoveAsk, subject, name), txtRemove, "projects/one?name="+escape(name))
+	}
+	m, who, err := x.manager()
+	if err != nil {
+		return err
+	}
+	if err := m.DeleteMember(x.r.Context(), who, name, subject, management.Match{}); err != nil {
+		return err
+	}
+	return x.goTo("projects/one?done=deleted&name=" + escape(name))
+}
+
+// deleteProject removes a project; its repositories stay.
+func (x *exchange) deleteProject() error {
+	name := x.form("name", "")
+	if !x.confirmed() {
+		return x.ask(sprintf(txtProjectDeleteAsk, name), txtDelete, "projects/one?name="+escape(name))
+	}
+	m, who, err := x.manager()
+	if err != nil {
+		return err
+	}
+	if err := m.DeleteProject(x.r.Context(), who, name, management.Match{}); err != nil {
+		return err
+	}
+	return x.goTo("projects?done=deleted")
+}

@@ -1,0 +1,74 @@
+package portal
+
+import (
+	"strconv"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/management"
+)
+
+// rotateRobot gives a robot a new secret, beside which the old one stays good
+// for a while.
+func (x *exchange) rotateRobot() error {
+	m, who, err := x.manager()
+	if err != nil {
+		return err
+	}
+	name := x.form("name", "")
+	overlap, err := strconv.Atoi(x.form("overlap", "86400"))
+	if err != nil || overlap < 0 {
+		return errForm
+	}
+	if overlap == 0 && !x.confirmed() {
+		return x.ask(sprintf(txtRotateAsk, name), txtRotateDo, "robots/one?name="+escape(name))
+	}
+	made, err := m.RotateRobot(x.r.Context(), who, name, management.Rotation{Overlap: &overlap}, management.Match{Exists: true})
+	if err != nil {
+		return err
+	}
+	return x.secretOnce(sprintf(txtRobotRotated, name), txtRobotMadeLead, made.Logins[0], made.Secret, "robots/one?name="+escape(name))
+}
+
+// disableRobot keeps a robot out.
+func (x *exchange) disableRobot() error {
+	name := x.form("name", "")
+	if !x.confirmed() {
+		return x.ask(sprintf(txtRobotDisableAsk, name), txtDisable, "robots/one?name="+escape(name))
+	}
+	return x.switchRobot(name, true)
+}
+
+// enableRobot lets a robot in again.
+func (x *exchange) enableRobot() error { return x.switchRobot(x.form("name", ""), false) }
+
+func (x *exchange) switchRobot(name string, disabled bool) error {
+	m, who, err := x.manager()
+	if err != nil {
+		return err
+	}
+	r, err := m.Robot(who, name)
+	if err != nil {
+		return err
+	}
+	settings := r.RobotSettings
+	settings.Disabled = disabled
+	if _, _, err = m.PutRobot(x.r.Context(), who, name, management.RobotInput{RobotSettings: settings}, management.Match{Exists: true}); err != nil {
+		return err
+	}
+	return x.goTo("robots/one?done=saved&name=" + escape(name))
+}
+
+// deleteRobot removes a robot.
+func (x *exchange) deleteRobot() error {
+	name := x.form("name", "")
+	if !x.confirmed() {
+		return x.ask(sprintf(txtRobotDeleteAsk, name), txtDelete, "robots/one?name="+escape(name))
+	}
+	m, who, err := x.manager()
+	if err != nil {
+		return err
+	}
+	if err := m.DeleteRobot(x.r.Context(), who, name, management.Match{}); err != nil {
+		return err
+	}
+	return x.goTo("robots?done=deleted")
+}

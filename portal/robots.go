@@ -1,0 +1,139 @@
+package portal
+
+import (
+	"strings"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/management"
+)
+
+// robots lists the robots that the person may change.
+func (x *exchange) robots() error {
+	m, who, err := x.manager()
+	if err != nil {
+		return err
+	}
+	q := x.query("q")
+	page, err := m.Robots(who, management.RobotQuery{PageQuery: x.cursor(), Text: q})
+	if err != nil {
+		return err
+	}
+	t := &table{
+		Caption: txtRobotsCaption, Columns: []string{txtRobot, txtRobotMay, txtLastUsed, txtExpires, txtState}, Empty: txtNoRobots,
+		Search: &search{Action: x.path("robots"), Label: txtSearchRobots, Value: q}, Next: x.next(page.Next),
+	}
+	for _, r := range page.Items {
+		t.Rows = append(t.Rows, []cell{
+			{Text: r.Name, Href: x.path("robots/one?name=" + escape(r.Name)), Sub: r.Description},
+			{Text: permissionsText(r.Permissions)}, used(r.LastUsed), x.expiry(r.Expires), robotState(r),
+		})
+	}
+	return x.show(view{Title: txtRobots, Lead: txtRobotsLead, Notice: x.notice(), Blocks: []block{
+		{Links: []link{{Text: txtRobotNew, Href: x.path("robots/new"), Primary: true}}}, {Heading: txtRobotsAll, Table: t},
+	}})
+}
+
+func robotState(r *management.Robot) cell {
+	switch {
+	case r.Disabled:
+		return cell{Text: txtDisabledState, Badge: "bad"}
+	case r.Source != sourceStore:
+		return cell{Text: txtDeclared, Badge: "plain", Sub: r.Source}
+	}
+	return cell{Text: txtEnabled, Badge: "good"}
+}
+
+// sourceStore is the source of what can be changed here.
+const sourceStore = "store"
+
+// newRobot shows the form for a robot.
+func (x *exchange) newRobot() error { return x.robotForm("") }
+
+func (x *exchange) robotForm(problem string) error {
+	return x.show(view{Title: txtRobotNew, Lead: txtRobotNewLead, Problem: problem, Blocks: []block{{Form: &form{
+		Action: x.path("robots/new"), Submit: txtRobotCreate, Cancel: x.path("robots"), Fields: []field{
+			{Name: "name", Label: txtName, Help: txtRobotNameHelp, Value: x.form("name", ""), Required: true},
+			{Name: "description", Label: txtDescription, Value: x.form("description", "")},
+			{Name: "permissions", Label: txtRobotMay, Help: txtPermissionsHelp, Kind: "area", Value: x.form("permissions", ""), Required: true},
+			{Name: "expires", Label: txtExpires, Help: txtExpiresHelp, Kind: "date", Value: x.form("expires", "")},
+			{Name: "from", Label: txtFrom, Help: txtFromHelp, Value: x.form("from", "")},
+		},
+	}}}})
+}
+
+// createRobot makes a robot and shows its secret, this once.
+func (x *exchange) createRobot() error {
+	m, who, err := x.manager()
+	if err != nil {
+		return err
+	}
+	expires, ok := x.formTime("expires")
+	if !ok {
+		return x.robotForm(txtBadDate)
+	}
+	in := management.NewRobot{Name: x.form("name", ""), RobotInput: management.RobotInput{RobotSettings: management.RobotSettings{
+		Description: x.form("description", ""), Permissions: x.formPermissions("permissions"), Expires: expires, From: x.formList("from"),
+	}}}
+	made, err := m.CreateRobot(x.r.Context(), who, in)
+	if text := correctable(err); err != nil && text != "" {
+		return x.robotForm(text)
+	}
+	if err != nil {
+		return err
+	}
+	return x.secretOnce(sprintf(txtRobotMade, made.Name), txtRobotMadeLead, made.Logins[0], made.Secret, "robots/one?name="+escape(made.Name))
+}
+
+// robot shows one robot and what can be done with it.
+func (x *exchange) robot() error {
+	m, who, err := x.manager()
+	if err != nil {
+		return err
+	}
+	r, err := m.Robot(who, x.query("name"))
+	if err != nil {
+		return err
+	}
+	facts := []fact{
+		{txtState, robotState(r)}, {txtRobotLogins, cell{Text: strings.Join(r.Logins, ", "), Code: true}}, {txtRobotMay, cell{Text: permissionsText(r.Permissions)}},
+		{txtLastUsed, used(r.LastUsed)}, {txtExpires, x.expiry(r.Expires)}, {txtFrom, cell{Text: orAnywhere(r.From)}},
+	}
+	if r.Description != "" {
+		facts = append([]fact{{txtDescription, cell{Text: r.Description}}}, facts...)
+	}
+	if r.CreatedBy != "" {
+		facts = append(facts, fact{txtCreatedBy, cell{Text: r.CreatedBy}})
+	}
+	secrets := &table{Caption: txtSecretsCaption, Columns: []string{txtSecret, txtCreated, txtExpires}, Empty: txtNone}
+	for _, s := range r.Secrets {
+		row := []cell{{Text: s.ID, Code: true}, {Text: txtUnknown}, x.expiry(s.Until)}
+		if s.Created != nil {
+			row[1] = cell{Time: *s.Created}
+		}
+		secrets.Rows = append(secrets.Rows, row)
+	}
+	v := view{Title: sprintf(txtRobotTitle, r.Name), Notice: x.notice(), Blocks: []block{{Facts: facts}, {Heading: txtSecrets, Table: secrets}}}
+	if r.Source != sourceStore {
+		v.Lead = sprintf(txtRobotDeclared, r.Source)
+		return x.show(v)
+	}
+	name := field{Kind: "hidden", Name: "name", Value: r.Name}
+	toggle := form{Action: x.path("robots/disable"), Submit: txtDisable, Danger: true, Fields: []field{name}}
+	if r.Disabled {
+		toggle = form{Action: x.path("robots/enable"), Submit: txtEnable, Fields: []field{name}}
+	}
+	v.Blocks = append(v.Blocks,
+		block{Heading: txtRotate, Text: txtRotateNote, Form: &form{Action: x.path("robots/rotate"), Submit: txtRotateDo, Fields: []field{
+			name, {Name: "overlap", Label: txtOverlap, Kind: "choice", Options: []option{{"0", txtAtOnce, false}, {"3600", txt1Hour, false}, {"86400", txt1Day, true}, {"604800", txt7Days, false}}},
+		}}},
+		block{Heading: toggle.Submit, Text: txtDisableNote, Form: &toggle},
+		block{Heading: txtDelete, Text: txtRobotDeleteNote, Form: &form{Action: x.path("robots/delete"), Submit: txtDelete, Danger: true, Fields: []field{name}}},
+	)
+	return x.show(v)
+}
+
+func orAnywhere(list []string) string {
+	if len(list) == 0 {
+		return txtAnywhere
+	}
+	return strings.Join(list, ", ")
+}

@@ -1,0 +1,250 @@
+package portal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/state"
+	"github.com/caddy-registry-auth/caddy-registry-auth/store"
+)
+
+// SessionsName is the name by which a chain must know the sessions.
+const SessionsName = "sessions"
+
+// Sealer encrypts what is stored and must be read again. Place is where it is
+// kept: it opens nowhere else.
+type Sealer interface {
+	Seal(value []byte, place string) []byte
+	Open(sealed []byte, place string) ([]byte, error)
+}
+
+// Places of sealed values.
+func sessionPlace(id string) string { return "session/" + id + "/id_token" }
+
+// ProviderPlace is where the provider's refresh token of a user is kept, for
+// who opens it with the [Sealer].
+func ProviderPlace(user string) string { return "user/" + user + "/provider" }
+
+// Sessions are the browsers that people are signed in with. It is safe for
+// concurrent use.
+type Sessions struct {
+	options  SessionOptions
+	cookie   string // its name, without __Host-
+	mu       sync.Mutex
+	touching map[string]bool
+}
+
+// SessionOptions make [Sessions].
+type SessionOptions struct {
+	State *state.State
+	// Policy says which claims of a user rules look at.
+	Policy func() *authz.Policy
+	// Sealer encrypts the provider's tokens; nil: they are not kept.
+	Sealer Sealer
+	// Config has the lifetimes.
+	Config Config
+	// PublicURL is what an Origin is compared with; empty: not known.
+	PublicURL string
+	// Log gets what goes wrong in the background; nil for nowhere.
+	Log *slog.Logger
+	// Now replaces the clock in tests.
+	Now func() time.Time
+}
+
+// NewSessions makes the sessions of a realm.
+func NewSessions(o SessionOptions) *Sessions {
+	o.Config = o.Config.withDefaults()
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s := &Sessions{options: o, cookie: "registry_session", touching: map[string]bool{}}
+	if realm := o.State.Realm(); realm != "default" {
+		s.cookie += "_" + hashed(realm)[:8] // cookies do not know ports
+	}
+	return s
+}
+
+// lifetime is how long a session lasts at the longest.
+func (s *Sessions) lifetime() time.Duration { return time.Duration(s.options.Config.SessionLifetime) }
+
+// Session is a browser that somebody is signed in with.
+type Session struct {
+	ID     string
+	Record *state.Session
+	// Principal is whose it is, as of when the user was seen last.
+	Principal *authn.Principal
+
+	secret string // the cookie's value
+}
+
+// errNoSession: the request shows no session.
+var errNoSession = errors.New("not signed in")
+
+// find returns the session that a request shows.
+func (s *Sessions) find(h http.Header) (*Session, error) {
+	secret, present := oneCookie(h, hostPrefix+s.cookie)
+	plain := false
+	if !present {
+		if secret, plain = oneCookie(h, s.cookie); !plain {
+			return nil, errNoSession
+		}
+	}
+	if !isSecret(secret) {
+		return nil, fmt.Errorf("%w: the session cookie is none of ours", authn.ErrInvalid)
+	}
+	id := hashed(secret)
+	item, ok := s.options.State.Sessions.Get(id)
+	if !ok || item.Value.Plain != plain {
+		return nil, fmt.Errorf("%w: there is no such session any more", authn.ErrExpired)
+	}
+	principal, err := s.principal(item)
+	if err != nil {
+		return nil, err
+	}
+	return &Session{ID: id, Record: item.Value, Principal: principal, secret: secret}, nil
+}
+
+// principal returns whose session it is, if it goes on.
+func (s *Sessions) principal(item *state.Item[state.Session]) (*authn.Principal, error) {
+	v := item.Value
+	if v.Ended(s.options.Now()) {
+		return nil, fmt.Errorf("%w: the session has ended", authn.ErrExpired)
+	}
+	p, err := s.options.State.Owning(v.User, v.Created)
+	if err != nil {
+		return nil, err
+	}
+	p.Authenticator, p.Credential, p.CredentialID = SessionsName, credentialSession, item.ID
+	p.Issued, p.Expires = v.Created, v.Expires
+	return p, nil
+}
+
+// client is from where a request comes.
+type client struct {
+	remote    netip.Addr
+	agent     string
+	requestID string
+}
+
+// begin makes the session of somebody who signed in just now, writes the user
+// down, and ends the session that the browser had before. It returns the
+// cookie's value.
+func (s *Sessions) begin(ctx context.Context, in *authn.SignedIn, from client, before *Session, plain bool) (string, error) {
+	const tries = 3
+	var err error
+	for range tries {
+		var secret string
+		if secret, err = s.tryBegin(ctx, in, from, before, plain); !errors.Is(err, store.ErrConflict) {
+			return secret, err
+		}
+	}
+	return "", err
+}
+
+func (s *Sessions) tryBegin(ctx context.Context, in *authn.SignedIn, from client, before *Session, plain bool) (string, error) {
+	st, p, now := s.options.State, *in.Principal, s.options.Now()
+	p.Claims = s.options.Policy().Relevant(&p).Claims
+	userID, user, known, _ := st.See(&p)
+	if email, ok := in.Principal.Claims["email"].(string); ok && len(email) <= 255 {
+		user.Email = email
+	}
+	if user.Disabled { // signing in is not how an account comes back
+		return "", fmt.Errorf("%w: user %s was disabled by an administrator", authn.ErrDisabled, user.Name)
+	}
+	user.Gone = false // the provider has just said so
+	secret := newSecret()
+	session := &state.Session{
+		User: userID, Issuer: p.Issuer, ProviderSession: in.Session, Plain: plain,
+		Remote: from.remote.String(), Agent: short(from.agent), Created: now.UTC(), Used: now.UTC().Truncate(time.Second),
+		Expires: now.Add(s.lifetime()).UTC(), Idle: time.Duration(s.options.Config.SessionIdle),
+	}
+	id := hashed(secret)
+	if seal := s.options.Sealer; seal != nil {
+		session.IDToken = seal.Seal([]byte(in.IDToken), sessionPlace(id))
+		if in.RefreshToken != "" {
+			user.Provider = &state.ProviderGrant{Sealed: seal.Seal([]byte(in.RefreshToken), ProviderPlace(userID)), Checked: now.UTC()}
+		}
+	}
+	who := state.Actor{Kind: string(authn.KindUser), Name: p.Name, ID: id, Remote: from.remote.String(), RequestID: from.requestID}
+	var tx state.Tx
+	st.PutUser(&tx, userID, user, known)
+	state.Put(&tx, st.Sessions, id, session, state.Absent)
+	tx.Note(who, "session.create", state.Object{Kind: "session", ID: id, Name: p.Name}, nil, session.View())
+	if before != nil {
+		state.Delete(&tx, st.Sessions, before.ID, store.Precondition{})
+		tx.Note(who, "session.replace", state.Object{Kind: "session", ID: before.ID, Name: before.Principal.Name}, before.Record.View(), nil)
+	}
+	return secret, st.Commit(ctx, &tx)
+}
+
+// End ends sessions, whoever they belong to.
+func (s *Sessions) End(ctx context.Context, who state.Actor, action string, ended func(*state.Session, string) bool) (int, error) {
+	var tx state.Tx
+	n := 0
+	for item := range s.options.State.Sessions.All() {
+		if ended(item.Value, item.ID) {
+			n++
+			state.Delete(&tx, s.options.State.Sessions, item.ID, store.Precondition{})
+			tx.Note(who, action, state.Object{Kind: "session", ID: item.ID}, item.Value.View(), nil)
+		}
+	}
+	return n, s.options.State.Commit(ctx, &tx)
+}
+
+// maxTouch is how rarely the use of a session is written down at most.
+const maxTouch = 5 * time.Minute
+
+// touch notes, in the background and now and then, that a session is in use.
+func (s *Sessions) touch(id string, v *state.Session) {
+	now := s.options.Now()
+	if now.Sub(v.Used) < min(maxTouch, v.Idle/10) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.touching[id] {
+		return
+	}
+	s.touching[id] = true
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		defer func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			delete(s.touching, id)
+		}()
+		item, ok := s.options.State.Sessions.Get(id)
+		if !ok {
+			return
+		}
+		used := *item.Value
+		used.Used = now.UTC().Truncate(time.Second)
+		var tx state.Tx
+		state.Put(&tx, s.options.State.Sessions, id, &used, state.Unchanged(item))
+		if err := s.options.State.Commit(ctx, &tx); err != nil && !errors.Is(err, store.ErrConflict) {
+			s.options.Log.Warn("writing that a session is in use", "error", err)
+		}
+	}()
+}
+
+// short bounds what a browser says of itself.
+func short(agent string) string {
+	const most = 200
+	if len(agent) > most {
+		agent = agent[:most]
+	}
+	return strings.ToValidUTF8(agent, "")
+}
