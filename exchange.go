@@ -220,6 +220,7 @@ func (x *exchange) refuseAccess() error {
 	scope := x.request.Accesses()
 	target := x.request.Target()
 	what := x.request.Action().String() + " " + target.Name
+	x.blameReadOnly()
 	if rule := x.decision.Rule; rule != nil && !x.unknown() {
 		switch rule.Kind {
 		case authz.RuleImmutable:
@@ -235,6 +236,18 @@ func (x *exchange) refuseAccess() error {
 		return x.challengeReason(outcomeDenied, "insufficient_scope", scope, x.denial(what), x.decision.Reason())
 	}
 	return x.refuse(outcomeDenied, http.StatusForbidden, tokenendpoint.CodeDenied, x.denial(what), x.decision.Reason())
+}
+
+// blameReadOnly names read-only mode as the reason where it is why a token is
+// not good for writing: a new one would not be, either.
+func (x *exchange) blameReadOnly() {
+	if !x.decision.Limited() || !x.request.Write() {
+		return
+	}
+	query := x.query(x.request.Target(), x.request.Action())
+	if d := x.policy.Decide(x.principal.Unscoped(), &query); d.Rule != nil && d.Rule.Kind == authz.RuleReadOnly {
+		x.decision = d
+	}
 }
 
 // denial is the message for somebody who is signed in.
