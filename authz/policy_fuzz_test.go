@@ -224,7 +224,7 @@ func (d dice) query() *Query {
 
 // FuzzDecide compares the engine with the naive reference.
 func FuzzDecide(f *testing.F) {
-	for seed := range uint64(600) {
+	for seed := range uint64(300) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, seed uint64) {
