@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
-	"github.com/caddy-registry-auth/caddy-registry-auth/management"
 	"github.com/caddy-registry-auth/caddy-registry-auth/portal"
 )
 
@@ -42,36 +41,12 @@ func (r *realm) openPortal(run *running) ([]authn.Named, error) {
 		return nil, nil
 	}
 	sessions := portal.NewSessions(portal.SessionOptions{
-		State: run.state, Policy: r.policy.load, Config: r.config.Portal, PublicURL: r.publicURL, Log: r.slog,
+		Sealer: run.sealer, State: run.state, Policy: r.policy.load, Config: r.config.Portal, PublicURL: r.publicURL, Log: r.slog,
 	})
-	manager, err := r.newManager(run)
-	if err != nil {
-		return nil, err
-	}
+	var err error
 	run.portal, err = portal.New(portal.Options{
-		Manager: manager, Config: r.config.Portal, Sessions: sessions, State: run.state, Policy: r.policy.load, Providers: r.signInProviders(),
+		Manager: run.manager, Config: r.config.Portal, Sessions: sessions, State: run.state, Policy: r.policy.load, Providers: r.signInProviders(),
 		PublicURL: r.publicURL, Base: requestBase, Remote: clientAddr, RequestID: requestID, Log: r.slog,
 	})
 	return []authn.Named{{Name: portal.SessionsName, Authenticator: sessions}}, err
-}
-
-// newManager makes the operations that the pages call.
-func (r *realm) newManager(run *running) (*management.Manager, error) {
-	declared := management.Declared{Roles: r.config.Policy.Roles}
-	for _, p := range r.config.Policy.Projects {
-		declared.Projects = append(declared.Projects, management.DeclaredProject{Project: p})
-	}
-	for _, a := range r.authenticators {
-		robots, ok := a.Authenticator.(*Robots)
-		if !ok {
-			continue
-		}
-		for _, robot := range robots.resolved {
-			declared.Robots = append(declared.Robots, management.DeclaredRobot{RobotConfig: robot})
-		}
-	}
-	return management.New(management.Options{
-		State: run.state, Policy: r.policy.load, Declared: declared, RobotPrefixes: r.config.RobotPrefixes, Pool: hashing, Log: r.slog,
-		Keys: func() management.SigningKeys { return run.keys },
-	})
 }
