@@ -59,6 +59,7 @@ type realm struct {
 type running struct {
 	keys     *tokenendpoint.KeyRing
 	state    *state.State
+	policy   *livePolicy
 	leases   *tagLeases // nil: no other gateway has this state
 	sealer   *state.Sealer
 	manager  *management.Manager
@@ -229,7 +230,7 @@ func (r *realm) open(ctx, limit context.Context, old tokenendpoint.KeyStore) err
 	if err != nil {
 		return err
 	}
-	run := &running{state: live, leases: newTagLeases(r.shared.store.opener, live)}
+	run := &running{state: live, policy: r.policy, leases: newTagLeases(r.shared.store.opener, live)}
 	if err := r.openKeys(limit, run, old); err != nil {
 		return err
 	}
