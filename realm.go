@@ -61,6 +61,7 @@ type running struct {
 	keys     *tokenendpoint.KeyRing
 	state    *state.State
 	policy   *livePolicy
+	leases   *tagLeases // nil: no other gateway has this state
 	sealer   *state.Sealer
 	manager  *management.Manager
 	chain    *authn.Chain
@@ -232,7 +233,7 @@ func (r *realm) open(ctx, limit context.Context, old tokenendpoint.KeyStore) err
 	if err != nil {
 		return err
 	}
-	run := &running{state: live, policy: r.policy}
+	run := &running{state: live, policy: r.policy, leases: newTagLeases(r.shared.store.opener, live)}
 	if err := r.openKeys(limit, run, old); err != nil {
 		return err
 	}
