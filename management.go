@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/export"
 	"github.com/caddy-registry-auth/caddy-registry-auth/management"
 )
 
@@ -58,6 +59,7 @@ func (r *realm) openManagement(run *running) error {
 		Authenticate: func(req *http.Request) (*authn.Principal, error) { return authenticateFor(run, req) },
 		Remote:       clientAddr,
 		RequestID:    requestID,
+		Installation: func(req *http.Request) (export.Input, error) { return r.installation(run, req) },
 	}
 	var config management.BootstrapConfig
 	if b := r.config.Management.Bootstrap; b != nil {
