@@ -117,11 +117,16 @@ func (r *realm) isManagement(path string) bool {
 
 // newManager makes the operations.
 func (r *realm) newManager(run *running) (*management.Manager, error) {
-	declared := management.Declared{Roles: r.config.Policy.Roles}
+	declared := management.Declared{Roles: r.config.Policy.Roles, RobotNames: map[string]string{}}
 	for _, p := range r.config.Policy.Projects {
 		declared.Projects = append(declared.Projects, management.DeclaredProject{Project: p})
 	}
 	for _, a := range r.authenticators {
+		if acting, ok := a.Authenticator.(interface{ RobotNames() []string }); ok {
+			for _, name := range acting.RobotNames() {
+				declared.RobotNames[name] = a.Name
+			}
+		}
 		robots, ok := a.Authenticator.(*Robots)
 		if !ok {
 			continue
