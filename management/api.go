@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/export"
 )
 
 // API serves the operations of a [Manager] as JSON over HTTP, below a prefix.
@@ -38,6 +39,9 @@ type APIOptions struct {
 	Remote func(*http.Request) netip.Addr
 	// Bootstrap makes the first administrator; nil: there is no such route.
 	Bootstrap *Bootstrap
+	// Installation is what the gateway that a request reached says of itself;
+	// nil: there is no such route.
+	Installation func(*http.Request) (export.Input, error)
 	// RequestID returns the id that the access log has; nil for none.
 	RequestID func(*http.Request) string
 	// Local, if it is not nil, is who calls, whoever it is, and nobody is
@@ -187,7 +191,7 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request, found *route, said 
 // stream sends a body that is made on the way. An error after its beginning can
 // only end the connection.
 func (a *API) stream(w http.ResponseWriter, r *http.Request, found *route, said *answer) {
-	w.Header().Set("Content-Type", found.media)
+	w.Header().Set("Content-Type", cmp.Or(said.media, found.media))
 	if r.Method == http.MethodHead {
 		return
 	}
