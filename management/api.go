@@ -38,6 +38,9 @@ type APIOptions struct {
 	Remote func(*http.Request) netip.Addr
 	// Bootstrap makes the first administrator; nil: there is no such route.
 	Bootstrap *Bootstrap
+	// Done is told how each request was answered: the code of the problem, or
+	// "done". May be nil.
+	Done func(outcome string)
 	// RequestID returns the id that the access log has; nil for none.
 	RequestID func(*http.Request) string
 }
@@ -70,14 +73,17 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
+	in, path, problem := a.router, strings.TrimPrefix(r.URL.EscapedPath(), a.prefix), a.problem
 	if a.harbor != nil && strings.HasPrefix(r.URL.Path, "/api/") && !strings.HasPrefix(r.URL.Path, a.prefix+"/") {
-		if err := a.serve(w, r, a.harbor, r.URL.EscapedPath()); err != nil {
-			a.harborProblem(w, r, err)
-		}
-		return
+		in, path, problem = a.harbor, r.URL.EscapedPath(), a.harborProblem
 	}
-	if err := a.serve(w, r, a.router, strings.TrimPrefix(r.URL.EscapedPath(), a.prefix)); err != nil {
-		a.problem(w, r, err)
+	outcome := "done"
+	if err := a.serve(w, r, in, path); err != nil {
+		problem(w, r, err)
+		outcome = string(AsError(err).Code)
+	}
+	if a.options.Done != nil {
+		a.options.Done(outcome)
 	}
 }
 
