@@ -2,14 +2,13 @@ package cluster
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
-
-	"encoding/json"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/gateway"
 	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/process"
@@ -56,13 +55,13 @@ func registry(t *testing.T) *upstream.Client {
 // configure makes the configuration of a gateway on a port of its own. Store
 // is the global option's line, lines go into the realm. Gateways of one
 // cluster differ in their addresses only, so they have no public_url.
-func configure(t *testing.T, store, registryURL, lines string, env ...string) node {
+func configure(t *testing.T, store, registryURL, lines string, env ...string) *node {
 	t.Helper()
 	port, err := process.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := node{Addr: fmt.Sprintf("127.0.0.1:%d", port)}
+	n := &node{Addr: fmt.Sprintf("127.0.0.1:%d", port)}
 	n.URL = "http://" + n.Addr
 	global := "	metrics\n"
 	if store != "" {
@@ -106,13 +105,12 @@ func (n *node) launch(t *testing.T) {
 }
 
 // start starts a gateway and waits until it is ready.
-func (n *node) start(t *testing.T) *node {
+func (n *node) start(t *testing.T) {
 	t.Helper()
 	n.launch(t)
 	if err := n.Ready(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	return n
 }
 
 // reply is an answer with its whole body.

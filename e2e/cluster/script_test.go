@@ -124,7 +124,7 @@ func TestScript(t *testing.T) {
 		n.want(t, "the old secret in the overlap", stage.Basic(login, old), 200)
 	}
 	ended := within(t, 8*time.Second, "the old secret ends", func() bool { return n.status(t, stage.Basic(login, old)) == 401 })
-	if total := time.Since(start); total < 5*time.Second {
+	if total := time.Since(start); total < 6*time.Second {
 		t.Errorf("the old secret ended after %s", total)
 	} else {
 		t.Logf("%d pulls; the old secret ended %s after the rotation (waited %s)", pulls, total, ended)

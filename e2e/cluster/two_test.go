@@ -26,12 +26,12 @@ func pair(t *testing.T, lines string, env ...string) (a, b *node, db *postgres.S
 	first, second := configure(t, onPostgres, upstream.URL, lines, env...), configure(t, onPostgres, upstream.URL, lines, env...)
 	first.launch(t)
 	second.launch(t)
-	for _, n := range []*node{&first, &second} {
+	for _, n := range []*node{first, second} {
 		if err := n.Ready(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return &first, &second, db
+	return first, second, db
 }
 
 // TestTwo is a day of two gateways.
