@@ -17,10 +17,26 @@ import (
 // onPostgres is the store of all gateways of a test.
 const onPostgres = "postgres {env.DSN}"
 
+// database starts a PostgreSQL for a test.
+func database(t *testing.T) *postgres.Server {
+	t.Helper()
+	postgres.Need(t)
+	db, err := postgres.Start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return db
+}
+
 // pair starts two gateways on one empty database at the same moment.
 func pair(t *testing.T, lines string, env ...string) (a, b *node, db *postgres.Server) {
 	t.Helper()
-	db = postgres.Start(t)
+	db = database(t)
 	upstream := registry(t)
 	env = append(env, "DSN="+db.DSN())
 	first, second := configure(t, onPostgres, upstream.URL, lines, env...), configure(t, onPostgres, upstream.URL, lines, env...)
@@ -199,7 +215,7 @@ func TestBootstrapRace(t *testing.T) {
 // TestStartWithoutDatabase: a gateway that starts first says so, and is ready
 // by itself.
 func TestStartWithoutDatabase(t *testing.T) {
-	db := postgres.Start(t)
+	db := database(t)
 	n := configure(t, onPostgres, registry(t).URL, withKey, "DSN="+db.DSN())
 	if err := db.Crash(); err != nil {
 		t.Fatal(err)

@@ -28,9 +28,8 @@ type Process struct {
 }
 
 // Start runs cmd with its output going to logFile, unless cmd already has a
-// destination for it. The program is killed when the calling process dies, so
-// that an aborted test run leaves nothing behind. Who it runs as may be set in
-// cmd.
+// destination for it, and as the user that cmd names, if any. The program is killed when the calling process dies, so
+// that an aborted test run leaves nothing behind.
 func Start(name string, cmd *exec.Cmd, logFile string) (*Process, error) {
 	if err := os.MkdirAll(filepath.Dir(logFile), 0o755); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
@@ -46,10 +45,11 @@ func Start(name string, cmd *exec.Cmd, logFile string) (*Process, error) {
 	if cmd.Stderr == nil {
 		cmd.Stderr = out
 	}
-	if cmd.SysProcAttr == nil {
-		cmd.SysProcAttr = new(syscall.SysProcAttr)
+	attributes := &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	if cmd.SysProcAttr != nil {
+		attributes.Credential = cmd.SysProcAttr.Credential
 	}
-	cmd.SysProcAttr.Setpgid, cmd.SysProcAttr.Pdeathsig = true, syscall.SIGKILL
+	cmd.SysProcAttr = attributes
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
