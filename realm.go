@@ -59,6 +59,7 @@ type realm struct {
 type running struct {
 	keys     *tokenendpoint.KeyRing
 	state    *state.State
+	policy   *livePolicy
 	sealer   *state.Sealer
 	manager  *management.Manager
 	chain    *authn.Chain
@@ -229,7 +230,7 @@ func (r *realm) open(ctx, limit context.Context, old tokenendpoint.KeyStore) err
 	if err != nil {
 		return err
 	}
-	run := &running{state: live}
+	run := &running{state: live, policy: r.policy}
 	if err := r.openKeys(limit, run, old); err != nil {
 		return err
 	}
