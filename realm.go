@@ -200,6 +200,7 @@ func parsePublicURL(raw string) (string, error) {
 // is away it goes on trying in the background, and the realm is not ready
 // until it succeeds.
 func (r *realm) start(old tokenendpoint.KeyStore) error {
+	watched.show(r.shared)
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
 	defer close(r.started)
