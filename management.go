@@ -60,6 +60,7 @@ func (r *realm) openManagement(run *running) error {
 		Remote:       clientAddr,
 		RequestID:    requestID,
 		Installation: func(req *http.Request) (export.Input, error) { return r.installation(run, req) },
+		Done:         func(outcome string) { managementTotal.WithLabelValues(r.name, outcome).Inc() },
 	}
 	var config management.BootstrapConfig
 	if b := r.config.Management.Bootstrap; b != nil {

@@ -30,6 +30,7 @@ import (
 
 func init() {
 	caddy.RegisterModule(App{})
+	caddy.RegisterModule(AdminAPI{})
 	caddy.RegisterModule(Handler{})
 	caddy.RegisterModule(TokenHandler{})
 	caddy.RegisterModule(Matcher{})
