@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/export"
 )
 
 // API serves the operations of a [Manager] as JSON over HTTP, below a prefix.
@@ -41,16 +42,24 @@ type APIOptions struct {
 	// Done is told how each request was answered: the code of the problem, or
 	// "done". May be nil.
 	Done func(outcome string)
+	// Installation is what the gateway that a request reached says of itself;
+	// nil: there is no such route.
+	Installation func(*http.Request) (export.Input, error)
 	// RequestID returns the id that the access log has; nil for none.
 	RequestID func(*http.Request) string
+	// Local, if it is not nil, is who calls, whoever it is, and nobody is
+	// authenticated: for the machine's own administration endpoint.
+	Local *Caller
+	// Prefix is where the API is; empty: where the configuration says.
+	Prefix string
 }
 
 // NewAPI makes the handler.
 func NewAPI(m *Manager, o APIOptions) (*API, error) {
-	a := &API{manager: m, prefix: strings.TrimSuffix(m.config.Prefix, "/"), options: o, origin: http.NewCrossOriginProtection()}
+	a := &API{manager: m, prefix: strings.TrimSuffix(cmp.Or(o.Prefix, m.config.Prefix), "/"), options: o, origin: http.NewCrossOriginProtection()}
 	a.routes = a.everyRoute()
 	a.router = newRouter(a.routes)
-	if m.config.HarborRobots {
+	if m.config.HarborRobots && o.Local == nil {
 		a.harbor = newRouter(a.harborRoutes())
 	}
 	var err error
@@ -188,7 +197,7 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request, found *route, said 
 // stream sends a body that is made on the way. An error after its beginning can
 // only end the connection.
 func (a *API) stream(w http.ResponseWriter, r *http.Request, found *route, said *answer) {
-	w.Header().Set("Content-Type", found.media)
+	w.Header().Set("Content-Type", cmp.Or(said.media, found.media))
 	if r.Method == http.MethodHead {
 		return
 	}

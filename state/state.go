@@ -116,6 +116,7 @@ func Open(ctx context.Context, s store.Store, realm string, o Options) (*State, 
 	st.Once = newTable[Once](st, "once")
 	st.Bootstraps = newTable[Bootstrap](st, "bootstrap")
 	st.leases = newTable[leaseRecord](st, "lease")
+	st.rivals.follow(st.leases)
 	st.keyrings = newTable[keyringRecord](st, "keyring")
 	st.seals = newTable[sealRecord](st, "seal")
 	st.restrictions.follow(st)
