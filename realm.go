@@ -59,6 +59,7 @@ type running struct {
 	chain    *authn.Chain
 	endpoint *tokenendpoint.Endpoint
 	portal   *portal.Portal // nil: off
+	logins   *state.Logins  // nil: there are no identity tokens
 }
 
 // newRealm builds a realm from its configuration, without any I/O.
@@ -219,6 +220,9 @@ func (r *realm) open(ctx, limit context.Context, old tokenendpoint.KeyStore) err
 		return fmt.Errorf("opening signing keys: %w", err)
 	}
 	run := &running{keys: keys, state: live}
+	if r.token.HasRefreshTokens() {
+		run.logins = r.newLogins(run)
+	}
 	registryToken, err := authn.NewRegistryToken(authn.RegistryTokenConfig{
 		Issuer:  r.token.Issuer,
 		Service: r.service,
@@ -235,6 +239,9 @@ func (r *realm) open(ctx, limit context.Context, old tokenendpoint.KeyStore) err
 		return err
 	}
 	list = append(list, sessions...)
+	if r.token.HasRefreshTokens() {
+		list = append(list, authn.Named{Name: authn.IdentityTokensName, Authenticator: run.logins})
+	}
 	run.chain = authn.NewChain(list, r.memory.throttle)
 	if r.config.Passwords == caddyfile.PasswordsOff {
 		run.chain = run.chain.WithoutPasswords()
@@ -250,12 +257,16 @@ func (r *realm) open(ctx, limit context.Context, old tokenendpoint.KeyStore) err
 		ClientIP:     clientAddr,
 		Evidence:     run.evidence,
 		Realm:        r.tokenURL,
+		RequestID:    requestID,
 		Record: func(req *http.Request, t tokenendpoint.Record) {
 			r.recorder.token(req, t)
 			if t.Status == http.StatusOK {
 				run.used(req, t.Principal)
 			}
 		},
+	}
+	if run.logins != nil { // a nil pointer in an interface is not nil
+		run.endpoint.Identity = run.logins
 	}
 	r.policy.compile(live)
 	for _, a := range r.authenticators {
