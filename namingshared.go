@@ -15,15 +15,15 @@ type sharedOnce struct {
 	names    map[string]string
 	prefixes map[string]nameOwner
 	issuers  map[string]string
+	identity map[string]string // issuers that users are known by
 	declared map[string]string // workloads by name
-	people   map[string]string // by issuer
 	unlisted map[string]string // names of workloads that are not listed, by prefix
 }
 
 func newSharedOnce() *sharedOnce {
 	return &sharedOnce{
-		names: map[string]string{}, prefixes: map[string]nameOwner{}, issuers: map[string]string{},
-		people: map[string]string{}, declared: map[string]string{}, unlisted: map[string]string{},
+		names: map[string]string{}, prefixes: map[string]nameOwner{}, issuers: map[string]string{}, identity: map[string]string{},
+		declared: map[string]string{}, unlisted: map[string]string{},
 	}
 }
 
@@ -95,19 +95,6 @@ func (s *sharedOnce) issuer(m any, name string) error {
 	return nil
 }
 
-// identities keeps the users of a provider from being those of another that it
-// claims to have followed.
-func (s *sharedOnce) identities(m any, name string) error {
-	i, ok := m.(interface{ IdentityIssuer() string })
-	if !ok {
-		return nil
-	}
-	if other, taken := once(s.people, i.IdentityIssuer(), name); taken {
-		return fmt.Errorf("%s and %s have users of the same issuer %s: a subject_alias is for a provider that is gone", other, name, i.IdentityIssuer())
-	}
-	return nil
-}
-
 // tokenIssuers are those whose tokens an authenticator takes for its own.
 func tokenIssuers(module any) []string {
 	switch m := module.(type) {
@@ -115,6 +102,19 @@ func tokenIssuers(module any) []string {
 		return []string{m.TokenIssuer()}
 	case interface{ TokenIssuers() []string }:
 		return m.TokenIssuers()
+	}
+	return nil
+}
+
+// identities keeps the users of a provider from being those of another that it
+// claims to have followed.
+func (s *sharedOnce) identities(m any, name string) error {
+	i, ok := m.(interface{ IdentityIssuer() string })
+	if !ok {
+		return nil
+	}
+	if other, taken := once(s.identity, i.IdentityIssuer(), name); taken {
+		return fmt.Errorf("%s and %s have users of the same issuer %s: a subject_alias is for a provider that is gone", other, name, i.IdentityIssuer())
 	}
 	return nil
 }

@@ -1,11 +1,14 @@
 package registryauth
 
 import (
+	"context"
+	"fmt"
 	"strings"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/management"
 	"github.com/caddy-registry-auth/caddy-registry-auth/portal"
+	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 )
 
 // signInProviders are those where people can sign in with the browser.
@@ -37,12 +40,16 @@ func (r *realm) isPortal(path string) bool {
 }
 
 // openPortal makes the pages, and the authenticator of their sessions.
-func (r *realm) openPortal(run *running) ([]authn.Named, error) {
+func (r *realm) openPortal(ctx context.Context, run *running) ([]authn.Named, error) {
 	if r.portalPrefix == "" {
 		return nil, nil
 	}
+	sealer, err := run.state.NewSealer(ctx, state.SealerConfig{})
+	if err != nil {
+		return nil, fmt.Errorf("opening the data keys: %w", err)
+	}
 	sessions := portal.NewSessions(portal.SessionOptions{
-		State: run.state, Policy: r.policy.load, Config: r.config.Portal, PublicURL: r.publicURL, Log: r.slog,
+		Sealer: sealer, State: run.state, Policy: r.policy.load, Config: r.config.Portal, PublicURL: r.publicURL, Log: r.slog,
 	})
 	manager, err := r.newManager(run)
 	if err != nil {

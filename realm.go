@@ -234,7 +234,7 @@ func (r *realm) open(ctx, limit context.Context, old tokenendpoint.KeyStore) err
 		return err
 	}
 	list := append([]authn.Named{{Name: "registry_token", Authenticator: registryToken}}, r.withStored(live)...)
-	sessions, err := r.openPortal(run)
+	sessions, err := r.openPortal(limit, run)
 	if err != nil {
 		return err
 	}

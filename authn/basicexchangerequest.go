@@ -167,11 +167,11 @@ func (d *endpointDiscovery) get(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if err := checkDiscovered("token_endpoint", document.Token, d.issuer, d.insecure); err != nil {
+		if err := checkDiscovered("token_endpoint", document.TokenEndpoint, d.issuer, d.insecure); err != nil {
 			return "", err
 		}
-		d.found.Store(&foundEndpoint{document.Token, d.now()})
-		return document.Token, nil
+		d.found.Store(&foundEndpoint{document.TokenEndpoint, d.now()})
+		return document.TokenEndpoint, nil
 	})
 	select {
 	case r := <-done:

@@ -98,21 +98,16 @@ func (d *discovery) discover(ctx context.Context) (*metadata, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := d.checkEndpoint("jwks_uri", document.JWKSURI); err != nil {
-		return nil, err
-	}
-	return document, nil
+	return &document, d.checkEndpoint("jwks_uri", document.JWKSURI)
 }
 
-// discoverIssuer reads the discovery document of an issuer.
-func discoverIssuer(ctx context.Context, client *http.Client, issuer string) (*metadata, error) {
+func discoverIssuer(ctx context.Context, client *http.Client, issuer string) (document metadata, err error) {
 	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, client), issuer)
 	if err != nil {
-		return nil, fmt.Errorf("discovery: %w", shortened(err))
+		return document, fmt.Errorf("discovery: %w", shortened(err))
 	}
-	document := new(metadata)
-	if err := provider.Claims(document); err != nil {
-		return nil, fmt.Errorf("discovery: %w", shortened(err))
+	if err := provider.Claims(&document); err != nil {
+		return document, fmt.Errorf("discovery: %w", shortened(err))
 	}
 	return document, nil
 }
@@ -128,7 +123,7 @@ func checkDiscovered(name, address, issuer string, insecure bool) error {
 	if err != nil || u.Host == "" || u.User != nil {
 		return fmt.Errorf("discovery: %s is not an absolute URL", name)
 	}
-	// An http issuer was accepted knowingly; what it names may be http too.
+	// An http issuer was accepted knowingly; its addresses may be http too.
 	if u.Scheme != "https" && (u.Scheme != "http" || !strings.HasPrefix(issuer, "http://")) {
 		return fmt.Errorf("discovery: %s has scheme %.20q, want https", name, u.Scheme)
 	}

@@ -25,7 +25,7 @@ const (
 
 // LogoutToken verifies a logout token, strictly (§2.6): each is good once.
 func (a *OIDC) LogoutToken(ctx context.Context, token string) (*LogoutToken, error) {
-	t, err := a.signed(ctx, token, "logout+jwt", "JWT")
+	t, err := a.signed(ctx, token, "logout+jwt")
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,7 @@ import (
 type metadata struct {
 	JWKSURI       string   `json:"jwks_uri"`
 	Authorization string   `json:"authorization_endpoint"`
-	Token         string   `json:"token_endpoint"`
+	TokenEndpoint string   `json:"token_endpoint"`
 	UserInfo      string   `json:"userinfo_endpoint"`
 	EndSession    string   `json:"end_session_endpoint"`
 	Scopes        []string `json:"scopes_supported"`
@@ -45,14 +45,14 @@ func (a *OIDC) metadata(ctx context.Context) (*metadata, error) {
 
 // client describes us to the provider.
 func (a *OIDC) client(m *metadata, redirectURI string) (*oauth2.Config, error) {
-	for name, address := range map[string]string{"authorization_endpoint": m.Authorization, "token_endpoint": m.Token} {
+	for name, address := range map[string]string{"authorization_endpoint": m.Authorization, "token_endpoint": m.TokenEndpoint} {
 		if err := a.source.checkEndpoint(name, address); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 	}
 	c := &oauth2.Config{
 		ClientID: a.config.ClientID, ClientSecret: a.config.ClientSecret, RedirectURL: redirectURI, Scopes: a.config.Scopes,
-		Endpoint: oauth2.Endpoint{AuthURL: m.Authorization, TokenURL: m.Token, AuthStyle: oauth2.AuthStyleInHeader},
+		Endpoint: oauth2.Endpoint{AuthURL: m.Authorization, TokenURL: m.TokenEndpoint, AuthStyle: oauth2.AuthStyleInHeader},
 	}
 	// A code is good once: it is not for finding out what the provider takes.
 	// Without a word on it, it is Basic (Discovery §3).

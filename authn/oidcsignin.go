@@ -96,7 +96,7 @@ func (a *OIDC) SignIn(ctx context.Context, r SignInRequest, code string) (*Signe
 	if idToken == "" {
 		return nil, fmt.Errorf("%w: the provider gave no ID token", ErrInvalid)
 	}
-	signed, err := a.signed(ctx, idToken, "JWT")
+	signed, err := a.signed(ctx, idToken)
 	if err != nil {
 		return nil, err
 	}
@@ -151,9 +151,9 @@ func (a *OIDC) describe(ctx context.Context, m *metadata, idToken map[string]any
 var tokenClaims = []string{"iss", "sub", "aud", "azp", "exp", "iat", "nbf", "nonce", "jti", "sid", "at_hash", "c_hash", "events"}
 
 // signed verifies what of a token is the same for all of the provider's
-// tokens: form, issuer and signature.
+// tokens: form, issuer and signature. Types are accepted besides JWT.
 func (a *OIDC) signed(ctx context.Context, token string, types ...string) (*signedToken, error) {
-	t, err := parseTyped(token, types...)
+	t, err := parseToken(token, types...)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}

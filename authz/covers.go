@@ -39,48 +39,141 @@ func Beyond(limits []authn.Limit, l authn.Limit) Action {
 }
 
 // Missing returns the part of a permission that a principal does not hold for
-// certain and so may not hand on; none if it may. Certain is what a rule
-// without conditions gives on every repository that the permission is about,
-// and no deny rule may take on any of them; where that can't be told, the
-// action is missing. An administrator, for a request from q.Remote at q.Time,
-// holds everything. The limits of the credential bound it.
+// certain; see [Policy.Holdings], which is for asking more than once.
 func (p *Policy) Missing(principal *authn.Principal, l authn.Limit, q *Query) Action {
-	want := TokenActions(l.Actions...)
-	if resourceType(l.Type) == TypeRegistry {
-		return p.missingCatalog(principal, want, q)
-	}
-	inner, err := parsePattern(l.Name)
-	if err != nil || inner.placeholders() || resourceType(l.Type) != TypeRepository {
-		return want
-	}
-	missing := want
-	if principal != nil && principal.Limits != nil {
-		missing = want &^ held(principal.Limits, inner)
-		if want &^= missing; want == 0 {
-			return missing
-		}
-	} else {
-		missing = 0
-	}
-	if p.IsAdmin(principal, q) {
-		return missing
-	}
-	return missing | want&^p.certain(principal, inner)
+	return p.Holdings(principal, q).Missing(l)
 }
 
-// missingCatalog is Missing for the catalog, which is listed and nothing else.
-func (p *Policy) missingCatalog(principal *authn.Principal, want Action, q *Query) Action {
+// Holdings are what a principal holds for certain and so may hand on. Certain
+// is what a rule without conditions gives on every repository that a
+// permission is about, and no deny rule may take on any of them; where that
+// can't be told, it is not held. An administrator, for a request from q.Remote
+// at q.Time, holds everything. The limits of the credential bound it.
+type Holdings struct {
+	admin   bool
+	catalog Action
+	limits  []authn.Limit // nil: none
+	grants  []holding
+	denies  []holding
+	own     *Permissions
+}
+
+// holding is what one pattern of a rule gives or takes.
+type holding struct {
+	pattern pattern
+	actions Action
+}
+
+// Holdings looks through all rules for those that concern a principal.
+func (p *Policy) Holdings(principal *authn.Principal, q *Query) *Holdings {
+	h := &Holdings{admin: p.IsAdmin(principal, q), catalog: p.holdsCatalog(principal, q)}
+	if principal != nil {
+		h.limits = principal.Limits
+	}
+	if h.admin {
+		return h
+	}
+	is := map[string]bool{}
+	for _, id := range p.subjects.resolve(principal, nil) {
+		is[p.subjects.names[id]] = true
+	}
+	for _, r := range p.rules {
+		if !r.Shadow && slices.ContainsFunc(r.Subjects, func(s string) bool { return is[s] }) {
+			h.add(r, principal)
+		}
+	}
+	if p.facts != nil && !principal.IsAnonymous() {
+		h.own = p.facts.Permissions(principal)
+	}
+	return h
+}
+
+// add takes in a rule that concerns the principal.
+func (h *Holdings) add(r *Rule, principal *authn.Principal) {
+	for _, text := range r.Patterns {
+		outer, err := parsePattern(text)
+		if err != nil {
+			continue
+		}
+		switch r.Kind {
+		case RuleGrant, RuleAnonymousRead, RuleAuthenticatedRead:
+			actions := r.Actions
+			if len(r.Tags) > 0 {
+				actions &^= tagged
+			}
+			if r.conditions != nil || actions == 0 {
+				continue
+			}
+			for _, filled := range outer.filled(principal) {
+				h.grants = append(h.grants, holding{filled, actions})
+			}
+		case RuleDeny:
+			h.denies = append(h.denies, holding{outer.wildcards(), r.Actions})
+		}
+	}
+}
+
+// holdsCatalog returns what may be handed on of the catalog, which is listed
+// and nothing else. Pull stands for list there, as in scopes.
+func (p *Policy) holdsCatalog(principal *authn.Principal, q *Query) Action {
 	ask := *q
 	ask.Type, ask.Repository, ask.Action = TypeRegistry, CatalogName, List
 	d := p.Decide(principal, &ask)
 	switch {
 	case !d.Allowed:
-		return want
+		return 0
 	case p.IsAdmin(principal, q):
-		return want &^ limit(principal, TypeRegistry, CatalogName, want)
+		return limit(principal, TypeRegistry, CatalogName, AllActions)
 	}
-	// Pull stands for list here, as in scopes.
-	return want &^ (Pull | List)
+	return Pull | List
+}
+
+// Admin reports whether an administrator holds them. The limits of the
+// credential are not looked at.
+func (h *Holdings) Admin() bool { return h.admin }
+
+// Missing returns the part of a permission that is not held; none if it may be
+// handed on.
+func (h *Holdings) Missing(l authn.Limit) Action {
+	want := TokenActions(l.Actions...)
+	if resourceType(l.Type) == TypeRegistry {
+		if l.Name != CatalogName {
+			return want
+		}
+		return want &^ h.catalog
+	}
+	inner, err := parsePattern(l.Name)
+	if err != nil || inner.placeholders() || resourceType(l.Type) != TypeRepository {
+		return want
+	}
+	have := AllActions
+	if h.limits != nil {
+		have = held(h.limits, inner)
+	}
+	if !h.admin {
+		have &= h.certain(inner)
+	}
+	return want &^ have
+}
+
+// certain returns the actions that rules give on all of a pattern, whatever
+// the circumstances.
+func (h *Holdings) certain(inner pattern) Action {
+	var have, denied Action
+	for i := range h.grants {
+		if g := &h.grants[i]; have|g.actions != have && inner.within(g.pattern) {
+			have |= g.actions
+		}
+	}
+	if h.own != nil {
+		have |= h.own.onAll(inner)
+	}
+	for i := range h.denies {
+		if d := &h.denies[i]; have&d.actions&^denied != 0 && inner.meets(d.pattern) {
+			denied |= d.actions
+		}
+	}
+	return have &^ denied
 }
 
 // held returns the actions that a list of permissions has on all of a pattern.
@@ -95,56 +188,6 @@ func held(list []authn.Limit, inner pattern) Action {
 	return actions
 }
 
-// certain returns the actions that rules give to a principal on all of a
-// pattern whatever the circumstances.
-func (p *Policy) certain(principal *authn.Principal, inner pattern) Action {
-	var have, denied Action
-	is := p.names(principal)
-	for _, r := range p.rules {
-		if r.Shadow || !slices.ContainsFunc(r.Subjects, func(s string) bool { return is[s] }) {
-			continue
-		}
-		switch r.Kind {
-		case RuleGrant, RuleAnonymousRead, RuleAuthenticatedRead:
-			if r.conditions == nil && have|r.Actions != have && anyPattern(r.Patterns, func(outer pattern) bool {
-				return slices.ContainsFunc(outer.filled(principal), inner.within)
-			}) {
-				if len(r.Tags) > 0 {
-					have |= r.Actions &^ tagged
-				} else {
-					have |= r.Actions
-				}
-			}
-		case RuleDeny:
-			if anyPattern(r.Patterns, func(outer pattern) bool { return inner.meets(outer.wildcards()) }) {
-				denied |= r.Actions
-			}
-		}
-	}
-	if p.facts != nil && !principal.IsAnonymous() {
-		if own := p.facts.Permissions(principal); own != nil {
-			have |= own.onAll(inner)
-		}
-	}
-	return have &^ denied
-}
-
-// names returns the subjects that a principal is, as rules spell them.
-func (p *Policy) names(principal *authn.Principal) map[string]bool {
-	is := map[string]bool{}
-	for _, id := range p.subjects.resolve(principal, nil) {
-		is[p.subjects.names[id]] = true
-	}
-	return is
-}
-
-func anyPattern(list []string, holds func(pattern) bool) bool {
-	return slices.ContainsFunc(list, func(text string) bool {
-		p, err := parsePattern(text)
-		return err == nil && holds(p)
-	})
-}
-
 // onAll returns the actions that are permitted on all of a pattern.
 func (p *Permissions) onAll(inner pattern) Action {
 	var actions Action
@@ -154,51 +197,4 @@ func (p *Permissions) onAll(inner pattern) Action {
 		}
 	}
 	return actions
-}
-
-// filled returns the patterns that a principal makes of one with placeholders:
-// one for each group, none if there is nothing to fill in.
-func (p pattern) filled(principal *authn.Principal) []pattern {
-	if !p.placeholders() {
-		return []pattern{p}
-	}
-	if principal.IsAnonymous() {
-		return nil
-	}
-	groups := []string{""}
-	if slices.ContainsFunc(p.segments, func(s segment) bool {
-		return slices.ContainsFunc(s.parts, func(q part) bool { return q.kind == partGroups })
-	}) {
-		groups = principal.Groups
-	}
-	var list []pattern
-	for _, group := range groups {
-		if filled, ok := p.fill(principal, group); ok {
-			list = append(list, filled)
-		}
-	}
-	return list
-}
-
-func (p pattern) fill(principal *authn.Principal, group string) (pattern, bool) {
-	out := pattern{segments: make([]segment, len(p.segments))}
-	for i, s := range p.segments {
-		if s.deep() {
-			out.segments[i] = s
-			continue
-		}
-		next := segment{text: s.text}
-		for _, q := range s.parts {
-			if q.kind != partStar {
-				value, ok := q.value(principal, group)
-				if !ok {
-					return pattern{}, false
-				}
-				q = part{partLiteral, value}
-			}
-			next.parts = append(next.parts, q)
-		}
-		out.segments[i] = next
-	}
-	return out, true
 }

@@ -14,6 +14,7 @@ type someFacts struct {
 }
 
 func (f someFacts) Owner(by OwnedBy, name string) *Ownership { return f.owners[by.String()+"/"+name] }
+
 func (f someFacts) Permissions(p *authn.Principal) *Permissions {
 	return f.permissions[p.String()]
 }

@@ -107,7 +107,7 @@ func TestExplain(t *testing.T) {
 	for _, i := range h.Items {
 		subjects += i.Subject + " "
 	}
-	if subjects != "user:root user:alice robot:team-a+deploy " {
+	if subjects != "user:root user:alice user:carol robot:team-a+deploy " {
 		t.Errorf("%s", subjects)
 	}
 }

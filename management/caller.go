@@ -11,7 +11,8 @@ import (
 
 // Caller is who asks for an operation, as [Manager.Caller] and
 // [Manager.KeyCaller] make it. What it may do is bounded twice: by what its
-// credential is good for, the scopes, and by what the policy lets it do.
+// credential is good for, the scopes, and by what the policy lets it do. It is
+// for one request, and not for several goroutines.
 type Caller struct {
 	// Principal is the person or machine; nil for a key of the API, which
 	// may do whatever its scopes say.
@@ -29,6 +30,9 @@ type Caller struct {
 	from    []string  // of the credential; nil: from anywhere
 	kind    string    // of the record that the credential is, for its usage
 	once    *once     // what an idempotency key is remembered by
+
+	held   *authz.Holdings // by heldBy, see holdings
+	heldBy *authz.Policy
 }
 
 // CredentialSession is the kind of credential that the session of a browser
@@ -92,6 +96,15 @@ func needs(who *Caller, scope Scope) error {
 	return fail(CodeScope, "the credential is not good for %s", scope)
 }
 
+// holdings are what the caller may hand on, as the policy is now.
+func (m *Manager) holdings(who *Caller) *authz.Holdings {
+	policy := m.policy()
+	if who.held == nil || who.heldBy != policy {
+		who.held, who.heldBy = policy.Holdings(who.Principal, m.query(who)), policy
+	}
+	return who.held
+}
+
 // everything is the permission that only an administrator's credential has
 // whole.
 var everything = authn.Limit{Type: authz.TypeRepository, Name: "**", Actions: []string{"*"}}
@@ -102,9 +115,8 @@ func (m *Manager) admin(who *Caller) bool {
 	if who.Principal == nil {
 		return true
 	}
-	q := m.query(who)
-	policy := m.policy()
-	return policy.IsAdmin(who.Principal, q) && policy.Missing(who.Principal, everything, q) == 0
+	h := m.holdings(who)
+	return h.Admin() && h.Missing(everything) == 0
 }
 
 // needsAdmin returns an error unless the credential is good for a scope and
@@ -124,10 +136,8 @@ func (m *Manager) manages(who *Caller, patterns []string) bool {
 	if m.admin(who) {
 		return true
 	}
-	q := m.query(who)
-	policy := m.policy()
 	for _, p := range patterns {
-		if policy.Missing(who.Principal, authn.Limit{Type: authz.TypeRepository, Name: p, Actions: []string{"manage"}}, q) != 0 {
+		if m.holdings(who).Missing(authn.Limit{Type: authz.TypeRepository, Name: p, Actions: []string{"manage"}}) != 0 {
 			return false
 		}
 	}
@@ -139,10 +149,8 @@ func (m *Manager) mayGive(who *Caller, field string, permissions []authn.Limit, 
 	if who.Principal == nil {
 		return
 	}
-	q := m.query(who)
-	policy := m.policy()
 	for i, l := range permissions {
-		if missing := policy.Missing(who.Principal, l, q); missing != 0 {
+		if missing := m.holdings(who).Missing(l); missing != 0 {
 			wrong.add(at(field, i), "you cannot give %s on %s: you do not hold it for certain on all of it yourself", missing, l.Name)
 		}
 	}

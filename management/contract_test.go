@@ -149,7 +149,7 @@ func (v validator) check(path string, s map[string]any, value any) (wrong []stri
 			wrong = append(wrong, v.check(path, one.(map[string]any), value)...)
 		}
 	}
-	if t, ok := s["type"].(string); ok && t != jsonType(value) && !(t == "number" && jsonType(value) == "integer") {
+	if t, ok := s["type"].(string); ok && t != jsonType(value) && (t != "number" || jsonType(value) != "integer") {
 		fail("is %s, want %s", jsonType(value), t)
 		return wrong
 	}

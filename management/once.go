@@ -31,8 +31,11 @@ type once struct {
 // newOnce makes it. Credential is what the caller showed, if it is too random
 // to be guessed.
 func newOnce(who *Caller, route, key, credential string, body []byte) *once {
-	actor := who.actor
-	name := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %q", actor.Kind, actor.Name, actor.ID, route, key))
+	caller := who.actor.Kind + " " + who.actor.ID + " " + who.actor.Name
+	if who.Principal != nil {
+		caller = who.Principal.Identity().ID() // a person's next ID token is the same person
+	}
+	name := sha256.Sum256(fmt.Appendf(nil, "%q %q %q", caller, route, key))
 	request := sha256.Sum256(body)
 	o := &once{id: encode64(name[:]), request: encode64(request[:])}
 	if credential != "" {

@@ -126,6 +126,36 @@ func TestRobotsNeverExceedTheirMaker(t *testing.T) {
 	}
 }
 
+// TestStrongerRobot has a robot that may do more than who manages its project:
+// it can be stopped, and not be used.
+func TestStrongerRobot(t *testing.T) {
+	s := newStage(t)
+	s.admin("PUT", "/robots/team-a+strong", `{"permissions":[{"name":"team-a/**","actions":["push"]}],"from":["10.0.0.0/8"]}`).want(201)
+	for _, c := range []struct {
+		method, path, body string
+		status             int
+	}{
+		{"POST", "/rotate", "{}", 403},
+		{"PATCH", "", `{"secret":"Chosen-Secret-1"}`, 403},
+		{"PATCH", "", `{"from":null}`, 403},
+		{"PATCH", "", `{"expires":"2027-01-01T00:00:00Z"}`, 403},
+		{"PATCH", "", `{"description":"not mine"}`, 200},
+		{"PATCH", "", `{"disabled":true}`, 200},
+		{"PATCH", "", `{"disabled":false}`, 403},
+		{"PATCH", "", `{"permissions":[{"name":"team-a/**","actions":["pull"]}],"disabled":false}`, 200},
+		{"POST", "/rotate", "{}", 200},
+		{"DELETE", "", "", 204},
+	} {
+		var body any
+		if c.body != "" {
+			body = c.body
+		}
+		if got := s.call("carol", c.method, "/robots/team-a+strong"+c.path, body); got.status != c.status {
+			t.Errorf("%s %s: %d, want %d: %s", c.method, c.body, got.status, c.status, got.body)
+		}
+	}
+}
+
 func TestRobotPages(t *testing.T) {
 	s := newStage(t)
 	for _, name := range []string{"a", "b", "c", "d"} {

@@ -59,6 +59,11 @@ func (m *Manager) PutRobot(ctx context.Context, who *Caller, name string, in Rob
 		return nil, false, fail(CodeDeclared, "robot %s is declared in the configuration: change it there", name)
 	}
 	settings, err := m.checkRobot(who, name, in)
+	if e := AsError(err); err != nil && e.Code == CodeForbidden {
+		if kept, ok := m.keepsPermissions(settings, in.SecretInput, &match); ok {
+			settings, err = kept, nil
+		}
+	}
 	if err != nil {
 		return nil, false, err
 	}
@@ -73,6 +78,22 @@ func (m *Manager) PutRobot(ctx context.Context, who *Caller, name string, in Rob
 		return err
 	})
 	return made, created, err
+}
+
+// keepsPermissions reports whether a robot that may do more than the caller is
+// only described otherwise or disabled: nobody gets anything by that. It must
+// then be as it is now when it is written.
+func (m *Manager) keepsPermissions(next *state.Robot, secret SecretInput, match *Match) (*state.Robot, bool) {
+	item, ok := m.state.Robots.Get(next.Name)
+	if !ok || secret != (SecretInput{}) || next.Harbor != nil || item.Value.Disabled && !next.Disabled ||
+		!item.Value.Expires.Equal(next.Expires) || !slices.Equal(item.Value.From, next.From) ||
+		!slices.EqualFunc(item.Value.Permissions, next.Permissions, func(a, b authn.Limit) bool { return equalRecord(&a, &b) }) {
+		return nil, false
+	}
+	if match.Revision == 0 {
+		match.Revision = item.Revision
+	}
+	return next, true
 }
 
 // putRobot writes the robot as things stand now.

@@ -35,11 +35,11 @@ type Self struct {
 	CredentialID  string     `json:"credential_id,omitempty" doc:"The credential's public id."`
 	Expires       *time.Time `json:"expires,omitempty" doc:"When the credential ends."`
 
-	Scopes      []string     `json:"scopes" doc:"What the credential is good for in this API."`
-	Admin       bool         `json:"admin" doc:"Whether it may do everything that the scopes are about."`
-	Limits      []Permission `json:"limits,omitempty" doc:"What the credential is good for in the registry at most, if it is limited."`
-	Projects    []SelfRights `json:"projects" doc:"What it may do for certain on all of a project, for each project on which it may do something."`
-	Permissions []Permission `json:"permissions,omitempty" doc:"What was given to a robot itself."`
+	Scopes      []string      `json:"scopes" doc:"What the credential is good for in this API."`
+	Admin       bool          `json:"admin" doc:"Whether it may do everything that the scopes are about."`
+	Limits      *[]Permission `json:"limits,omitempty" doc:"What the credential is good for in the registry at most, if it is limited."`
+	Projects    []SelfRights  `json:"projects" doc:"What it may do for certain on all of a project, for each project on which it may do something." max:"1000"`
+	Permissions []Permission  `json:"permissions,omitempty" doc:"What was given to a robot itself."`
 }
 
 // SelfRights is what a caller may do on all of a project.
@@ -47,6 +47,9 @@ type SelfRights struct {
 	Project string   `json:"project" max:"512"`
 	Actions []string `json:"actions" enum:"pull,push,delete,overwrite,list,manage"`
 }
+
+// maxSelfProjects is how many projects are listed.
+const maxSelfProjects = 1000
 
 // Self returns who the caller is and what it may do.
 func (m *Manager) Self(who *Caller) Self {
@@ -64,13 +67,19 @@ func (m *Manager) Self(who *Caller) Self {
 	}
 	s.Issuer, s.Subject, s.Groups, s.Roles = p.Issuer, p.Subject, p.Groups, p.Roles
 	s.Authenticator, s.Credential = p.Authenticator, p.Credential
-	s.Limits = permissionsOf(p.Limits)
+	if p.Limits != nil {
+		list := append([]Permission{}, permissionsOf(p.Limits)...)
+		s.Limits = &list
+	}
 	if p.Kind == authn.KindRobot {
 		if item, ok := m.state.Robots.Get(p.Name); ok {
 			s.Permissions = permissionsOf(item.Value.Permissions)
 		}
 	}
 	for name, patterns := range m.projects() {
+		if len(s.Projects) == maxSelfProjects {
+			break
+		}
 		if have := m.holds(who, patterns); have != 0 {
 			s.Projects = append(s.Projects, SelfRights{Project: name, Actions: have.Names()})
 		}
@@ -81,9 +90,8 @@ func (m *Manager) Self(who *Caller) Self {
 // holds returns what a caller may do for certain on all of some patterns.
 func (m *Manager) holds(who *Caller, patterns []string) authz.Action {
 	have := authz.AllActions
-	policy, q := m.policy(), m.query(who)
 	for _, p := range patterns {
-		have &^= policy.Missing(who.Principal, authn.Limit{Type: authz.TypeRepository, Name: p, Actions: []string{"*"}}, q)
+		have &^= m.holdings(who).Missing(authn.Limit{Type: authz.TypeRepository, Name: p, Actions: []string{"*"}})
 	}
 	return have
 }

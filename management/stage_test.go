@@ -40,6 +40,7 @@ type stage struct {
 var people = map[string]*authn.Principal{
 	"root":  {Kind: authn.KindUser, Name: "root", Issuer: "https://sso", Subject: "0", Credential: "id_token"},
 	"alice": {Kind: authn.KindUser, Name: "alice", Issuer: "https://sso", Subject: "1", Groups: []string{"team-a"}, Credential: "id_token"},
+	"carol": {Kind: authn.KindUser, Name: "carol", Issuer: "https://sso", Subject: "3", Credential: "id_token"},
 	"bob":   {Kind: authn.KindUser, Name: "bob", Issuer: "https://sso", Subject: "2", Credential: "id_token"},
 }
 
@@ -47,7 +48,7 @@ var people = map[string]*authn.Principal{
 var rules = authz.Config{
 	Admins: []authz.Admin{{Subjects: []string{"user:root"}}},
 	Projects: []authz.Project{
-		{Name: "team-a", Patterns: []string{"team-a/**"}, Grants: []authz.Grant{{Role: "project_admin", Subjects: []string{"user:alice"}}}},
+		{Name: "team-a", Patterns: []string{"team-a/**"}, Grants: []authz.Grant{{Role: "project_admin", Subjects: []string{"user:alice"}}, {Actions: []string{"pull", "list", "manage"}, Subjects: []string{"user:carol"}}}},
 		{Name: "team-b", Patterns: []string{"team-b/**"}, Grants: []authz.Grant{{Role: "guest", Subjects: []string{"user:alice"}}}},
 	},
 }

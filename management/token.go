@@ -81,7 +81,7 @@ func (m *Manager) seesToken(who *Caller, user string) bool {
 	return isUser && own == user || m.admin(who)
 }
 
-// Everybody's tokens, in a [TokenQuery].
+// Everybody stands for all users, in a [TokenQuery].
 const Everybody = "*"
 
 // TokenQuery says whose tokens are listed.

@@ -71,11 +71,12 @@ func TestUsers(t *testing.T) {
 func TestRevocations(t *testing.T) {
 	s := newStage(t)
 	p := &authn.Principal{Kind: authn.KindRobot, Name: "ci", Credential: authn.CredentialRegistryToken, CredentialID: "jti-1", Issued: s.clock}
-	for body, id := range map[string]string{
-		`{"token":"jti-1","reason":"leaked"}`: "token/jti-1",
-		`{"principal":"robot:ci"}`:            "principal/robot:ci",
-		`{"all":true}`:                        "all",
+	for _, c := range [][2]string{
+		{`{"token":"jti-1","reason":"leaked"}`, "token/jti-1"},
+		{`{"principal":"robot:ci"}`, "principal/robot:ci"},
+		{`{"all":true}`, "all"},
 	} {
+		body, id := c[0], c[1]
 		if err := s.state.Check(p); err != nil {
 			t.Fatal(err)
 		}

@@ -1,11 +1,16 @@
 package browser
 
 import (
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/engine"
 )
 
 // TestSignIn goes from nothing to the first page, sees the session, and loses
@@ -52,6 +57,9 @@ func TestBackChannelLogout(t *testing.T) {
 		chromedp.Navigate(s.idp.Issuer+"/session/end"),
 		chromedp.WaitVisible(chromedp.CSS("button[name=logout]")),
 		chromedp.Click(chromedp.CSS("button[name=logout]")),
+		chromedp.WaitNotPresent(chromedp.CSS("button[name=logout]")),
+		chromedp.WaitReady(chromedp.CSS("body")),
+		chromedp.Sleep(500*time.Millisecond), // it goes on by itself
 	)
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(100 * time.Millisecond) {
 		w.open("/v2/team/app/tags/list")
@@ -66,6 +74,67 @@ func TestBackChannelLogout(t *testing.T) {
 	w.do(chromedp.WaitVisible(chromedp.CSS("#username")))
 }
 
+// TestTokenWithDocker makes an access token on the page, pushes with it, sees
+// that it was used, and withdraws it.
+func TestTokenWithDocker(t *testing.T) {
+	engine.Need(t)
+	s := newScene(t)
+	engines, err := engine.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(engines.Stop)
+	d := &docker{T: t, host: engines.DockerHost(), home: t.TempDir()}
+	w := s.window(t)
+	w.signIn("alice")
+	w.open("/auth/tokens")
+	w.do(chromedp.SendKeys(chromedp.CSS("input[name=name]"), "laptop"))
+	w.press("Create token")
+	line, err := chromedp.Run(w.ctx, chromedp.Evaluate[string](`document.querySelectorAll("pre")[1].innerText`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(line, "echo 'crapt_") || !strings.HasSuffix(line, " | docker login "+s.addr+" --username alice --password-stdin") {
+		t.Fatalf("the line to copy is %q", line)
+	}
+	if out, err := d.shell(line); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	image := s.addr + "/team/browser:1"
+	if out, err := d.shell("echo hello > file && tar c file | docker import - " + image + " && docker push " + image); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	w.open("/auth/tokens")
+	w.says("laptop", "127.0.0.1")
+	if strings.Contains(w.text(), "crapt_") {
+		t.Error("the token is shown again")
+	}
+	w.press("Withdraw")
+	w.says("Are you sure?")
+	w.press("Withdraw")
+	w.says("The token was withdrawn.", "You have no tokens.")
+	if out, err := d.shell("docker pull " + image); err == nil {
+		t.Errorf("docker still pulls:\n%s", out)
+	}
+	if out, err := d.shell(line); err == nil {
+		t.Errorf("docker still logs in:\n%s", out)
+	}
+}
+
+// docker runs command lines as a person does.
+type docker struct {
+	*testing.T
+	host, home string
+}
+
+func (d *docker) shell(line string) (string, error) {
+	cmd := exec.CommandContext(d.Context(), "sh", "-c", line)
+	cmd.Dir = d.home
+	cmd.Env = append(os.Environ(), "DOCKER_HOST="+d.host, "HOME="+d.home, "DOCKER_CONFIG="+filepath.Join(d.home, ".docker"))
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
 // TestPages looks at every page, on a desk and a telephone, in the light and
 // in the dark.
 func TestPages(t *testing.T) {
@@ -73,6 +142,50 @@ func TestPages(t *testing.T) {
 	program := checker(t)
 	w := s.window(t)
 	w.lookAt(program, map[string]string{"sign-in": "/auth/sign-in", "error": "/auth/callback?state=x"})
-	w.signIn("alice")
-	w.lookAt(program, map[string]string{"overview": "/auth/", "sessions": "/auth/sessions", "clients": "/auth/clients", "not-found": "/auth/nothing"})
+	w.signIn("admin")
+	w.furnish()
+	w.open("/auth/users")
+	user, err := chromedp.Run(w.ctx, chromedp.Evaluate[string](`document.querySelector("td a").getAttribute("href")`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.lookAt(program, map[string]string{
+		"overview": "/auth/", "tokens": "/auth/tokens", "sessions": "/auth/sessions", "clients": "/auth/clients", "not-found": "/auth/nothing",
+		"projects": "/auth/projects", "project": "/auth/projects/one?name=web", "robots": "/auth/robots", "robot-new": "/auth/robots/new", "robot": "/auth/robots/one?name=web%2Bci",
+		"role-mappings": "/auth/role-mappings", "users": "/auth/users", "user": user, "signing-keys": "/auth/signing-keys",
+		"audit": "/auth/audit", "explain": "/auth/explain?q=team/app&action=push&who=user:bob", "health": "/auth/health",
+	})
+	w.open("/auth/robots/one?name=web%2Bci")
+	w.press("Disable")
+	w.accessible(program, "confirmation")
+	w.says("Are you sure?")
+}
+
+// furnish makes a few things, so that the pages are not empty.
+func (w *window) furnish() {
+	w.Helper()
+	w.fill("/auth/projects", "Create project", "name", "web", "patterns", "web/** shop/**", "description", "The web shop")
+	w.says("Saved.")
+	w.fill("/auth/projects/one?name=web", "Save member", "subject", "group:web-developers")
+	w.says("Saved.", "group:web-developers")
+	w.fill("/auth/robots/new", "Create robot", "name", "web+ci", "permissions", "web/** pull push", "description", "Builds on the CI server")
+	w.says("Shown once", "craro_")
+	w.fill("/auth/robots/new", "Create robot", "name", "mirror", "permissions", "** pull", "expires", time.Now().AddDate(0, 0, 9).Format("01022006"))
+	w.says("Shown once")
+	w.fill("/auth/role-mappings", "Give the role", "principal", "group:auditors", "patterns", "web/**")
+	w.says("Saved.")
+	w.fill("/auth/tokens", "Create token", "name", "laptop")
+	w.says("Shown once", "docker login")
+	w.fill("/auth/projects", "Create project", "name", "web", "patterns", "web/**")
+	w.says("There is a project")
+}
+
+// fill fills the fields of a form and sends it.
+func (w *window) fill(path, button string, fields ...string) {
+	w.Helper()
+	w.open(path)
+	for i := 0; i+1 < len(fields); i += 2 {
+		w.do(chromedp.SendKeys(chromedp.CSS("main form.fill [name="+fields[i]+"]"), fields[i+1]))
+	}
+	w.press(button)
 }

@@ -94,7 +94,7 @@ func (w *window) says(words ...string) {
 func (w *window) press(label string) {
 	w.Helper()
 	const find = `(() => {
-		const all = [...document.querySelectorAll('main button, main a, header button')];
+		const all = [...document.querySelectorAll('main button, main a'), ...document.querySelectorAll('header button')];
 		const found = all.find(e => e.innerText.trim() === LABEL);
 		if (!found) throw new Error('there is no ' + LABEL);
 		found.setAttribute('data-press', '1');

@@ -36,6 +36,17 @@ const publicClient = (client_id, alg) => ({
   id_token_signed_response_alg: alg,
 });
 
+// The gateway's own client, where it signs people in itself: $APP is its address.
+const app = process.env.APP;
+const web = app && {
+  client_id: 'web',
+  client_secret: 'web-secret',
+  redirect_uris: [`${app}/auth/callback`],
+  post_logout_redirect_uris: [`${app}/auth/signed-out`],
+  backchannel_logout_uri: `${app}/auth/back-channel-logout`,
+  backchannel_logout_session_required: true,
+  grant_types: ['authorization_code', 'refresh_token'],
+};
 const services = { builder: ['team-maintainers'], scanner: ['staff'], ephemeral: ['staff'] };
 const disabled = new Set();
 
@@ -58,17 +69,6 @@ const passwordGrant = (provider) => provider.registerGrantType('password', async
   token.scope = 'openid profile groups';
   ctx.body = { access_token: 'opaque', token_type: 'Bearer', expires_in: 300, id_token: await token.issue({ use: 'idtoken' }) };
 }, ['username', 'password', 'scope']);
-// The gateway's own client, where it signs people in itself: $APP is its address.
-const app = process.env.APP;
-const web = app && {
-  client_id: 'web',
-  client_secret: 'web-secret',
-  redirect_uris: [`${app}/auth/callback`],
-  post_logout_redirect_uris: [`${app}/auth/signed-out`],
-  backchannel_logout_uri: `${app}/auth/back-channel-logout`,
-  backchannel_logout_session_required: true,
-  grant_types: ['authorization_code', 'refresh_token'],
-};
 
 const adapter = createMemoryAdapter(); // survives a key rotation, which makes a new Provider
 const build = () => {
@@ -80,9 +80,9 @@ const configuration = () => ({
   adapter,
   jwks: { keys },
   cookies: { keys: ['shared-by-nobody'] },
-  clients: [publicClient('registry', 'RS256'), publicClient('registry-es256', 'ES256'), publicClient('other', 'RS256'), {
+  clients: [publicClient('registry', 'RS256'), publicClient('registry-es256', 'ES256'), publicClient('other', 'RS256'), ...(web ? [web] : []), {
     ...serviceClient('gateway'), grant_types: ['password'],
-  }, ...Object.keys(services).filter((id) => !disabled.has(id)).map(serviceClient), ...(web ? [web] : [])],
+  }, ...Object.keys(services).filter((id) => !disabled.has(id)).map(serviceClient)],
   clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post'],
   // The library calls no loopback address unless its dispatcher is taken out.
   fetch: (url, { dispatcher, ...options }) => globalThis.fetch(url, options),
@@ -95,8 +95,8 @@ const configuration = () => ({
   ttl: { IdToken: 900, Session: 900, Grant: 900, Interaction: 600, AccessToken: 300, ClientCredentials: 300 },
   features: {
     devInteractions: { enabled: false },
-    clientCredentials: { enabled: true },
     backchannelLogout: { enabled: true },
+    clientCredentials: { enabled: true },
     resourceIndicators: {
       enabled: true,
       defaultResource: (ctx) => (ctx.oidc.params?.grant_type === 'client_credentials' ? 'urn:registry' : undefined),
