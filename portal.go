@@ -44,12 +44,12 @@ func (r *realm) openPortal(ctx context.Context, run *running) ([]authn.Named, er
 	if r.portalPrefix == "" {
 		return nil, nil
 	}
-	sealer, err := run.state.NewSealer(ctx, state.SealerConfig{})
-	if err != nil {
+	var err error
+	if run.sealer, err = run.state.NewSealer(ctx, state.SealerConfig{}); err != nil {
 		return nil, fmt.Errorf("opening the data keys: %w", err)
 	}
 	sessions := portal.NewSessions(portal.SessionOptions{
-		Sealer: sealer, State: run.state, Policy: r.policy.load, Config: r.config.Portal, PublicURL: r.publicURL, Log: r.slog,
+		Sealer: run.sealer, State: run.state, Policy: r.policy.load, Config: r.config.Portal, PublicURL: r.publicURL, Log: r.slog,
 	})
 	manager, err := r.newManager(run)
 	if err != nil {

@@ -60,6 +60,7 @@ type running struct {
 	endpoint *tokenendpoint.Endpoint
 	portal   *portal.Portal // nil: off
 	logins   *state.Logins  // nil: there are no identity tokens
+	sealer   *state.Sealer  // nil: nobody signs in with the browser
 }
 
 // newRealm builds a realm from its configuration, without any I/O.
@@ -275,6 +276,7 @@ func (r *realm) open(ctx, limit context.Context, old tokenendpoint.KeyStore) err
 		}
 	}
 	go r.policy.follow(ctx, live)
+	r.watchUsers(ctx, run)
 	go keys.Run(ctx)
 	r.running.Store(run)
 	return nil

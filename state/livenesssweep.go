@@ -47,7 +47,7 @@ func (l *Liveness) Sweep(ctx context.Context) {
 	// What the gateway before us has written is known before anything is done.
 	caught, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	if err := l.state.CaughtUp(caught, lease.revision); err != nil {
+	if err := l.state.CaughtUp(caught, lease.unchanged().Revision); err != nil {
 		return
 	}
 	w := l.work()
