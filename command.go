@@ -21,7 +21,8 @@ func init() {
 		Long: `
 Commands for the registry_auth plugin: make a robot's secret, and the stored
 form of a secret or a password for the configuration; explain, list and test what the policy
-allows; print what the registry and its clients need to know of the gateway.
+allows; print what the registry and its clients need to know of the gateway;
+log docker in to one.
 Secrets are read from standard input and never from arguments, which
 other users of the machine can see.`,
 		CobraFunc: addCommands,
@@ -29,7 +30,7 @@ other users of the machine can see.`,
 }
 
 func addCommands(cmd *cobra.Command) {
-	cmd.AddCommand(newSecretCommand(), hashSecretCommand(), hashPasswordCommand(), explainCommand(), policyTestCommand(), whoCanCommand(), exportConfigCommand())
+	cmd.AddCommand(newSecretCommand(), hashSecretCommand(), hashPasswordCommand(), explainCommand(), policyTestCommand(), whoCanCommand(), exportConfigCommand(), loginCommand(), logoutCommand())
 	// Without this a misspelled command prints the help and succeeds, which
 	// in a CI job looks like a test that passes.
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

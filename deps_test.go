@@ -21,7 +21,8 @@ var arrows = map[string][]string{
 	"store":         {},
 	"signature":     {},
 	"export":        {},
-	"cmd":           {},
+	"login":         {},
+	"cmd":           {"login"},
 	"authn":         {"store"},
 	"authz":         {"authn", "store"},
 	"tokenendpoint": {"authn", "authz", "store"},
@@ -29,7 +30,7 @@ var arrows = map[string][]string{
 	"management":    {"authn", "authz", "tokenendpoint", "store", "state", "export"},
 	"portal":        {"authn", "authz", "tokenendpoint", "store", "state", "management"},
 	"caddyfile":     {"authn", "authz", "tokenendpoint", "store", "management", "portal"},
-	"":              {"authn", "authz", "tokenendpoint", "store", "state", "signature", "export", "management", "portal", "caddyfile"},
+	"":              {"authn", "authz", "tokenendpoint", "store", "state", "signature", "export", "management", "portal", "login", "caddyfile"},
 	"bench":         {"", "authn", "authz", "tokenendpoint", "store", "caddyfile"},
 }
 

@@ -31,6 +31,7 @@ func deviceRoutes() []route {
 	return []route{
 		{method: post, path: "device/code", serve: deviceAnswer((*exchange).deviceCode), machine: true},
 		{method: post, path: "device/token", serve: deviceAnswer((*exchange).deviceToken), machine: true},
+		{method: post, path: "revoke", serve: deviceAnswer((*exchange).revoke), machine: true},
 		{method: get, path: "device", serve: (*exchange).device, for_: signedIn},
 		{method: post, path: "device/approve", serve: func(x *exchange) error { return x.decide(state.DeviceApproved) }, for_: signedIn},
 		{method: post, path: "device/refuse", serve: func(x *exchange) error { return x.decide(state.DeviceRefused) }, for_: signedIn},

@@ -84,3 +84,16 @@ func deviceName(v *state.DeviceLogin) string {
 	}
 	return txtUnknownClient
 }
+
+// revoke ends an identity token that is shown (RFC 7009). One that is not
+// known is none any more, which is what was asked for.
+func (x *exchange) revoke() (any, error) {
+	if logins := x.portal.options.Logins; logins != nil {
+		from := x.client()
+		err := logins.Revoke(x.r.Context(), x.r.PostForm.Get("token"), authn.TokenClient{Remote: from.remote, RequestID: from.requestID})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return struct{}{}, nil
+}

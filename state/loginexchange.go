@@ -103,3 +103,24 @@ func (l *Logins) touch(item *Item[IdentityToken]) {
 		}
 	}()
 }
+
+// Revoke ends the identity token that somebody shows. That there is none is
+// no error.
+func (l *Logins) Revoke(ctx context.Context, secret string, c authn.TokenClient) error {
+	parsed, err := authn.ParseSecret(secret)
+	if err != nil {
+		return nil //nolint:nilerr // it is none
+	}
+	item, ok := l.state.IdentityTokens.Get(parsed.ID)
+	if !ok || item.Value.shows(secret, l.state.now()) != good {
+		return nil
+	}
+	who := Actor{Kind: string(authn.KindUser), ID: item.ID, Remote: c.Remote.String(), RequestID: c.RequestID}
+	if u, ok := l.state.Users.Get(item.Value.User); ok {
+		who.Name = u.Value.Name
+	}
+	var tx Tx
+	Delete(&tx, l.state.IdentityTokens, item.ID, store.Precondition{})
+	tx.Note(who, "identity_token.revoke", Object{Kind: "identity_token", ID: item.ID}, item.Value.View(), nil)
+	return l.state.Commit(ctx, &tx)
+}
