@@ -4,12 +4,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/certmagic"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 )
 
 // App holds what the sites of one configuration share: the realms, and the
@@ -20,6 +23,17 @@ type App struct {
 	// gateways that share a store share what is in it.
 	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=registry_auth.stores inline_key=type"`
 
+	// What encrypts signing keys and the tokens of identity providers in the
+	// store: 32 bytes in base64, or a passphrase of at least 16 characters.
+	// Use a placeholder such as `{env.X}` or `{file./run/secrets/x}`. All
+	// gateways of a store need the same. Default: they are not encrypted.
+	EncryptionKey string `json:"encryption_key,omitempty"`
+
+	// Encryption keys that were used before: what they protect is protected
+	// by the new one from the next start on.
+	PreviousEncryptionKeys []string `json:"previous_encryption_keys,omitempty"`
+
+	sealing state.SealerConfig
 	storage certmagic.Storage
 	opener  storeOpener
 	realms  *directory
@@ -35,6 +49,9 @@ func (App) CaddyModule() caddy.ModuleInfo {
 func (a *App) Provision(ctx caddy.Context) error {
 	a.realms = newDirectory()
 	a.storage = ctx.Storage()
+	if err := a.resolveKeys(); err != nil {
+		return err
+	}
 	a.opener = new(Bolt)
 	if a.StoreRaw != nil {
 		module, err := ctx.LoadModule(a, "StoreRaw")
@@ -46,6 +63,25 @@ func (a *App) Provision(ctx caddy.Context) error {
 			return fmt.Errorf("store module %T is no store", module)
 		}
 		a.opener = opener
+	}
+	return nil
+}
+
+// resolveKeys resolves the placeholders of the encryption keys.
+func (a *App) resolveKeys() error {
+	repl := caddy.NewReplacer()
+	var err error
+	if a.EncryptionKey != "" {
+		if a.sealing.Key, err = resolve(repl, "encryption_key", a.EncryptionKey); err != nil {
+			return err
+		}
+	}
+	for _, previous := range a.PreviousEncryptionKeys {
+		key, err := resolve(repl, "previous encryption key", previous)
+		if err != nil {
+			return err
+		}
+		a.sealing.Previous = append(a.sealing.Previous, key)
 	}
 	return nil
 }
@@ -88,7 +124,8 @@ func appOf(ctx caddy.Context) (*App, error) {
 // parseGlobalOption reads the global option:
 //
 //	registry_auth {
-//		store <module> …
+//		store          <module> …
+//		encryption_key <placeholder> [<previous>...]
 //	}
 func parseGlobalOption(d *caddyfile.Dispenser, previous any) (any, error) {
 	if previous != nil {
@@ -109,8 +146,22 @@ func parseGlobalOption(d *caddyfile.Dispenser, previous any) (any, error) {
 			if app.StoreRaw, err = parseStore(d); err != nil {
 				return nil, err
 			}
+		case "encryption_key":
+			if app.EncryptionKey != "" {
+				return nil, d.Err("encryption_key already specified")
+			}
+			keys := d.RemainingArgs()
+			if len(keys) == 0 {
+				return nil, d.ArgErr()
+			}
+			for _, key := range keys {
+				if !strings.HasPrefix(key, "{") {
+					return nil, d.Err("encryption_key: want a placeholder such as {env.REGISTRY_AUTH_KEY}, not the key itself")
+				}
+			}
+			app.EncryptionKey, app.PreviousEncryptionKeys = keys[0], keys[1:]
 		default:
-			return nil, d.Errf("unrecognized option %q: want store", d.Val())
+			return nil, d.Errf("unrecognized option %q: want store or encryption_key", d.Val())
 		}
 	}
 	return httpcaddyfile.App{Name: "registry_auth", Value: caddyconfig.JSON(app, nil)}, nil

@@ -75,9 +75,25 @@ func comparedWords(t *testing.T, file string) []string {
 func TestReferenceHasEveryField(t *testing.T) {
 	fields := map[string]bool{}
 	for _, v := range []any{
-		caddyfile.Config{}, authn.RobotConfig{}, App{}, TokenHandler{}, Provider{}, Matcher{}, Bolt{}, Postgres{},
-		OIDC{}, Robots{}, Htpasswd{}, Local{}, LDAP{}, BasicExchange{},
-		MTLS{}, TrustedHeaders{}, TokenReview{}, External{}, ServiceSecrets{},
+		caddyfile.Config{},
+		authn.RobotConfig{},
+		App{},
+		TokenHandler{},
+		Provider{},
+		Matcher{},
+		Bolt{},
+		Postgres{},
+		OIDC{},
+		Robots{},
+		Htpasswd{},
+		Local{},
+		LDAP{},
+		BasicExchange{},
+		MTLS{},
+		TrustedHeaders{},
+		TokenReview{},
+		External{},
+		ServiceSecrets{},
 	} {
 		jsonFields(reflect.TypeOf(v), fields)
 	}

@@ -120,6 +120,16 @@ func (g *gateway) load(realm string) {
 	}
 }
 
+// restart ends Caddy and starts it again.
+func (g *gateway) restart(realm string) {
+	g.t.Helper()
+	g.client.CloseIdleConnections()
+	if err := caddy.Stop(); err != nil {
+		g.t.Fatal(err)
+	}
+	g.load(realm)
+}
+
 func (g *gateway) tryLoad(realm string) error {
 	g.t.Helper()
 	defer g.client.CloseIdleConnections() // of the server before

@@ -56,7 +56,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 			return err
 		}
 	}
-	mine, err := newRealm(ctx, h.Config, list, app.opener)
+	mine, err := newRealm(ctx, h.Config, list, app)
 	if err != nil {
 		return err
 	}
@@ -134,6 +134,8 @@ func (r *realm) ownEndpoint(req *http.Request) func(*running) http.Handler {
 		return func(run *running) http.Handler { return tokenendpoint.NewJWKSHandler(run.keys) }
 	case path == r.token.BundlePath():
 		return func(run *running) http.Handler { return tokenendpoint.NewCertificatesHandler(run.keys) }
+	case r.isManagement(path):
+		return func(run *running) http.Handler { return run.api }
 	case r.isPortal(path):
 		return func(run *running) http.Handler { return run.portal }
 	}

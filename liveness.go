@@ -10,9 +10,6 @@ import (
 // watchUsers asks, in the background, the providers where people sign in
 // whether they are still there.
 func (r *realm) watchUsers(ctx context.Context, run *running) {
-	if run.sealer == nil {
-		return
-	}
 	o := state.LivenessOptions{
 		Sealer: run.sealer, Log: r.slog,
 		Relevant: func(p *authn.Principal) *authn.Principal { return r.policy.load().Relevant(p) },

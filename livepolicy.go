@@ -9,12 +9,14 @@ import (
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/management"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 )
 
 // livePolicy is the policy in force: what is declared with what is stored.
 type livePolicy struct {
 	declared authz.Config
+	config   management.Config
 	current  atomic.Pointer[authz.Policy]
 	changed  chan struct{} // has one entry if it is to be made anew
 	logger   *zap.Logger
@@ -22,12 +24,12 @@ type livePolicy struct {
 
 // newLivePolicy compiles the declared part, which is what is in force until
 // the state is there.
-func newLivePolicy(declared authz.Config, logger *zap.Logger) (*livePolicy, error) {
+func newLivePolicy(declared authz.Config, config management.Config, logger *zap.Logger) (*livePolicy, error) {
 	policy, err := authz.Compile(declared)
 	if err != nil {
 		return nil, err
 	}
-	p := &livePolicy{declared: declared, changed: make(chan struct{}, 1), logger: logger}
+	p := &livePolicy{declared: declared, config: config, changed: make(chan struct{}, 1), logger: logger}
 	p.current.Store(policy)
 	return p, nil
 }
@@ -71,11 +73,11 @@ func (p *livePolicy) follow(ctx context.Context, s *state.State) {
 // stored and cannot be compiled is left out and logged: it must neither keep
 // the rest from working nor, being a grant, from being withdrawn.
 func (p *livePolicy) compile(s *state.State) {
-	config, bad := withStored(p.declared, s)
-	for _, err := range bad {
-		p.logger.Error("a stored rule cannot be used and is left out", zap.Error(err))
+	records := management.PolicyRecords(s, p.declared, p.config)
+	for _, problem := range records.Problems {
+		p.logger.Error("a stored rule cannot be used and is left out", zap.Error(problem))
 	}
-	policy, err := authz.Compile(config)
+	policy, err := authz.Compile(records.Add(p.declared))
 	if err != nil {
 		p.logger.Error("what is stored does not make a policy: the one before stays in force", zap.Error(err))
 		return
@@ -91,9 +93,4 @@ func (p *livePolicy) Allowed(principal *authn.Principal, q *authz.Query) authz.A
 // Relevant implements the token endpoint's question.
 func (p *livePolicy) Relevant(principal *authn.Principal) *authn.Principal {
 	return p.load().Relevant(principal)
-}
-
-// withStored adds what is stored to what is declared.
-func withStored(declared authz.Config, _ *state.State) (authz.Config, []error) {
-	return declared, nil
 }

@@ -1,14 +1,10 @@
 package registryauth
 
 import (
-	"context"
-	"fmt"
 	"strings"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
-	"github.com/caddy-registry-auth/caddy-registry-auth/management"
 	"github.com/caddy-registry-auth/caddy-registry-auth/portal"
-	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 )
 
 // signInProviders are those where people can sign in with the browser.
@@ -40,46 +36,18 @@ func (r *realm) isPortal(path string) bool {
 }
 
 // openPortal makes the pages, and the authenticator of their sessions.
-func (r *realm) openPortal(ctx context.Context, run *running) ([]authn.Named, error) {
+func (r *realm) openPortal(run *running) ([]authn.Named, error) {
 	if r.portalPrefix == "" {
 		return nil, nil
-	}
-	var err error
-	if run.sealer, err = run.state.NewSealer(ctx, state.SealerConfig{}); err != nil {
-		return nil, fmt.Errorf("opening the data keys: %w", err)
 	}
 	sessions := portal.NewSessions(portal.SessionOptions{
 		Sealer: run.sealer, State: run.state, Policy: r.policy.load, Config: r.config.Portal, PublicURL: r.publicURL, Log: r.slog,
 	})
-	manager, err := r.newManager(run)
-	if err != nil {
-		return nil, err
-	}
+	var err error
 	run.portal, err = portal.New(portal.Options{
-		Manager: manager, Config: r.config.Portal, Sessions: sessions, State: run.state, Policy: r.policy.load, Providers: r.signInProviders(),
+		Manager: run.manager, Config: r.config.Portal, Sessions: sessions, State: run.state, Policy: r.policy.load, Providers: r.signInProviders(),
 		Logins: run.logins, Service: r.service,
 		PublicURL: r.publicURL, Base: requestBase, Remote: clientAddr, RequestID: requestID, Log: r.slog,
 	})
 	return []authn.Named{{Name: portal.SessionsName, Authenticator: sessions}}, err
-}
-
-// newManager makes the operations that the pages call.
-func (r *realm) newManager(run *running) (*management.Manager, error) {
-	declared := management.Declared{Roles: r.config.Policy.Roles}
-	for _, p := range r.config.Policy.Projects {
-		declared.Projects = append(declared.Projects, management.DeclaredProject{Project: p})
-	}
-	for _, a := range r.authenticators {
-		robots, ok := a.Authenticator.(*Robots)
-		if !ok {
-			continue
-		}
-		for _, robot := range robots.resolved {
-			declared.Robots = append(declared.Robots, management.DeclaredRobot{RobotConfig: robot})
-		}
-	}
-	return management.New(management.Options{
-		State: run.state, Policy: r.policy.load, Declared: declared, RobotPrefixes: r.config.RobotPrefixes, Pool: hashing, Log: r.slog,
-		Keys: func() management.SigningKeys { return run.keys },
-	})
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
+	"github.com/caddy-registry-auth/caddy-registry-auth/management"
 	"github.com/caddy-registry-auth/caddy-registry-auth/portal"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
@@ -43,6 +44,8 @@ type realm struct {
 	trusted        []trustedHeaders
 	memory         *memory
 	shared         *sharedState
+	sealing        state.SealerConfig
+	secrets        managementSecrets
 	recorder       *recorder
 	logger         *zap.Logger
 	slog           *slog.Logger // the same, for packages that do not know zap
@@ -56,16 +59,22 @@ type realm struct {
 type running struct {
 	keys     *tokenendpoint.KeyRing
 	state    *state.State
+	policy   *livePolicy
+	sealer   *state.Sealer
+	manager  *management.Manager
 	chain    *authn.Chain
 	endpoint *tokenendpoint.Endpoint
 	portal   *portal.Portal // nil: off
 	logins   *state.Logins  // nil: there are no identity tokens
-	sealer   *state.Sealer  // nil: nobody signs in with the browser
+
+	// api and bootstrap are nil without a management block.
+	api       *management.API
+	bootstrap *management.Bootstrap
 }
 
 // newRealm builds a realm from its configuration, without any I/O.
-func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn.Named, opener storeOpener) (*realm, error) {
-	r := &realm{name: config.Realm, config: config, authenticators: authenticators, logger: ctx.Logger(), slog: ctx.Slogger()}
+func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn.Named, app *App) (*realm, error) {
+	r := &realm{name: config.Realm, config: config, authenticators: authenticators, logger: ctx.Logger(), slog: ctx.Slogger(), sealing: app.sealing}
 	if r.name == "" {
 		r.name = "default"
 	}
@@ -92,7 +101,7 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 	default:
 		return nil, fmt.Errorf("passwords %q: want on or off", config.Passwords)
 	}
-	if r.policy, err = newLivePolicy(config.Policy, r.logger); err != nil {
+	if r.policy, err = newLivePolicy(config.Policy, r.managementConfig(), r.logger); err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
 	if r.verifiers, err = newVerifiers(config.Policy.Projects); err != nil {
@@ -107,6 +116,11 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 	}
 	if r.identity, err = newIdentityHeaders(config.IdentityHeaders); err != nil {
 		return nil, fmt.Errorf("identity_headers: %w", err)
+	}
+	if config.Management != nil {
+		if err = r.resolveManagement(); err != nil {
+			return nil, err
+		}
 	}
 	if err = config.Portal.Validate(); err != nil {
 		return nil, err
@@ -124,7 +138,7 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 		return nil, err
 	}
 	r.memory, _ = value.(*memory)
-	shared, stateKey, err := holdState(opener, r.name)
+	shared, stateKey, err := holdState(app.opener, r.name)
 	if err != nil {
 		_, _ = pool.Delete("realm:" + r.name)
 		return nil, err
@@ -216,11 +230,10 @@ func (r *realm) open(ctx, limit context.Context, old tokenendpoint.KeyStore) err
 	if err != nil {
 		return err
 	}
-	keys, err := r.openKeys(limit, live, old)
-	if err != nil {
-		return fmt.Errorf("opening signing keys: %w", err)
+	run := &running{state: live, policy: r.policy}
+	if err := r.openKeys(limit, run, old); err != nil {
+		return err
 	}
-	run := &running{keys: keys, state: live}
 	if r.token.HasRefreshTokens() {
 		run.logins = r.newLogins(run)
 	}
@@ -228,14 +241,17 @@ func (r *realm) open(ctx, limit context.Context, old tokenendpoint.KeyStore) err
 		Issuer:  r.token.Issuer,
 		Service: r.service,
 		Aliases: r.token.ServiceAliases,
-		Keys:    keys,
+		Keys:    run.keys,
 		Recheck: func(p *authn.Principal, c *authn.Credential) error { return run.chain.Recheck(p, c) },
 	})
 	if err != nil {
 		return err
 	}
 	list := append([]authn.Named{{Name: "registry_token", Authenticator: registryToken}}, r.withStored(live)...)
-	sessions, err := r.openPortal(limit, run)
+	if err := r.openManagement(run); err != nil {
+		return err
+	}
+	sessions, err := r.openPortal(run)
 	if err != nil {
 		return err
 	}
@@ -254,7 +270,7 @@ func (r *realm) open(ctx, limit context.Context, old tokenendpoint.KeyStore) err
 		Config:       r.token,
 		Authenticate: run.chain.Authenticate,
 		Policy:       newCarryingPolicy(r),
-		Keys:         keys,
+		Keys:         run.keys,
 		ClientIP:     clientAddr,
 		Evidence:     run.evidence,
 		Realm:        r.tokenURL,
@@ -276,8 +292,10 @@ func (r *realm) open(ctx, limit context.Context, old tokenendpoint.KeyStore) err
 		}
 	}
 	go r.policy.follow(ctx, live)
+	go run.keys.Run(ctx)
+	go r.followKeys(ctx, run)
 	r.watchUsers(ctx, run)
-	go keys.Run(ctx)
+	r.startBootstrap(ctx, run)
 	r.running.Store(run)
 	return nil
 }

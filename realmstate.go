@@ -121,9 +121,44 @@ func (r *realm) withStored(s *state.State) []authn.Named {
 	return append(list, authn.Named{Name: state.TokensName, Authenticator: authn.NewIssued(authn.SecretPersonalToken, s, nil)})
 }
 
-// openKeys opens the signing keys.
-func (r *realm) openKeys(ctx context.Context, _ *state.State, old tokenendpoint.KeyStore) (*tokenendpoint.KeyRing, error) {
-	return tokenendpoint.OpenKeyRing(ctx, old, r.token.KeyConfig(r.slog))
+// openKeys opens what encrypts stored values, and the signing keys, which are
+// taken over from where they were kept before there was a store.
+func (r *realm) openKeys(ctx context.Context, run *running, old tokenendpoint.KeyStore) error {
+	var err error
+	if run.sealer, err = run.state.NewSealer(ctx, r.sealing); err != nil {
+		return fmt.Errorf("opening the data keys: %w", err)
+	}
+	keyring, err := run.state.OpenKeyring(ctx, run.sealer, old)
+	if err != nil {
+		return fmt.Errorf("opening signing keys: %w", err)
+	}
+	if run.keys, err = tokenendpoint.OpenKeyRing(ctx, keyring, r.token.KeyConfig(r.slog)); err != nil {
+		return fmt.Errorf("opening signing keys: %w", err)
+	}
+	return nil
+}
+
+// followKeys takes over signing keys that another gateway has changed, until
+// ctx is done.
+func (r *realm) followKeys(ctx context.Context, run *running) {
+	changed := make(chan struct{}, 1)
+	cancel := run.state.OnSigningKeys(func() {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	})
+	defer cancel()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		}
+		if err := run.keys.Maintain(ctx); err != nil && ctx.Err() == nil {
+			r.logger.Error("reading the signing keys again", zap.String("realm", r.name), zap.Error(err))
+		}
+	}
 }
 
 // slogger is a logger for packages that do not know zap.

@@ -1,6 +1,7 @@
 package registryauth
 
 import (
+	"maps"
 	"net/http"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
@@ -22,6 +23,18 @@ func (run *running) used(r *http.Request, p *authn.Principal) {
 	case p.Authenticator == portal.SessionsName, p.Authenticator == authn.IdentityTokensName:
 		// What these know is what was written down.
 	case p.Kind == authn.KindUser:
-		run.state.Seen(p)
+		run.state.Seen(run.known(p))
 	}
+}
+
+// known returns a user as it is written down: with the claims that rules look
+// at and the address, and not those that are other ones in every token.
+func (run *running) known(p *authn.Principal) *authn.Principal {
+	known := *p
+	known.Claims = run.policy.load().Relevant(p).Claims
+	if email, ok := p.Claims["email"]; ok {
+		known.Claims = maps.Clone(known.Claims)
+		known.Claims["email"] = email
+	}
+	return &known
 }

@@ -60,7 +60,7 @@ func (a *API) Prefix() string { return a.prefix }
 
 // Serves reports whether a path is the API's.
 func (a *API) Serves(path string) bool {
-	return strings.HasPrefix(path, a.prefix+"/") || a.harbor != nil && (path == harborVersion || strings.HasPrefix(path, harborPrefix+"/"))
+	return strings.HasPrefix(path, a.prefix+"/") || a.harbor != nil && (path == HarborVersion || strings.HasPrefix(path, HarborPrefix+"/"))
 }
 
 const maxBody = 256 << 10 // bytes

@@ -49,7 +49,7 @@ func TestMain(m *testing.M) {
 // conforms holds an answer to the document.
 func (s *stage) conforms(method, path string, got seen) {
 	s.t.Helper()
-	if strings.HasPrefix(path, harborPrefix) {
+	if strings.HasPrefix(path, HarborPrefix) {
 		return
 	}
 	if got.header.Get("Cache-Control") != "no-store" {

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// harborPrefix is where Harbor has its API, harborVersion where it says which.
+// HarborPrefix is where Harbor has its API, HarborVersion where it says which.
 const (
-	harborPrefix  = "/api/v2.0"
-	harborVersion = "/api/version"
+	HarborPrefix  = "/api/v2.0"
+	HarborVersion = "/api/version"
 )
 
 // harborRobot is a robot in Harbor's JSON. What Harbor ignores is ignored,

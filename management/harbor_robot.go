@@ -31,7 +31,7 @@ func (a *API) harborCreate(w http.ResponseWriter, c *call) error {
 		return err
 	}
 	shown := m.showHarbor(&made.Robot)
-	w.Header().Set("Location", harborPrefix+"/robots/"+strconv.FormatInt(shown.ID, 10))
+	w.Header().Set("Location", HarborPrefix+"/robots/"+strconv.FormatInt(shown.ID, 10))
 	send(w, c.request, http.StatusCreated, harborCreated{
 		ID: shown.ID, Name: shown.Name, Secret: made.Secret, Created: shown.Created, ExpiresAt: shown.ExpiresAt,
 	})

@@ -16,18 +16,18 @@ import (
 // harborRoutes are the calls of Harbor's API that are about robots, and those
 // that its tools make around them.
 func (a *API) harborRoutes() []route {
-	const robots, robot = harborPrefix + "/robots", harborPrefix + "/robots/{id}"
+	const robots, robot = HarborPrefix + "/robots", HarborPrefix + "/robots/{id}"
 	return []route{
-		{method: http.MethodGet, path: harborVersion, open: true, harbor: func(w http.ResponseWriter, c *call) error {
+		{method: http.MethodGet, path: HarborVersion, open: true, harbor: func(w http.ResponseWriter, c *call) error {
 			send(w, c.request, http.StatusOK, map[string]string{"version": "v2.0"})
 			return nil
 		}},
-		{method: http.MethodGet, path: harborPrefix + "/systeminfo", open: true, harbor: func(w http.ResponseWriter, c *call) error {
+		{method: http.MethodGet, path: HarborPrefix + "/systeminfo", open: true, harbor: func(w http.ResponseWriter, c *call) error {
 			send(w, c.request, http.StatusOK, map[string]any{"auth_mode": "oidc_auth", "registry_url": c.request.Host})
 			return nil
 		}},
-		{method: http.MethodGet, path: harborPrefix + "/configurations", scope: ScopeRobotsRead, harbor: a.harborConfiguration},
-		{method: http.MethodGet, path: harborPrefix + "/permissions", scope: ScopeRobotsRead, harbor: a.harborGrantable},
+		{method: http.MethodGet, path: HarborPrefix + "/configurations", scope: ScopeRobotsRead, harbor: a.harborConfiguration},
+		{method: http.MethodGet, path: HarborPrefix + "/permissions", scope: ScopeRobotsRead, harbor: a.harborGrantable},
 		{method: http.MethodGet, path: robots, scope: ScopeRobotsRead, harbor: a.harborList},
 		{method: http.MethodPost, path: robots, scope: ScopeRobotsWrite, harbor: a.harborCreate},
 		{method: http.MethodGet, path: robot, harbor: a.harborGet},

@@ -17,7 +17,7 @@ func (s *stage) harbor(method, path, body string) seen {
 	if body == "" {
 		body = "null\n"
 	}
-	return s.call("", method, harborPrefix+path, body, "Authorization", basic("admin", adminKey))
+	return s.call("", method, HarborPrefix+path, body, "Authorization", basic("admin", adminKey))
 }
 
 // TestHarborTerraform makes the calls that Harbor's Terraform provider makes
@@ -102,11 +102,11 @@ func TestHarborProjectRobots(t *testing.T) {
 	if fmt.Sprint(robot.Permissions) != "[{repository team-a/** [pull push]}]" {
 		t.Errorf("%v", robot.Permissions)
 	}
-	denied := s.call("alice", "POST", harborPrefix+"/robots", strings.Replace(body, `"push"`, `"manage"`, 1))
+	denied := s.call("alice", "POST", HarborPrefix+"/robots", strings.Replace(body, `"push"`, `"manage"`, 1))
 	if denied.status != 409 { // alice manages it, the name is taken
 		t.Errorf("%d %s", denied.status, denied.body)
 	}
-	denied = s.call("alice", "POST", harborPrefix+"/robots", strings.Replace(body, "team-a", "team-b", 1)).want(403)
+	denied = s.call("alice", "POST", HarborPrefix+"/robots", strings.Replace(body, "team-a", "team-b", 1)).want(403)
 
 	var list []harborRobot
 	for q, names := range map[string]string{
@@ -167,10 +167,10 @@ func TestHarborRefuses(t *testing.T) {
 	s.harbor("GET", "/nothing", "").want(404)
 	s.harbor("POST", "/permissions", "").want(405)
 	s.harbor("GET", "/permissions", "").want(200)
-	s.call("", "GET", harborPrefix+"/systeminfo", nil).want(200)
+	s.call("", "GET", HarborPrefix+"/systeminfo", nil).want(200)
 
 	off := newStage(t, func(o *Options) { o.Config.HarborRobots = false })
-	if off.api.Serves(harborPrefix+"/robots") || !off.api.Serves(DefaultPrefix+"/robots") || !s.api.Serves(harborPrefix+"/robots") || s.api.Serves("/v2/") {
+	if off.api.Serves(HarborPrefix+"/robots") || !off.api.Serves(DefaultPrefix+"/robots") || !s.api.Serves(HarborPrefix+"/robots") || s.api.Serves("/v2/") {
 		t.Error("what is served")
 	}
 }

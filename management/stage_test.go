@@ -153,7 +153,7 @@ func (s *stage) call(as, method, path string, body any, header ...string) seen {
 		}
 		reader = bytes.NewReader(text)
 	}
-	if !strings.HasPrefix(path, harborPrefix) {
+	if !strings.HasPrefix(path, HarborPrefix) {
 		path = s.api.prefix + path
 	}
 	r := httptest.NewRequestWithContext(s.t.Context(), method, path, reader)

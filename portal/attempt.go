@@ -51,7 +51,7 @@ func (a *attempt) verifier() string { return a.derive("pkce") }
 // keep sets the attempt's cookie, and removes those of others if there are too
 // many.
 func (a *attempt) keep(w http.ResponseWriter, r *http.Request, secure bool) error {
-	raw, err := json.Marshal(a)
+	raw, err := json.Marshal(a) //nolint:gosec // into the cookie of the browser whose secret it is
 	if err != nil {
 		return err
 	}

@@ -35,8 +35,10 @@ func (x *exchange) auditLog() error {
 	t := &table{
 		Caption: txtAuditCaption, Columns: []string{txtTime, txtActor, txtAction, txtObject, txtChange}, Empty: txtNoEvents, Next: x.next(page.Next),
 		Search: &search{Action: x.path("audit"), Label: txtObject, Value: x.query("q"), Fields: []field{
-			{Name: "actor", Label: txtActor, Value: q.Actor}, {Name: "action", Label: txtAction, Value: q.Action},
-			{Name: "since", Label: txtSinceDay, Kind: "date", Value: x.query("since")}, {Name: "until", Label: txtUntilDay, Kind: "date", Value: x.query("until")},
+			{Name: "actor", Label: txtActor, Value: q.Actor},
+			{Name: "action", Label: txtAction, Value: q.Action},
+			{Name: "since", Label: txtSinceDay, Kind: "date", Value: x.query("since")},
+			{Name: "until", Label: txtUntilDay, Kind: "date", Value: x.query("until")},
 		}},
 	}
 	for _, e := range page.Items {

@@ -24,14 +24,14 @@ func cookieName(name string, secure bool) string {
 
 // setCookie sets a cookie for this host that no script can read.
 func setCookie(w http.ResponseWriter, name, value string, secure bool, life time.Duration) {
-	c := &http.Cookie{
+	c := &http.Cookie{ //nolint:gosec // Secure wherever there is https
 		Name: cookieName(name, secure), Value: value, Path: "/", MaxAge: int(life / time.Second),
 		Secure: secure, HttpOnly: true, SameSite: http.SameSiteLaxMode, // not strict: links to the pages work
 	}
 	if value == "" {
 		c.MaxAge = -1
 	}
-	http.SetCookie(w, c) //nolint:gosec // Secure wherever there is https
+	http.SetCookie(w, c)
 }
 
 // oneCookie returns the value of a cookie. If there are several of the name

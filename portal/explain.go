@@ -24,7 +24,7 @@ func (x *exchange) explain() error {
 		q.Principal = x.principal().String()
 	}
 	v := view{Title: txtExplain, Lead: txtExplainLead, Blocks: []block{{Table: &table{Search: &search{
-		Action: x.path("explain"), Label: txtRepository, Value: q.Repository,
+		Action: x.path("explain"), Submit: txtExplain, Label: txtRepository, Value: q.Repository,
 		Fields: []field{actions, {Name: "who", Label: txtWho, Value: q.Principal}, {Name: "groups", Label: txtGroups, Value: x.query("groups")}, {Name: "tag", Label: txtTag, Value: q.Tag}},
 	}}}}}
 	if q.Repository = x.query("q"); q.Repository == "" {

@@ -114,7 +114,7 @@ func (f *front) open(t *testing.T, providers ...*authn.OIDC) {
 	t.Helper()
 	var handler http.Handler
 	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
-	t.Cleanup(f.Server.Close)
+	t.Cleanup(f.Close)
 	policy := func() *authz.Policy { return f.policy }
 	f.sessions = portal.NewSessions(portal.SessionOptions{State: f.state, Policy: policy, Sealer: f.sealer, PublicURL: f.URL, Now: f.now})
 	var err error

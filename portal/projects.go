@@ -26,8 +26,10 @@ func (x *exchange) showProjects(problem string) error {
 	for _, p := range list {
 		if matches(q, append(p.Patterns, p.Name, p.Description)...) {
 			t.Rows = append(t.Rows, []cell{
-				{Text: p.Name, Href: x.path("projects/one?name=" + escape(p.Name)), Sub: p.Description}, {Text: strings.Join(p.Patterns, " "), Code: true},
-				{Text: sprintf("%d", len(p.Members))}, sourceCell(p.Source),
+				{Text: p.Name, Href: x.path("projects/one?name=" + escape(p.Name)), Sub: p.Description},
+				{Text: strings.Join(p.Patterns, " "), Code: true},
+				{Text: sprintf("%d", len(p.Members))},
+				sourceCell(p.Source),
 			})
 		}
 	}

@@ -24,7 +24,8 @@ func (x *exchange) robots() error {
 	for _, r := range page.Items {
 		t.Rows = append(t.Rows, []cell{
 			{Text: r.Name, Href: x.path("robots/one?name=" + escape(r.Name)), Sub: r.Description},
-			{Text: permissionsText(r.Permissions)}, used(r.LastUsed), x.expiry(r.Expires), robotState(r),
+			{Text: permissionsText(r.Permissions)},
+			used(r.LastUsed), x.expiry(r.Expires), robotState(r),
 		})
 	}
 	return x.show(view{Title: txtRobots, Lead: txtRobotsLead, Notice: x.notice(), Blocks: []block{
@@ -94,8 +95,12 @@ func (x *exchange) robot() error {
 		return err
 	}
 	facts := []fact{
-		{txtState, robotState(r)}, {txtRobotLogins, cell{Text: strings.Join(r.Logins, ", "), Code: true}}, {txtRobotMay, cell{Text: permissionsText(r.Permissions)}},
-		{txtLastUsed, used(r.LastUsed)}, {txtExpires, x.expiry(r.Expires)}, {txtFrom, cell{Text: orAnywhere(r.From)}},
+		{txtState, robotState(r)},
+		{txtRobotLogins, cell{Text: strings.Join(r.Logins, ", "), Code: true}},
+		{txtRobotMay, cell{Text: permissionsText(r.Permissions)}},
+		{txtLastUsed, used(r.LastUsed)},
+		{txtExpires, x.expiry(r.Expires)},
+		{txtFrom, cell{Text: orAnywhere(r.From)}},
 	}
 	if r.Description != "" {
 		facts = append([]fact{{txtDescription, cell{Text: r.Description}}}, facts...)

@@ -34,7 +34,10 @@ func (x *exchange) showRoleMappings(problem string) error {
 			where = strings.Join(r.Patterns, " ")
 		}
 		t.Rows = append(t.Rows, []cell{
-			{Text: r.Principal, Code: true, Sub: r.PrincipalName}, {Text: r.Role}, {Text: where, Code: true}, x.expiry(r.NotAfter),
+			{Text: r.Principal, Code: true, Sub: r.PrincipalName},
+			{Text: r.Role},
+			{Text: where, Code: true},
+			x.expiry(r.NotAfter),
 			{Buttons: []button{{Text: txtRemove, Action: x.path("role-mappings/delete"), Hidden: []field{{Name: "principal", Value: r.Principal}}, Label: sprintf(txtRemoveLabel, r.Principal), Danger: true}}},
 		})
 	}

@@ -123,7 +123,7 @@ var notices = map[string]string{
 // Access tokens and secrets.
 const (
 	txtTokens               = "Access tokens"
-	txtTokensLead           = "A token is a password for docker and other clients. It can never do more than you, and ends with your account."
+	txtTokensLead           = "A token is a password for docker and other clients. It can never do more than you, and ends with your account." //nolint:gosec // words for people, no credential
 	txtTokensCaption        = "Your access tokens"
 	txtTokensYours          = "Your tokens"
 	txtTokenNew             = "New token"
@@ -132,20 +132,20 @@ const (
 	txtTokenNameHelp        = "Where you use it, such as laptop."
 	txtTokenDays            = "Good for"
 	txtTokenPermissions     = "Only for (optional)"
-	txtTokenPermissionsHelp = "One line each: a repository pattern and actions, such as team/** pull push. Empty: for all that you may do."
+	txtTokenPermissionsHelp = "One line each: a repository pattern and actions, such as team/** pull push. Empty: for all that you may do." //nolint:gosec // words for people, no credential
 	txtTokenGoodFor         = "Good for"
 	txtTokenAll             = "all that you may do"
 	txtTokenMade            = "Token %s"
-	txtTokenMadeLead        = "Copy it now: it is not shown again."
+	txtTokenMadeLead        = "Copy it now: it is not shown again." //nolint:gosec // words for people, no credential
 	txtNoTokens             = "You have no tokens."
 	txtSearchTokens         = "Name"
 	txtWithdraw             = "Withdraw"
 	txtWithdrawLabel        = "Withdraw %s"
 	txtWithdrawAsk          = "Whatever uses the token %s cannot log in any more."
 	txtSecretOnce           = "Shown once"
-	txtSecretOnceNote       = "Only its hash is kept. If it is lost, make another one."
+	txtSecretOnceNote       = "Only its hash is kept. If it is lost, make another one." //nolint:gosec // words for people, no credential
 	txtSecret               = "Secret"
-	txtSecretLogin          = "Log docker in"
+	txtSecretLogin          = "Log docker in" //nolint:gosec // words for people, no credential
 	txtDone                 = "I have copied it"
 	txtExpires              = "Expires"
 	txtExpired              = "expired"
@@ -202,7 +202,7 @@ const (
 	txtStored          = "stored"
 	txtSource          = "Source"
 	txtSecrets         = "Secrets"
-	txtSecretsCaption  = "What it may log in with"
+	txtSecretsCaption  = "What it may log in with" //nolint:gosec // words for people, no credential
 	txtRotate          = "Rotate the secret"
 	txtRotateNote      = "Makes a new secret. The old one stays good for a while, so that machines can change over."
 	txtRotateDo        = "Make a new secret"
@@ -277,7 +277,7 @@ const (
 	txtLastSeen              = "Last seen"
 	txtFirstSeen             = "First seen"
 	txtSignIns               = "Sign-ins"
-	txtUserTokens            = "The user's access tokens"
+	txtUserTokens            = "The user's access tokens" //nolint:gosec // words for people, no credential
 	txtSignOutEverywhere     = "Sign out everywhere"
 	txtSignOutEverywhereNote = "Ends all sessions, access tokens and docker logins of the user. The user can sign in again."
 	txtUserDisableNote       = "The user cannot come in any more, whatever the identity provider says, and everything that was issued ends at once."
@@ -342,3 +342,11 @@ const (
 	txtProviderReady = "answers"
 	txtProviderAway  = "does not answer"
 )
+
+// words are those of all pages, for the templates.
+var words = map[string]string{
+	"actions": "Actions",
+	"cancel":  "Cancel",
+	"next":    "Next page",
+	"search":  "Search",
+}

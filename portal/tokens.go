@@ -32,7 +32,8 @@ func (x *exchange) showTokens(problem string) error {
 			goodFor = cell{Text: permissionsText(*token.Permissions)}
 		}
 		t.Rows = append(t.Rows, []cell{
-			{Text: token.Name, Sub: token.ID}, goodFor, used(token.LastUsed), x.expiry(token.Expires),
+			{Text: token.Name, Sub: token.ID},
+			goodFor, used(token.LastUsed), x.expiry(token.Expires),
 			{Buttons: []button{{Text: txtWithdraw, Action: x.path("tokens/withdraw"), Hidden: []field{{Name: "id", Value: token.ID}, {Name: "name", Value: token.Name}}, Label: sprintf(txtWithdrawLabel, token.Name), Danger: true}}},
 		})
 	}

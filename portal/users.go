@@ -21,8 +21,11 @@ func (x *exchange) users() error {
 	}
 	for _, u := range page.Items {
 		t.Rows = append(t.Rows, []cell{
-			{Text: u.Name, Href: x.path("users/one?id=" + escape(u.ID)), Sub: u.Email}, {Time: u.LastSeen},
-			{Text: sprintf("%d", u.Tokens)}, {Text: sprintf("%d", u.Sessions)}, userState(u),
+			{Text: u.Name, Href: x.path("users/one?id=" + escape(u.ID)), Sub: u.Email},
+			{Time: u.LastSeen},
+			{Text: sprintf("%d", u.Tokens)},
+			{Text: sprintf("%d", u.Sessions)},
+			userState(u),
 		})
 	}
 	return x.show(view{Title: txtUsers, Lead: txtUsersLead, Notice: x.notice(), Blocks: []block{{Heading: txtUsersAll, Table: t}}})
@@ -49,7 +52,10 @@ func (x *exchange) user() error {
 		return err
 	}
 	facts := []fact{
-		{txtState, userState(u)}, {txtGroups, cell{Text: orNone(u.Groups)}}, {txtFirstSeen, cell{Time: u.FirstSeen}}, {txtLastSeen, cell{Time: u.LastSeen}},
+		{txtState, userState(u)},
+		{txtGroups, cell{Text: orNone(u.Groups)}},
+		{txtFirstSeen, cell{Time: u.FirstSeen}},
+		{txtLastSeen, cell{Time: u.LastSeen}},
 		{txtSignIns, cell{Text: sprintf("%d", u.Sessions)}},
 	}
 	if u.Email != "" {
@@ -74,7 +80,8 @@ func (x *exchange) user() error {
 		toggle = block{Heading: txtEnable, Form: &form{Action: x.path("users/enable"), Submit: txtEnable, Fields: []field{id}}}
 	}
 	return x.show(view{Title: sprintf(txtUserTitle, u.Name), Notice: x.notice(), Blocks: []block{
-		{Facts: facts}, {Heading: txtTokens, Table: t},
+		{Facts: facts},
+		{Heading: txtTokens, Table: t},
 		{Heading: txtSignOutEverywhere, Text: txtSignOutEverywhereNote, Form: &form{Action: x.path("users/sign-out"), Submit: txtSignOutEverywhere, Danger: true, Fields: []field{id}}},
 		toggle,
 	}})

@@ -56,9 +56,10 @@ type table struct {
 	Next    string // address of the next page
 }
 
-// search is a field that narrows a list. Keep are parameters that stay.
+// search is a field that narrows a list, with further ones beside it.
 type search struct {
 	Action, Label, Value string
+	Submit               string // what the button says; empty: search
 	Fields               []field
 }
 
@@ -115,7 +116,8 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"args": func(n int, part any, csrf string) map[string]any {
 		return map[string]any{"N": n, "Block": part, "CSRF": csrf}
 	},
-	"iso": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"word": func(name string) string { return words[name] },
+	"iso":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 }).ParseFS(templateFiles, "templates/*.html"))
 
 // frame is what stands around a page.

@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// few returns the 64 colours that a picture has most of.
+// few returns the 200 colours that a picture has most of.
 func few(picture image.Image) color.Palette {
 	count := map[color.RGBA]int{}
 	b := picture.Bounds()
@@ -25,7 +25,7 @@ func few(picture image.Image) color.Palette {
 		return cmp.Or(count[b]-count[a], int(a.R)-int(b.R), int(a.G)-int(b.G), int(a.B)-int(b.B))
 	})
 	var p color.Palette
-	for i := 0; i < len(all) && i < 64; i++ {
+	for i := 0; i < len(all) && i < 200; i++ {
 		p = append(p, all[i])
 	}
 	return p

@@ -51,7 +51,7 @@ func TestBasicExchange(t *testing.T) {
 	builder, scanner := idp.ServiceSecret("builder"), idp.ServiceSecret("scanner")
 
 	for name, client := range map[string]tool{
-		"docker": &docker{newShell(t, s, "DOCKER_HOST="+e.dockerHost())},
+		"docker": &docker{newShell(t, s, "DOCKER_HOST="+e.DockerHost())},
 		"skopeo": &skopeo{newShell(t, s)},
 	} {
 		p := &player{T: t, stage: s, client: client, name: name}

@@ -163,7 +163,7 @@ func TestExportedDockerConfig(t *testing.T) {
 	e := needEngines(t)
 	process.Need(t, upstream.Distribution2.Program)
 	s := sharedStage(t, upstream.Distribution2)
-	client := &docker{newShell(t, s, "DOCKER_HOST="+e.dockerHost())}
+	client := &docker{newShell(t, s, "DOCKER_HOST="+e.DockerHost())}
 	if _, err := client.Pull("team/app", "x"); err == nil {
 		t.Fatal("docker is logged in already")
 	}

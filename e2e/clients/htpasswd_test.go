@@ -178,7 +178,7 @@ func TestHtpasswd(t *testing.T) {
 		tool
 		tagger
 	}{
-		"docker": &docker{newShell(t, p.Stage, "DOCKER_HOST="+engines.dockerHost())},
+		"docker": &docker{newShell(t, p.Stage, "DOCKER_HOST="+engines.DockerHost())},
 		"skopeo": &skopeo{newShell(t, p.Stage)},
 	} {
 		t.Run(name, func(t *testing.T) {

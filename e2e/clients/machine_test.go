@@ -120,7 +120,7 @@ func (m *machines) dockerCertificate(t *testing.T) {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	m.certs(t, dir, "client")
 	s := &stage.Stage{Addr: m.outer, Direct: m.direct}
-	d := &docker{newShell(t, s, "DOCKER_HOST="+e.dockerHost())}
+	d := &docker{newShell(t, s, "DOCKER_HOST="+e.DockerHost())}
 	p := &player{T: t, stage: s, client: d, name: "docker"}
 	content := p.makeAndPush("team/docker")
 	p.sameUpstream("team/docker", content)

@@ -26,6 +26,8 @@ type caddyfile struct {
 	Client    string // the gateway's client_id at the provider
 	Registry  string // host:port
 	RobotHash string
+	// AdminKeyHash is the stored form of the management API's key.
+	AdminKeyHash string
 }
 
 func (c caddyfile) String() string {

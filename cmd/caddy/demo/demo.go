@@ -35,7 +35,8 @@ type Options struct {
 type Demo struct {
 	Gateway, Provider, Registry string // URLs
 	Caddyfile                   string // as loaded
-	RobotSecret                 string // made at this start
+	RobotSecret                 string // made at this start, as is AdminKey
+	AdminKey                    string // of the management API
 
 	stops []func() error // in the order of the starts
 }
@@ -102,9 +103,11 @@ func (d *Demo) startProvider(addr string) error {
 	}
 	d.Provider = "http://" + l.Addr().String()
 	provider, err := demoidp.New(demoidp.Config{
-		Issuer:  d.Provider,
-		Users:   people,
-		Clients: map[string]demoidp.Client{client: {PasswordGrant: true}},
+		Issuer: d.Provider,
+		Users:  people,
+		Clients: map[string]demoidp.Client{client: {
+			PasswordGrant: true, RedirectURIs: []string{d.Gateway + "/auth/callback"}, PostLogoutURIs: []string{d.Gateway + "/auth/signed-out"},
+		}},
 		// docker login keeps the ID token as its password: let it last.
 		Lifetime: time.Hour,
 	})
@@ -133,13 +136,15 @@ func (d *Demo) startRegistry(ctx context.Context, data string) error {
 func (d *Demo) startGateway(listen, storage string) error {
 	secret, stored := authn.NewSecret(authn.SecretRobot)
 	d.RobotSecret = secret
+	key, keyHash := authn.NewSecret(authn.SecretAPIKey)
+	d.AdminKey = key
 	host, _, err := net.SplitHostPort(listen)
 	if err != nil {
 		return err
 	}
 	d.Caddyfile = caddyfile{
 		Dir: storage, Gateway: d.Gateway, Host: host, Provider: d.Provider, Client: client,
-		Registry: d.Registry[len("http://"):], RobotHash: stored,
+		Registry: d.Registry[len("http://"):], RobotHash: stored, AdminKeyHash: keyHash,
 	}.String()
 	d.onClose(caddy.Stop)
 	return runCaddy(d.Caddyfile)

@@ -52,6 +52,13 @@ func (d *Demo) Steps() []Step {
 			ok(`curl -sS --fail-with-body -X DELETE -H "Authorization: Bearer $TOKEN" ` + d.Gateway + "/v2/team-a/hello/manifests/latest"),
 			ok(`curl -sS --fail-with-body -H "Authorization: Bearer $TOKEN" ` + d.Gateway + "/v2/_catalog"),
 		}},
+		{"A robot that is made while the gateway runs may pull at once", []Line{
+			ok("export REGISTRY_AUTH_KEY=" + d.AdminKey),
+			ok(`SECRET=$(curl -sS --fail-with-body -X PUT -H "Authorization: Bearer $REGISTRY_AUTH_KEY" -H "Content-Type: application/json" ` +
+				`-d '{"permissions":[{"type":"repository","name":"public/*","actions":["pull"]}]}' ` + d.Gateway + `/auth/api/v1/robots/viewer | sed 's/.*"secret":"\([^"]*\)".*/\1/')`),
+			ok("echo $SECRET | docker login " + host + " -u robot-viewer --password-stdin"),
+			ok("docker pull " + host + "/public/hello"),
+		}},
 		{"Tidy up what docker keeps", []Line{
 			ok("docker logout " + host),
 			ok("docker rmi " + host + "/public/hello " + host + "/public/mine " + host + "/team-a/hello"),
