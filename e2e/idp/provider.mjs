@@ -2,8 +2,9 @@
 // the end-to-end tests. Listens on 127.0.0.1:$PORT and prints "ready ISSUER".
 // With $APP the gateway there is a client (web).
 // POST /test/rotate[?drop=1] makes new signing keys, dropping the old ones.
-// POST /test/disable?client=ID takes a client away, ?user=NAME a person. Service accounts are
-// clients with a secret, ID-secret, that get JWT access tokens.
+// POST /test/disable?client=ID takes a client away, ?user=NAME a person.
+// Service accounts are clients with a secret, ID-secret, that get JWT access
+// tokens.
 import http from 'node:http';
 import { Provider, errors } from 'oidc-provider';
 import { createMemoryAdapter } from 'oidc-provider/lib/adapters/memory_adapter.js';
@@ -106,10 +107,10 @@ const configuration = () => ({
     },
   },
   interactions: { url: (_ctx, i) => `/interaction/${i.uid}` },
-  findAccount: (_ctx, id) => groups[id] && !leavers.has(id) && {
+  findAccount: (_ctx, id) => (!groups[id] || leavers.has(id) ? undefined : {
     accountId: id,
     claims: () => ({ sub: id, preferred_username: id, groups: groups[id] }),
-  },
+  }),
   loadExistingGrant: async (ctx) => { // nobody is asked for consent
     const { client, session, provider } = ctx.oidc;
     const grant = new provider.Grant({ clientId: client.clientId, accountId: session.accountId });
