@@ -85,7 +85,9 @@ func (x *exchange) cursor(last string) (cursor, error) {
 // visible collects up to want names, beginning at a cursor, and returns where
 // to go on, nil if that was all.
 func (x *exchange) visible(ctx context.Context, at cursor, want int) (names []string, next *cursor, err error) {
-	subject := x.policy.Resolve(x.principal)
+	// A token for the catalog is good for no repository: what counts is what
+	// its holder may list.
+	subject := x.policy.Resolve(x.principal.Unscoped())
 	seen := map[string]bool{}
 	for range catalogPages {
 		page, following, err := x.catalogPage(ctx, at.Query)

@@ -78,3 +78,48 @@ func TestFilteredCatalog(t *testing.T) {
 		t.Errorf("anonymous: %d", a.StatusCode)
 	}
 }
+
+// A token for the catalog is good for no repository, and still shows what its
+// holder may list: this is how crane asks.
+func TestFilteredCatalogWithToken(t *testing.T) {
+	g := startGateway(t, catalogRealm)
+	g.upstream.respond(pagedCatalog([]string{"hidden/a", "team/b", "team/c"}, 1))
+	token := g.token("registry:catalog:*", basic("robot-reader", g.robot))
+	for scheme, who := range map[string]option{"token": bearer(token), "secret": basic("robot-reader", g.robot)} {
+		a := g.do("GET", "/v2/_catalog", "", who)
+		if a.StatusCode != 200 || strings.TrimSpace(a.body) != `{"repositories":["team/b","team/c"]}` {
+			t.Errorf("%s: %d %s", scheme, a.StatusCode, a.body)
+		}
+	}
+	if a := g.do("GET", "/v2/team/b/tags/list", "", bearer(token)); a.StatusCode != 401 {
+		t.Errorf("it is good for a repository: %d %s", a.StatusCode, a.body)
+	}
+	if a := g.do("GET", "/v2/_catalog", "", bearer(g.token("repository:team/b:pull", basic("robot-reader", g.robot)))); a.StatusCode != 401 {
+		t.Errorf("a token for a repository is good for the catalog: %d %s", a.StatusCode, a.body)
+	}
+}
+
+// Who may not push because nothing can be pushed is told so, whatever the
+// token that it could get is good for.
+func TestReadOnlyIsNamedToTokens(t *testing.T) {
+	g := startGateway(t, standardRealm+"read_only\n")
+	robot := basic("robot-ci", g.robot)
+	for name, who := range map[string]option{"secret": robot, "token": bearer(g.token("repository:team/app:pull,push", robot))} {
+		a := g.do("POST", "/v2/team/app/blobs/uploads/", "", who)
+		if a.StatusCode != 403 || a.code() != "DENIED" || !strings.Contains(a.body, "team/app is read-only at the moment: pulling goes on") {
+			t.Errorf("%s: %d %s", name, a.StatusCode, a.body)
+		}
+		if a := g.do("GET", manifest, "", who); a.StatusCode != 200 {
+			t.Errorf("%s: pull: %d", name, a.StatusCode)
+		}
+		if a := g.do("GET", "/v2/", "", who); a.StatusCode != 200 {
+			t.Errorf("%s: login: %d", name, a.StatusCode)
+		}
+	}
+	if a := g.do("POST", "/v2/team/app/blobs/uploads/", "", bearer(g.token("repository:team/b:pull", robot))); a.StatusCode != 403 {
+		t.Errorf("another repository's token: %d", a.StatusCode)
+	}
+	if a := g.do("POST", "/v2/team/app/blobs/uploads/", ""); a.StatusCode != 401 {
+		t.Errorf("anonymous: %d", a.StatusCode)
+	}
+}

@@ -25,7 +25,7 @@ type explainFlags struct {
 func explainCommand() *cobra.Command {
 	f := new(explainFlags)
 	cmd := &cobra.Command{
-		Use:   "explain [flags] <action> <repository>[:tag|@digest]",
+		Use:   "explain [flags] <action> <repository>[:tag|@digest] | list _catalog",
 		Short: "Says whether somebody may do something, and why",
 		Long: `
 Decides as the gateway would, from the configuration alone, and prints the
@@ -37,7 +37,11 @@ credential itself is taken to be good. Nothing is started and nobody is asked.
 	caddy registry-auth explain --as workload:github --claims claims.json push team-a/app:v1
 
 Where the decision depends on what the registry holds, as with immutable tags,
-say it with --tag-exists, --tag-absent or --tags.
+say it with --tag-exists, --tag-absent or --tags, --signed or --unsigned. What is
+kept at run time is known from --owner, --mapping, or an export of the management
+API:
+
+	caddy registry-auth explain --stored export.yaml --user alice list _catalog
 
 Exits with 0 if it is allowed, 1 if not, 2 if the question or the
 configuration is wrong.`,

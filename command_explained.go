@@ -54,7 +54,8 @@ func (r *loadedRealm) ask(p *authn.Principal, q *authz.Query, state registryStat
 	if err := state.apply(q); err != nil {
 		return nil, err
 	}
-	x := r.policy.Explain(p, q)
+	policy := r.about(state)
+	x := policy.Explain(p, q)
 	a := &explained{
 		Decision: decisionOf(&x.Decision), Reason: x.Reason(), Principal: p.String(), Action: q.Action, Target: targetText(q),
 		Rule: x.Rule, Rules: []explainedRule{}, Would: x.Would, Shadow: x.ShadowReason(),
@@ -62,7 +63,7 @@ func (r *loadedRealm) ask(p *authn.Principal, q *authz.Query, state registryStat
 	for _, o := range x.Rules {
 		a.Rules = append(a.Rules, explainedRule{o.Rule.String(), o.Rule.Source, o.Applies, o.Why})
 	}
-	for _, note := range []string{r.robots.note(p), hostNote(q)} {
+	for _, note := range []string{r.robotNote(p), hostNote(q), r.unknownNote(q, state, &x.Decision), signatureNote(policy, p, q, state, &x.Decision)} {
 		if note != "" {
 			a.Notes = append(a.Notes, note)
 		}
@@ -80,19 +81,24 @@ func (r *loadedRealm) ask(p *authn.Principal, q *authz.Query, state registryStat
 	}
 	if question := state.question(&x.Decision, q); question != "" {
 		a.Decision, a.Depends, a.ask = decisionDepends, question, x.Ask
-		a.Cases = r.cases(p, *q, &x.Decision)
+		a.Cases = cases(policy, p, *q, &x.Decision)
+	}
+	if rule := unsigned(policy, p, q, state); x.Allowed && rule != nil {
+		a.Decision, a.Rule, a.Shadow = decisionDeny, nil, ""
+		a.Reason = "the manifest has no valid signature: " + signatureRule(rule)
+		a.Would = []string{"a signature of one of the keys of " + signatureRule(rule), "the right to push, with which a manifest can be signed"}
 	}
 	return a, nil
 }
 
 // cases decides for both answers of the registry. Which tags point at a digest
 // has more than two.
-func (r *loadedRealm) cases(p *authn.Principal, q authz.Query, refused *authz.Decision) []explainedCase {
+func cases(policy *authz.Policy, p *authn.Principal, q authz.Query, refused *authz.Decision) []explainedCase {
 	if refused.Ask != authz.AskAbsent {
 		return nil
 	}
 	q.Absent = true
-	absent := r.policy.Decide(p, &q)
+	absent := policy.Decide(p, &q)
 	return []explainedCase{
 		{"the tag exists", decisionDeny, refused.Reason()},
 		{"the tag is new", decisionOf(&absent), absent.Reason()},

@@ -18,12 +18,14 @@ import (
 // realmFlags say which realm of which configuration a command is about.
 type realmFlags struct {
 	config, adapter, realm string
+	stored                 storedFlags
 }
 
 func (f *realmFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&f.config, "config", "c", "Caddyfile", "Configuration file, - for standard input")
 	cmd.Flags().StringVarP(&f.adapter, "adapter", "a", "", "Name of the config adapter (default: caddyfile, none for JSON)")
 	cmd.Flags().StringVarP(&f.realm, "realm", "r", "", "Name of the realm, if there are several")
+	f.stored.add(cmd)
 }
 
 // loadedRealm is what the commands know of a realm: how it is configured and
@@ -33,6 +35,7 @@ type loadedRealm struct {
 	config *caddyfile.Config
 	policy *authz.Policy
 	robots robotList
+	stored *storedRules
 }
 
 // load reads the configuration and compiles the policy of its realm.
@@ -45,15 +48,22 @@ func (f *realmFlags) load(stdin io.Reader) (*loadedRealm, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.config, err)
 	}
-	policy, err := authz.Compile(config.Policy)
-	if err != nil {
+	if _, err := authz.Compile(config.Policy); err != nil {
 		return nil, fmt.Errorf("%s: policy: %w", f.config, err)
+	}
+	stored, err := f.stored.load(config)
+	if err != nil {
+		return nil, err
+	}
+	policy, err := authz.Compile(stored.records.Add(config.Policy))
+	if err != nil {
+		return nil, fmt.Errorf("%s: policy: %w", f.stored.file, err)
 	}
 	robots, err := findRobots(config)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.config, err)
 	}
-	return &loadedRealm{config, policy, robots}, nil
+	return &loadedRealm{config, policy.With(stored), robots, stored}, nil
 }
 
 // adapt returns the configuration as JSON. Warnings are left to `caddy adapt`

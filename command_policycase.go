@@ -30,6 +30,9 @@ type policyCase struct {
 	Do        string         `yaml:"do"`
 	TagExists *bool          `yaml:"tag_exists"`
 	Tags      []string       `yaml:"tags"`
+	Owner     string         `yaml:"owner"`
+	Created   bool           `yaml:"created"`
+	Signed    *bool          `yaml:"signed"`
 	Expect    string         `yaml:"expect"`
 	Because   string         `yaml:"because"`
 
@@ -40,7 +43,7 @@ type policyCase struct {
 }
 
 var policyCaseFields = []string{
-	"name", "as", "groups", "roles", "claims", "ip", "time", "user_agent", "do", "tag_exists", "tags", "expect", "because",
+	"name", "as", "groups", "roles", "claims", "ip", "time", "user_agent", "do", "tag_exists", "tags", "owner", "created", "signed", "expect", "because",
 }
 
 // parsePolicyCases reads a list of cases. The error joins everything that is
@@ -123,7 +126,9 @@ func (c *policyCase) understand() (errs []error) {
 		wrong(fmt.Errorf("do: %w", err))
 	} else {
 		c.query = *query
-		c.state = registryState{exists: c.TagExists, tags: c.Tags}
+		c.state = registryState{
+			exists: c.TagExists, tags: c.Tags, owner: c.Owner, created: c.Created, signed: c.Signed,
+		}
 		wrong(situate(&c.query, c.IP, c.Time, c.UserAgent))
 		wrong(c.state.apply(query))
 	}

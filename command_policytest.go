@@ -26,7 +26,8 @@ each as explain does, and prints every difference with its file and line:
 	  expect: allow
 
 Further fields of a case: name, roles, claims, ip, time, user_agent, because
-(a part of the reason), and what the registry holds: tag_exists, tags.
+(a part of the reason), what the registry holds: tag_exists, tags, signed, and
+what is kept at run time: owner, created.
 
 Exits with 0 if all expectations hold, 1 if one does not, 2 if a file or the
 configuration is wrong.`,

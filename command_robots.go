@@ -100,9 +100,10 @@ func (l robotList) restrictions(subject string) []string {
 	return list
 }
 
-// note says that a robot is declared nowhere.
-func (l robotList) note(p *authn.Principal) string {
-	if p.Kind != authn.KindRobot || l.find(p) != nil {
+// robotNote says that a robot is declared nowhere.
+func (r *loadedRealm) robotNote(p *authn.Principal) string {
+	l := r.robots
+	if p.Kind != authn.KindRobot || l.find(p) != nil || r.stored.Permissions(p) != nil {
 		return ""
 	}
 	names := make([]string, 0, len(l))

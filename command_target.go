@@ -25,6 +25,9 @@ func parseQuery(args []string) (*authz.Query, error) {
 	if err := parseTarget(args[1], q); err != nil {
 		return nil, err
 	}
+	if q.Type == authz.TypeRegistry && q.Action != authz.List {
+		return nil, fmt.Errorf("%s can only be listed: ask for list %[1]s", catalogTarget)
+	}
 	q.Method = method(q)
 	return q, nil
 }
@@ -46,8 +49,17 @@ func method(q *authz.Query) string {
 	return ""
 }
 
-// parseTarget reads "repository", "repository:tag" or "repository@digest".
+// catalogTarget is how the commands call the list of all repositories: as the
+// registry API does. No repository's name begins so.
+const catalogTarget = "_catalog"
+
+// parseTarget reads "repository", "repository:tag", "repository@digest" or
+// "_catalog".
 func parseTarget(text string, q *authz.Query) error {
+	if text == catalogTarget {
+		q.Type, q.Repository = authz.TypeRegistry, authz.CatalogName
+		return nil
+	}
 	name, digest, byDigest := strings.Cut(text, "@")
 	tagged := false
 	if i := strings.LastIndexByte(name, ':'); i > strings.LastIndexByte(name, '/') {
@@ -74,6 +86,8 @@ func parseTarget(text string, q *authz.Query) error {
 // targetText is what parseTarget reads.
 func targetText(q *authz.Query) string {
 	switch {
+	case q.Type == authz.TypeRegistry:
+		return catalogTarget
 	case q.Tag != "":
 		return q.Repository + ":" + q.Tag
 	case q.Digest != "":

@@ -18,7 +18,7 @@ func whoCanCommand() *cobra.Command {
 	var realm realmFlags
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "who-can [flags] <action> <repository>[:tag]",
+		Use:   "who-can [flags] <action> <repository>[:tag] | list _catalog",
 		Short: "Lists who may do something to a repository",
 		Long: `
 Lists the subjects that the configuration allows an action on a repository,
@@ -75,7 +75,7 @@ type holder struct {
 
 func (r *loadedRealm) whoCan(q *authz.Query) *holders {
 	list := &holders{Action: q.Action, Target: targetText(q), Holders: []holder{}}
-	for _, h := range r.policy.WhoCan(q.Action, q.Repository) {
+	for _, h := range r.holdersOf(q) {
 		if otherTag(h.Rule, q) {
 			continue
 		}
@@ -92,14 +92,25 @@ func (r *loadedRealm) whoCan(q *authz.Query) *holders {
 	// Rules that hold for everybody are found with anybody.
 	for _, o := range r.policy.Explain(authn.Anonymous, q).Rules {
 		kind := o.Rule.Kind
-		if o.Applies && (kind == authz.RuleReadOnly || kind == authz.RuleImmutable) {
+		if o.Applies && (kind == authz.RuleReadOnly || kind == authz.RuleImmutable || kind == authz.RuleOwner || kind == authz.RuleCreator) {
 			list.Protects = append(list.Protects, o.Rule.String()+in(o.Rule.Source)+": "+o.Why)
 		}
+	}
+	if rule := mustBeSigned(r.policy, authn.Anonymous, q); rule != nil {
+		list.Protects = append(list.Protects, signatureRule(rule)+": manifests must be signed, except for who may push")
 	}
 	if note := hostNote(q); note != "" {
 		list.Notes = append(list.Notes, note)
 	}
 	return list
+}
+
+// holdersOf asks the policy.
+func (r *loadedRealm) holdersOf(q *authz.Query) []authz.Holder {
+	if q.Type == authz.TypeRegistry {
+		return r.policy.WhoCanCatalog()
+	}
+	return r.policy.WhoCan(q.Action, q.Repository)
 }
 
 // otherTag reports whether a rule is about other tags than the one asked for.

@@ -65,7 +65,10 @@ func (x *exchange) serve() error {
 	switch {
 	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrReadOnly), errors.Is(err, store.ErrFull):
 		x.w.Header().Set("Retry-After", "5")
-		return x.refuse(outcomeUnavailable, http.StatusServiceUnavailable, tokenendpoint.CodeUnavailable, "the gateway cannot write down who owns the repository: try again", err.Error())
+		return x.refuse(outcomeUnavailable, http.StatusServiceUnavailable, tokenendpoint.CodeUnavailable, "the gateway cannot write down that you are pushing: try again", err.Error())
+	case errors.Is(err, errTagBusy):
+		x.w.Header().Set("Retry-After", "5")
+		return x.refuse(outcomeUnavailable, http.StatusServiceUnavailable, tokenendpoint.CodeUnavailable, "another push of the same tag is under way: try again", err.Error())
 	case err != nil:
 		x.w.Header().Set("Retry-After", "5")
 		return x.refuse(outcomeUnavailable, http.StatusServiceUnavailable, tokenendpoint.CodeUnavailable, "the registry did not say what the decision depends on: try again", err.Error())
@@ -219,6 +222,7 @@ func (x *exchange) refuseAccess() error {
 	scope := x.request.Accesses()
 	target := x.request.Target()
 	what := x.request.Action().String() + " " + target.Name
+	x.blameReadOnly()
 	if rule := x.decision.Rule; rule != nil && !x.unknown() {
 		switch rule.Kind {
 		case authz.RuleImmutable:
@@ -234,6 +238,18 @@ func (x *exchange) refuseAccess() error {
 		return x.challengeReason(outcomeDenied, "insufficient_scope", scope, x.denial(what), x.decision.Reason())
 	}
 	return x.refuse(outcomeDenied, http.StatusForbidden, tokenendpoint.CodeDenied, x.denial(what), x.decision.Reason())
+}
+
+// blameReadOnly names read-only mode as the reason where it is why a token is
+// not good for writing: a new one would not be, either.
+func (x *exchange) blameReadOnly() {
+	if !x.decision.Limited() || !x.request.Write() {
+		return
+	}
+	query := x.query(x.request.Target(), x.request.Action())
+	if d := x.policy.Decide(x.principal.Unscoped(), &query); d.Rule != nil && d.Rule.Kind == authz.RuleReadOnly {
+		x.decision = d
+	}
 }
 
 // denial is the message for somebody who is signed in.

@@ -87,6 +87,9 @@ func (p *Postgres) OpenStore(ctx context.Context) (store.Store, error) {
 	return pgstore.Open(ctx, p.config)
 }
 
+// Shared says that other gateways may use the same store.
+func (*Postgres) Shared() bool { return true }
+
 // StoreKey is a hash of all settings.
 func (p *Postgres) StoreKey() string {
 	settings, _ := json.Marshal(p.config) // strings and a number: cannot fail

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 	"github.com/caddy-registry-auth/caddy-registry-auth/signature"
 	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
@@ -34,15 +33,9 @@ func (x *exchange) signatureRules() []*authz.SignatureRule {
 // registry token for pulling says nothing about that: clients get one for each
 // step, so what counts is what the principal itself may do.
 func (x *exchange) maySign() bool {
-	principal := x.principal
-	if principal.Credential == authn.CredentialRegistryToken && principal.Limits != nil {
-		own := *principal
-		own.Limits = nil
-		principal = &own
-	}
 	query := x.query(x.request.Target(), authz.Push)
 	query.Tag, query.Tags, query.Digest = "", noTags, ""
-	return x.policy.Decide(principal, &query).Allowed
+	return x.policy.Decide(x.principal.Unscoped(), &query).Allowed
 }
 
 // serveSigned answers the pull of a manifest that must be signed. The request

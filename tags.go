@@ -47,11 +47,9 @@ func (x *exchange) settle(query *authz.Query) error {
 		if query.Tag != "" {
 			tags = append(tags, query.Tag)
 		}
-		unlock, err := x.realm.memory.tags.lock(ctx, query.Repository, tags)
-		if err != nil {
-			return fmt.Errorf("waiting for another push of the tag: %w", err)
+		if err := x.hold(ctx, query.Repository, tags); err != nil {
+			return err
 		}
-		x.unlock = unlock
 		for _, tag := range tags {
 			digest, err := x.resolveTag(ctx, query.Repository, tag)
 			if err != nil {
@@ -72,6 +70,32 @@ func (x *exchange) settle(query *authz.Query) error {
 		return nil
 	}
 	x.decision = x.policy.Decide(x.principal, query)
+	return nil
+}
+
+// errTagBusy: somebody else is pushing the tag.
+var errTagBusy = errors.New("another push of the tag is under way")
+
+// hold takes the tags of a push until it is through: first from the other
+// requests of this gateway, then from other gateways.
+func (x *exchange) hold(ctx context.Context, repository string, tags []string) error {
+	unlock, err := x.realm.memory.tags.lock(ctx, repository, tags)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errTagBusy, err)
+	}
+	held, release, err := x.run.leases.hold(ctx, x.r.Context(), repository, tags)
+	if err != nil {
+		unlock()
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("%w: %w", errTagBusy, err)
+		}
+		return err
+	}
+	x.r = x.r.WithContext(held)
+	x.unlock = func() {
+		release()
+		unlock()
+	}
 	return nil
 }
 

@@ -62,6 +62,9 @@ type Principal struct {
 	Origin   string
 	OriginID string
 
+	// OriginLimits are the [Principal.Limits] of that credential.
+	OriginLimits []Limit
+
 	// Terms identify the settings by which an authenticator took the
 	// credential, so that a [Rechecker] can tell when they have changed since.
 	// Empty where it has no use for them.
@@ -86,6 +89,18 @@ type Limit struct {
 	Type    string   `json:"type"`
 	Name    string   `json:"name"`
 	Actions []string `json:"actions"`
+}
+
+// Unscoped returns the principal as it was when it got its registry token: what
+// the token was asked for does not bound it, what its credential was good for
+// does. With every other credential it is the principal itself.
+func (p *Principal) Unscoped() *Principal {
+	if p == nil || p.Credential != CredentialRegistryToken {
+		return p
+	}
+	own := *p
+	own.Limits = p.OriginLimits
+	return &own
 }
 
 // Anonymous is the principal of a request without any credential.

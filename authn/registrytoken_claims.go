@@ -39,6 +39,9 @@ type RegistryPrincipal struct {
 	Groups        []string       `json:"groups,omitempty"`
 	Roles         []string       `json:"roles,omitempty"`
 	Claims        map[string]any `json:"claims,omitempty"`
+	// Limits are those of the credential. None at all is not the same as an
+	// empty list, which allows nothing.
+	Limits []Limit `json:"limits,omitzero"`
 }
 
 // NewRegistryPrincipal returns the claim for a principal.
@@ -49,7 +52,7 @@ func NewRegistryPrincipal(p *Principal) *RegistryPrincipal {
 	return &RegistryPrincipal{
 		Kind: p.Kind, Name: p.Name, Issuer: p.Issuer, Subject: p.Subject,
 		Authenticator: p.Authenticator, Credential: p.Credential, CredentialID: p.CredentialID, Terms: p.Terms,
-		Groups: p.Groups, Roles: p.Roles, Claims: p.Claims,
+		Groups: p.Groups, Roles: p.Roles, Claims: p.Claims, Limits: p.Limits,
 	}
 }
 
@@ -63,7 +66,7 @@ func (c *RegistryClaims) principal() *Principal {
 	return &Principal{
 		Kind: p.Kind, Name: p.Name, Issuer: p.Issuer, Subject: p.Subject,
 		Groups: p.Groups, Roles: p.Roles, Claims: p.Claims,
-		Authenticator: p.Authenticator, Origin: p.Credential, OriginID: p.CredentialID, Terms: p.Terms,
+		Authenticator: p.Authenticator, Origin: p.Credential, OriginID: p.CredentialID, OriginLimits: p.Limits, Terms: p.Terms,
 		Credential: CredentialRegistryToken, CredentialID: c.ID,
 		Issued: time.Unix(c.IssuedAt, 0), Expires: time.Unix(c.ExpiresAt, 0),
 		Limits: c.Access,

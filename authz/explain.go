@@ -83,8 +83,8 @@ func (p *Policy) concerning(s *Subject, q *Query) []*Rule {
 				found[r] = q.Action&writes != 0
 			}
 		}
-		if at.creator != nil {
-			found[at.creator] = q.Action&at.creator.Actions != 0
+		for _, r := range at.creators {
+			found[r] = q.Action&r.Actions != 0
 		}
 		if at.readOnly != nil {
 			found[at.readOnly] = q.Action&writes != 0

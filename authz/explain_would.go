@@ -26,6 +26,9 @@ func (p *Policy) would(s *Subject, f *facts, d *Decision) []string {
 		return []string{"that the deny rule does not apply: " + d.Rule.where()}
 	}
 	var ways []string
+	if resourceType(f.query.Type) == TypeRegistry {
+		return p.wouldList(s)
+	}
 	for _, r := range p.concerning(s, &f.query) {
 		if r.Kind == RuleDeny || r.Shadow || r.Actions&d.Missing == 0 {
 			continue
@@ -42,6 +45,19 @@ func (p *Policy) would(s *Subject, f *facts, d *Decision) []string {
 		if len(ways) == most {
 			return append(ways, "…")
 		}
+	}
+	return ways
+}
+
+// wouldList is would for the catalog.
+func (p *Policy) wouldList(s *Subject) (ways []string) {
+	for _, h := range p.WhoCanCatalog() {
+		if way := fmt.Sprintf("to be %s: %s", h.Subject, h.Rule.where()); !slices.Contains(s.names(), h.Subject) && !slices.Contains(ways, way) {
+			ways = append(ways, way)
+		}
+	}
+	if p.listers == nil {
+		ways = append(ways, "`catalog filtered`, which shows everybody what they may list")
 	}
 	return ways
 }
@@ -96,6 +112,25 @@ func (p *Policy) WhoCan(action Action, repository string) []Holder {
 		for _, s := range r.Subjects {
 			h.Subject = s
 			holders = append(holders, h)
+		}
+	}
+	return holders
+}
+
+// WhoCanCatalog lists the subjects that may ask for the catalog:
+// administrators and, where it is filtered, whoever may list something.
+func (p *Policy) WhoCanCatalog() []Holder {
+	var holders []Holder
+	for _, r := range p.rules {
+		switch {
+		case r.Shadow, r.Kind == RuleDeny, !r.Actions.Has(List):
+			continue
+		case r.Kind == RuleAdmin, p.listers != nil && len(r.Subjects) > 0:
+		default:
+			continue
+		}
+		for _, s := range r.Subjects {
+			holders = append(holders, Holder{Subject: s, Rule: r, Conditional: r.conditions != nil})
 		}
 	}
 	return holders

@@ -97,7 +97,7 @@ func (c *compiler) creator(o CreatorRole) {
 	}
 	r := c.note(&Rule{Kind: RuleCreator, Role: o.Role, Actions: actions, Patterns: patterns, Source: o.Source})
 	c.checkPatterns("creator_role", r)
-	c.protect(r, func(at *place) { at.creator = r })
+	c.protect(r, func(at *place) { at.creators = append(at.creators, r) })
 }
 
 func (c *compiler) checkPatterns(what string, r *Rule) {
@@ -117,7 +117,7 @@ func (p *Policy) Owned(repository string) (by []OwnedBy, creator bool) {
 		for i, r := range at.owned {
 			owned[i] = owned[i] || r != nil
 		}
-		creator = creator || at.creator != nil
+		creator = creator || len(at.creators) > 0
 	}
 	owned[OwnedRepository] = owned[OwnedRepository] || creator
 	for i, yes := range owned {
@@ -150,18 +150,25 @@ func (e *evaluation) foreign(p *Policy, f *facts, admin *tally) *Rule {
 }
 
 // created returns what a principal may do because it made the repository.
-func (e *evaluation) created(p *Policy, f *facts, want Action) (Action, *Rule) {
+func (e *evaluation) created(p *Policy, f *facts, want Action) (actions Action, by *Rule) {
 	if p.facts == nil {
 		return 0, nil
 	}
 	for _, at := range e.places {
-		if r := at.creator; r != nil && r.Actions&want != 0 {
-			owner := p.facts.Owner(OwnedRepository, f.query.Repository)
-			if owner == nil || !owner.Created || !owner.Is(f.principal) {
-				return 0, nil
+		for _, r := range at.creators {
+			gain := r.Actions & want
+			if gain == 0 {
+				continue
 			}
-			return r.Actions & want, r
+			if by == nil {
+				owner := p.facts.Owner(OwnedRepository, f.query.Repository)
+				if owner == nil || !owner.Created || !owner.Is(f.principal) {
+					return 0, nil
+				}
+				by = r
+			}
+			actions |= gain
 		}
 	}
-	return 0, nil
+	return actions, by
 }

@@ -3,6 +3,7 @@ package authz
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
@@ -102,7 +103,65 @@ func (d dice) config() Config {
 		cfg.AuthenticatedRead = []Read{{Patterns: d.patterns()}}
 	}
 	cfg.ReadOnly = d.chance(2)
+	d.owners(&cfg)
+	d.sources(&cfg)
 	return cfg
+}
+
+// owners makes rules about owners.
+func (d dice) owners(cfg *Config) {
+	plain := func() []string { return d.some(2, "a/**", "**/b", "*", "a", "**", "x-*/**") }
+	distinct := func() []string { return slices.Compact(slices.Sorted(slices.Values(plain()))) }
+	for range d.IntN(3) {
+		cfg.OwnerOnly = append(cfg.OwnerOnly, OwnerOnly{By: d.pick("repository", "namespace"), Patterns: distinct()})
+	}
+	for range d.IntN(3) {
+		cfg.CreatorRoles = append(cfg.CreatorRoles, CreatorRole{Role: d.pick("guest", "developer", "maintainer"), Patterns: distinct()})
+	}
+}
+
+// sources makes some rules stored role mappings and chooses where roles come
+// from.
+func (d dice) sources(cfg *Config) {
+	for i := range cfg.Projects {
+		for j := range cfg.Projects[i].Grants {
+			g := &cfg.Projects[i].Grants[j]
+			g.Mapped = d.chance(15) && !slices.Contains(g.Subjects, "anyone")
+		}
+	}
+	for i := range cfg.Admins {
+		cfg.Admins[i].Mapped = d.chance(20)
+	}
+	if d.chance(40) {
+		return
+	}
+	all := []string{"token", "application", "header"}
+	d.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	cfg.RoleSources, cfg.FirstRoleSource = all[:1+d.IntN(3)], d.chance(50)
+}
+
+// facts are owners of some names and permissions of robots.
+func (d dice) facts() someFacts {
+	f := someFacts{owners: map[string]*Ownership{}, permissions: map[string]*Permissions{}}
+	for range d.IntN(12) {
+		p := d.principal()
+		o := &Ownership{Principal: p.String(), Created: d.chance(60)}
+		if d.chance(50) && p != nil {
+			o.Identity = p.Identity().ID()
+		}
+		name := d.name()
+		f.owners["repository/"+name] = o
+		if d.chance(50) {
+			f.owners["namespace/"+d.pick("a", "b", "a-b", "c")] = o
+		}
+	}
+	for _, who := range []string{"robot:a", "robot:a/b", "user:a"} {
+		list := []authn.Limit{{Type: "repository", Name: d.pick("a/**", "**/b", "*/b/**", "x-*"), Actions: []string{d.pick("pull", "push", "delete", "*")}}}
+		if permissions, err := NewPermissions(who, list); err == nil && d.chance(50) {
+			f.permissions[who] = permissions
+		}
+	}
+	return f
 }
 
 func (d dice) name() string {
@@ -125,7 +184,8 @@ func (d dice) principal() *authn.Principal {
 	}
 	p := &authn.Principal{
 		Kind: authn.Kind(d.pick("user", "user", "robot", "workload", "anonymous")), Name: d.pick("a", "b", "a/b", "", "..", "*"),
-		Groups: d.some(3, "a", "b", "c", "*", "a/b", ""), Roles: d.some(2, "a", "b"), Claims: map[string]any{},
+		Groups: d.some(3, "a", "b", "c", "*", "a/b", ""), Roles: d.some(2, "a", "b"), HeaderRoles: d.some(1, "a", "b"),
+		Issuer: d.pick("", "idp"), Subject: d.pick("", "1", "2"), Claims: map[string]any{},
 	}
 	if d.chance(60) {
 		p.Claims["t"] = map[string]any{"x": d.pick("a", "b", "", "**", "a/a", "..")}
@@ -164,7 +224,7 @@ func (d dice) query() *Query {
 
 // FuzzDecide compares the engine with the naive reference.
 func FuzzDecide(f *testing.F) {
-	for seed := range uint64(150) {
+	for seed := range uint64(300) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, seed uint64) {
@@ -174,9 +234,14 @@ func FuzzDecide(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		ref := reference{cfg: cfg}
+		if d.chance(80) {
+			facts := d.facts()
+			policy, ref.facts = policy.With(facts), facts
+		}
 		for range 50 {
 			p, q := d.principal(), d.query()
-			wantAllowed, wantAsk := reference{cfg}.decide(p, q)
+			wantAllowed, wantAsk := ref.decide(p, q)
 			got := policy.Decide(p, q)
 			if got.Allowed != wantAllowed || got.Ask != wantAsk {
 				t.Fatalf("config %+v\nprincipal %+v\nquery %+v\ngot %v ask %d (%s), want %v ask %d",

@@ -15,7 +15,7 @@ type place struct {
 	immutable []*Rule
 	readOnly  *Rule
 	owned     [len(ownedNames)]*Rule
-	creator   *Rule
+	creators  []*Rule
 
 	// signatures say what must be signed to be pulled from here.
 	signatures []*SignatureRule

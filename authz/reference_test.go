@@ -11,7 +11,10 @@ import (
 // reference decides as the engine does, by looking at every rule of the
 // configuration in turn, with regular expressions for patterns. It knows no
 // conditions.
-type reference struct{ cfg Config }
+type reference struct {
+	cfg   Config
+	facts Facts
+}
 
 func (ref reference) decide(p *authn.Principal, q *Query) (allowed bool, ask Ask) {
 	if !regexp.MustCompile(`^[a-z0-9_-](\.?[a-z0-9_-])*\.?(/\.?[a-z0-9_-](\.?[a-z0-9_-])*\.?)*$`).MatchString(strings.TrimPrefix(q.Repository, ".")) ||
@@ -31,7 +34,7 @@ func (ref reference) decide(p *authn.Principal, q *Query) (allowed bool, ask Ask
 	}
 	admin, above := false, []string(nil)
 	for _, a := range ref.cfg.Admins {
-		if ref.subjects(a.Subjects, p) {
+		if ref.holds(a.Subjects, a.Mapped, p) {
 			admin, above = true, append(above, a.Override...)
 		}
 	}
@@ -43,6 +46,9 @@ func (ref reference) decide(p *authn.Principal, q *Query) (allowed bool, ask Ask
 		if frozen {
 			return false, AskNothing
 		}
+	}
+	if q.Action&(Push|Overwrite|Delete) != 0 && !admin && ref.foreign(p, q.Repository) {
+		return false, AskNothing
 	}
 	tags := slices.Clone(q.Tags)
 	if q.Tag != "" {
@@ -113,7 +119,7 @@ func (ref reference) one(p *authn.Principal, q *Query, tag string, admin bool, a
 func (ref reference) may(p *authn.Principal, repository string, a Action, tag string, unknown bool) (allowed, depends bool) {
 	maybeAllowed, maybeDenied := false, false
 	about := func(g Grant, deny bool) bool {
-		if !ref.actions(g).Has(a) || g.Shadow || !ref.subjects(g.Subjects, p) {
+		if !ref.actions(g).Has(a) || g.Shadow || !ref.holds(g.Subjects, g.Mapped, p) {
 			return false
 		}
 		switch {
@@ -131,6 +137,9 @@ func (ref reference) may(p *authn.Principal, repository string, a Action, tag st
 			return false
 		}
 		return !deny
+	}
+	if ref.facts != nil && !p.IsAnonymous() {
+		allowed = ref.facts.Permissions(p).on(TypeRepository, repository).Has(a) || ref.made(p, repository, a)
 	}
 	denied := false
 	for _, project := range ref.cfg.Projects {
@@ -171,6 +180,107 @@ func (ref reference) actions(g Grant) Action {
 	return set
 }
 
+// foreign reports whether somebody else owns the repository, or its namespace,
+// where that matters.
+func (ref reference) foreign(p *authn.Principal, repository string) bool {
+	return ref.facts != nil && slices.ContainsFunc(ref.cfg.OwnerOnly, func(o OwnerOnly) bool {
+		by, name := OwnedRepository, repository
+		if o.By == "namespace" {
+			by, name = OwnedNamespace, strings.Split(repository, "/")[0]
+		}
+		owner := ref.facts.Owner(by, name)
+		return (len(o.Patterns) == 0 || ref.patterns(o.Patterns, repository, p, true)) && owner != nil && !ref.owns(p, owner)
+	})
+}
+
+func (reference) owns(p *authn.Principal, o *Ownership) bool {
+	if p.IsAnonymous() {
+		return false
+	}
+	if o.Identity != "" {
+		return p.Identity().ID() == o.Identity
+	}
+	return string(p.Kind)+":"+p.Name == o.Principal
+}
+
+// made reports whether the principal may do something as who has created the
+// repository.
+func (ref reference) made(p *authn.Principal, repository string, a Action) bool {
+	owner := ref.facts.Owner(OwnedRepository, repository)
+	return owner != nil && owner.Created && ref.owns(p, owner) && slices.ContainsFunc(ref.cfg.CreatorRoles, func(c CreatorRole) bool {
+		return builtinRoles[c.Role].Has(a) && (len(c.Patterns) == 0 || ref.patterns(c.Patterns, repository, p, true))
+	})
+}
+
+// holds reports whether a rule is about a principal, by the sources of roles
+// that count for it.
+func (ref reference) holds(list []string, mapped bool, p *authn.Principal) bool {
+	isRole := func(text string) bool { return strings.HasPrefix(text, "role:") }
+	names := slices.DeleteFunc(slices.Clone(list), isRole)
+	sources := ref.sources(p)
+	if mapped {
+		return slices.Contains(sources, "application") && ref.subjects(names, p)
+	}
+	if ref.subjects(names, p) {
+		return true
+	}
+	return slices.ContainsFunc(list, func(text string) bool {
+		return isRole(text) && slices.ContainsFunc(sources, func(source string) bool {
+			return slices.Contains(ref.rolesOf(source, p), text[len("role:"):])
+		})
+	})
+}
+
+func (reference) rolesOf(source string, p *authn.Principal) []string {
+	switch {
+	case p.IsAnonymous():
+	case source == "token":
+		return p.Roles
+	case source == "header":
+		return p.HeaderRoles
+	}
+	return nil
+}
+
+// sources are those whose roles count for a principal: all that there are, or
+// the first that has something for it.
+func (ref reference) sources(p *authn.Principal) []string {
+	all := ref.cfg.RoleSources
+	if len(all) == 0 {
+		all = []string{"token", "application", "header"}
+	}
+	if !ref.cfg.FirstRoleSource {
+		return all
+	}
+	for _, source := range all {
+		if source == "application" && ref.isMapped(p) || slices.ContainsFunc(ref.rolesOf(source, p), ref.mentioned) {
+			return []string{source}
+		}
+	}
+	return nil
+}
+
+func (ref reference) isMapped(p *authn.Principal) bool {
+	return slices.ContainsFunc(ref.rules(), func(g Grant) bool {
+		return g.Mapped && ref.subjects(slices.DeleteFunc(slices.Clone(g.Subjects), func(s string) bool { return strings.HasPrefix(s, "role:") }), p)
+	})
+}
+
+func (ref reference) mentioned(role string) bool {
+	return slices.ContainsFunc(ref.rules(), func(g Grant) bool { return slices.Contains(g.Subjects, "role:"+role) })
+}
+
+// rules are all rules with subjects, those of administrators too.
+func (ref reference) rules() (list []Grant) {
+	for _, project := range ref.cfg.Projects {
+		list = append(append(list, project.Grants...), project.Denies...)
+	}
+	for _, a := range ref.cfg.Admins {
+		list = append(list, Grant{Subjects: a.Subjects, Mapped: a.Mapped})
+	}
+	return append(list, ref.cfg.Denies...)
+}
+
 func (reference) subjects(list []string, p *authn.Principal) bool {
 	return slices.ContainsFunc(list, func(text string) bool {
 		kind, name, _ := strings.Cut(text, ":")
@@ -187,8 +297,6 @@ func (reference) subjects(list []string, p *authn.Principal) bool {
 			return string(p.Kind) == kind && p.Name == name
 		case "group":
 			return slices.Contains(p.Groups, name)
-		case "role":
-			return slices.Contains(p.Roles, name)
 		case "claim":
 			path, want, _ := strings.Cut(name, "=")
 			v, _ := p.Claim(path)

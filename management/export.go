@@ -54,7 +54,7 @@ func (m *Manager) current() *Document {
 	}
 	for _, i := range m.state.Owners.Sorted() {
 		if !i.Value.Pending {
-			d.Owners = append(d.Owners, DocumentOwner{Repository: i.ID, OwnerInput: OwnerInput{Principal: i.Value.Principal, Identity: i.Value.Identity}})
+			d.Owners = append(d.Owners, DocumentOwner{Repository: ownedName(i.ID), OwnerInput: OwnerInput{Principal: i.Value.Principal, Identity: i.Value.Identity}})
 		}
 	}
 	for _, i := range m.state.Users.Sorted() {

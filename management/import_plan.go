@@ -84,6 +84,10 @@ func (p *importPlan) robots(list []DocumentRobot, projects []NewProject) {
 			p.skip(m.state.Robots.Kind(), in.Name, "is declared in the configuration")
 			continue
 		}
+		if what, taken := m.declared.RobotNames[in.Name]; taken {
+			p.skip(m.state.Robots.Kind(), in.Name, "is the name of "+what+" in the configuration")
+			continue
+		}
 		item, exists := m.state.Robots.Get(in.Name)
 		if in.Expires != nil && !in.Expires.After(m.now()) && !exists {
 			p.skip(m.state.Robots.Kind(), in.Name, "has expired")
@@ -207,10 +211,11 @@ func (p *importPlan) owners(list []DocumentOwner) {
 	m := p.m
 	for i, in := range list {
 		next := &state.Owner{Principal: in.Principal, Identity: in.Identity, Since: m.second()}
-		if item, exists := m.state.Owners.Get(in.Repository); exists && item.Value.Principal == in.Principal && (in.Identity == "" || in.Identity == item.Value.Identity) {
+		id, valid := ownedID(in.Repository)
+		if item, exists := m.state.Owners.Get(id); exists && item.Value.Principal == in.Principal && (in.Identity == "" || in.Identity == item.Value.Identity) {
 			continue
 		}
-		if !authz.ValidName(in.Repository) {
+		if !valid {
 			p.wrong.add(at("owners", i)+".repository", "is no name of a repository or namespace")
 			continue
 		}
@@ -220,9 +225,12 @@ func (p *importPlan) owners(list []DocumentOwner) {
 				continue
 			}
 		}
-		put(p, m.state.Owners, in.Repository, next, "", ownerView)
+		put(p, m.state.Owners, id, next, "", ownerView)
 	}
-	pruneAll(p, m.state.Owners, list != nil, named[DocumentOwner, state.Owner](list, func(d DocumentOwner) string { return d.Repository }), ownerView)
+	pruneAll(p, m.state.Owners, list != nil, named[DocumentOwner, state.Owner](list, func(d DocumentOwner) string {
+		id, _ := ownedID(d.Repository)
+		return id
+	}), ownerView)
 }
 
 func ownerView(v *state.Owner) any { return OwnerInput{Principal: v.Principal, Identity: v.Identity} }

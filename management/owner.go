@@ -6,13 +6,12 @@ import (
 	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
-	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 )
 
 // Owner is who owns a repository or a namespace.
 type Owner struct {
-	Repository string    `json:"repository" doc:"The repository or namespace."`
+	Repository string    `json:"repository" doc:"The repository, team-a/app, or namespace, team-a/ with a slash at its end."`
 	Principal  string    `json:"principal" doc:"Whose it is: user:alice, robot:ci, workload:github."`
 	Identity   string    `json:"identity" doc:"Who that is for good, whatever the name: the id of a user."`
 	Since      time.Time `json:"since"`
@@ -35,12 +34,12 @@ func (m *Manager) Owners(who *Caller, q PageQuery, prefix string) (*Page[*Owner]
 	admin := m.admin(who)
 	visible := func(yield func(*state.Item[state.Owner]) bool) {
 		for item := range m.state.Owners.All() {
-			if strings.HasPrefix(item.ID, prefix) && (admin || owns(who, item.Value)) && !yield(item) {
+			if strings.HasPrefix(ownedName(item.ID), prefix) && (admin || owns(who, item.Value)) && !yield(item) {
 				return
 			}
 		}
 	}
-	return page(q, visible, func(i *state.Item[state.Owner]) string { return i.ID }, showOwner)
+	return page(q, visible, func(i *state.Item[state.Owner]) string { return ownedName(i.ID) }, showOwner)
 }
 
 // Owner returns the owner of a repository or namespace, to administrators and
@@ -49,7 +48,8 @@ func (m *Manager) Owner(who *Caller, repository string) (*Owner, error) {
 	if err := needs(who, ScopeOwnersRead); err != nil {
 		return nil, err
 	}
-	item, ok := m.state.Owners.Get(repository)
+	id, _ := ownedID(repository)
+	item, ok := m.state.Owners.Get(id)
 	if !ok || !m.admin(who) && !owns(who, item.Value) {
 		return nil, noOwner(repository)
 	}
@@ -69,15 +69,16 @@ func (m *Manager) TransferOwner(ctx context.Context, who *Caller, repository str
 	if err := needs(who, ScopeOwnersWrite); err != nil {
 		return nil, false, err
 	}
-	if !authz.ValidName(repository) {
-		return nil, false, invalid("repository", "want the name of a repository or namespace")
+	id, ok := ownedID(repository)
+	if !ok {
+		return nil, false, invalid("repository", "want the name of a repository, or of a namespace with a slash at its end")
 	}
 	next, err := m.newOwner(in)
 	if err != nil {
 		return nil, false, err
 	}
 	err = again(ctx, func() error {
-		before, exists := m.state.Owners.Get(repository)
+		before, exists := m.state.Owners.Get(id)
 		if created = !exists; created {
 			before = nil
 		}
@@ -88,18 +89,18 @@ func (m *Manager) TransferOwner(ctx context.Context, who *Caller, repository str
 		if err := match.check(revision); err != nil {
 			return err
 		}
-		made = showOwner(&state.Item[state.Owner]{ID: repository, Value: next})
+		made = showOwner(&state.Item[state.Owner]{ID: id, Value: next})
 		var old any
 		if exists {
 			old = showOwner(before)
 		}
 		var tx state.Tx
-		state.Put(&tx, m.state.Owners, repository, next, condition)
+		state.Put(&tx, m.state.Owners, id, next, condition)
 		tx.Note(who.Actor(), "owner.transfer", ownerObject(repository), old, made)
 		if err := m.commit(ctx, who, &tx, made); err != nil {
 			return err
 		}
-		made.revision = revisionOf(m.state.Owners, repository)
+		made.revision = revisionOf(m.state.Owners, id)
 		return nil
 	})
 	return made, created, err
@@ -157,8 +158,9 @@ func (m *Manager) DeleteOwner(ctx context.Context, who *Caller, repository strin
 	if err := m.needsAdmin(who, ScopeOwnersWrite); err != nil {
 		return err
 	}
+	id, _ := ownedID(repository)
 	return again(ctx, func() error {
-		item, ok := m.state.Owners.Get(repository)
+		item, ok := m.state.Owners.Get(id)
 		if !ok {
 			return noOwner(repository)
 		}
@@ -166,7 +168,7 @@ func (m *Manager) DeleteOwner(ctx context.Context, who *Caller, repository strin
 			return err
 		}
 		var tx state.Tx
-		state.Delete(&tx, m.state.Owners, repository, state.Unchanged(item))
+		state.Delete(&tx, m.state.Owners, id, state.Unchanged(item))
 		tx.Note(who.Actor(), "owner.delete", ownerObject(repository), showOwner(item), nil)
 		return m.commit(ctx, who, &tx, nil)
 	})
@@ -174,7 +176,7 @@ func (m *Manager) DeleteOwner(ctx context.Context, who *Caller, repository strin
 
 func showOwner(i *state.Item[state.Owner]) *Owner {
 	v := i.Value
-	return &Owner{Repository: i.ID, Principal: v.Principal, Identity: v.Identity, Since: v.Since, Pending: v.Pending, revision: i.Revision}
+	return &Owner{Repository: ownedName(i.ID), Principal: v.Principal, Identity: v.Identity, Since: v.Since, Pending: v.Pending, revision: i.Revision}
 }
 
 func ownerObject(repository string) state.Object {

@@ -155,7 +155,7 @@ func (c *recordCompiler) mapping(item *state.Item[state.RoleMapping]) {
 		conditions.Until = m.NotAfter.UTC().Truncate(time.Second).Format(time.RFC3339)
 	}
 	if role == "admin" && len(m.Patterns) == 0 {
-		c.try(object, []authz.Admin{{Subjects: []string{subject}, Conditions: conditions, Source: source}}, nil)
+		c.try(object, []authz.Admin{{Subjects: []string{subject}, Conditions: conditions, Mapped: true, Source: source}}, nil)
 		return
 	}
 	patterns := m.Patterns
@@ -164,7 +164,7 @@ func (c *recordCompiler) mapping(item *state.Item[state.RoleMapping]) {
 	}
 	c.try(object, nil, []authz.Project{{
 		Name: "(role mapping " + item.ID + ")", Patterns: patterns, Source: source,
-		Grants: []authz.Grant{{Role: role, Subjects: []string{subject}, Conditions: conditions, Source: source}},
+		Grants: []authz.Grant{{Role: role, Subjects: []string{subject}, Conditions: conditions, Mapped: true, Source: source}},
 	}})
 }
 

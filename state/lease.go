@@ -144,6 +144,18 @@ type sighting struct {
 	since    time.Time
 }
 
+// follow forgets leases that were given back.
+func (r *rivals) follow(t *Table[leaseRecord]) {
+	t.onChange(func(before, after *Item[leaseRecord]) {
+		if after != nil {
+			return
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.seen, before.ID)
+	})
+}
+
 // ended reports whether a lease of somebody else has ended: it was seen
 // unrenewed for its duration and a tenth.
 func (r *rivals) ended(held *Item[leaseRecord], now time.Time) bool {

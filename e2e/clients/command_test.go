@@ -14,7 +14,7 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/stage"
 )
 
-// commandTimeout bounds each command: a client that hangs is a failure.
+// commandTimeout is for what is done in a moment.
 const commandTimeout = 60 * time.Second
 
 // shell runs the commands of one client with a home directory of their own.
@@ -24,6 +24,8 @@ type shell struct {
 	env  []string
 	// addr is the gateway's host and port, the registry's name to clients.
 	addr string
+	// timeout bounds each command: a client that hangs is a failure.
+	timeout time.Duration
 }
 
 func newShell(t *testing.T, s *stage.Stage, env ...string) *shell {
@@ -33,7 +35,7 @@ func newShell(t *testing.T, s *stage.Stage, env ...string) *shell {
 	if err := os.WriteFile(authFile, []byte("{}"), 0o600); err != nil { // podman wants it to exist
 		t.Fatal(err)
 	}
-	return &shell{t: t, home: home, addr: s.Addr, env: append([]string{
+	return &shell{t: t, home: home, addr: s.Addr, timeout: commandTimeout, env: append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + home,
 		"DOCKER_CONFIG=" + filepath.Join(home, "docker"), "REGISTRY_AUTH_FILE=" + authFile,
 		"XDG_RUNTIME_DIR=" + home, "XDG_DATA_HOME=" + filepath.Join(home, "data"), "XDG_CONFIG_HOME=" + filepath.Join(home, "config"),
@@ -47,7 +49,7 @@ func (s *shell) run(name string, args ...string) (string, error) {
 
 // pipe is run with standard input.
 func (s *shell) pipe(stdin, name string, args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(s.t.Context(), commandTimeout)
+	ctx, cancel := context.WithTimeout(s.t.Context(), s.timeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Env, cmd.Dir = s.env, s.home

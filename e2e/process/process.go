@@ -28,7 +28,7 @@ type Process struct {
 }
 
 // Start runs cmd with its output going to logFile, unless cmd already has a
-// destination for it. The program is killed when the calling process dies, so
+// destination for it, and as the user that cmd names, if any. The program is killed when the calling process dies, so
 // that an aborted test run leaves nothing behind.
 func Start(name string, cmd *exec.Cmd, logFile string) (*Process, error) {
 	if err := os.MkdirAll(filepath.Dir(logFile), 0o755); err != nil {
@@ -45,7 +45,11 @@ func Start(name string, cmd *exec.Cmd, logFile string) (*Process, error) {
 	if cmd.Stderr == nil {
 		cmd.Stderr = out
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	attributes := &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	if cmd.SysProcAttr != nil {
+		attributes.Credential = cmd.SysProcAttr.Credential
+	}
+	cmd.SysProcAttr = attributes
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
@@ -68,10 +72,18 @@ func (p *Process) Stop() error {
 		return nil
 	case <-time.After(10 * time.Second):
 	}
-	_ = p.cmd.Process.Kill()
-	<-p.done
+	p.Kill()
 	return fmt.Errorf("%s did not stop within 10 s and was killed", p.Name)
 }
+
+// Kill ends the program without asking, and waits until it is gone.
+func (p *Process) Kill() {
+	_ = p.cmd.Process.Kill() // it may have ended by itself
+	<-p.done
+}
+
+// Ended is closed when the program has ended.
+func (p *Process) Ended() <-chan struct{} { return p.done }
 
 // Ready polls check until it returns nil. It fails when the program ends
 // first, or when ctx does; the error then carries the end of the log.
