@@ -21,7 +21,8 @@ var arrows = map[string][]string{
 	"store":         {},
 	"signature":     {},
 	"export":        {},
-	"cmd":           {},
+	"login":         {},
+	"cmd":           {"login"},
 	"authn":         {"store"},
 	"authz":         {"authn", "store"},
 	"tokenendpoint": {"authn", "authz", "store"},
@@ -32,7 +33,7 @@ var arrows = map[string][]string{
 	"migrate":       {"authn", "authz", "management"},
 	"cli":           {"authn", "authz", "tokenendpoint", "management", "client", "migrate"},
 	"caddyfile":     {"authn", "authz", "tokenendpoint", "store", "management", "portal"},
-	"":              {"authn", "authz", "tokenendpoint", "store", "state", "signature", "export", "management", "portal", "client", "cli", "caddyfile"},
+	"":              {"authn", "authz", "tokenendpoint", "store", "state", "signature", "export", "management", "portal", "login", "client", "cli", "caddyfile"},
 	"bench":         {"", "authn", "authz", "tokenendpoint", "store", "state", "caddyfile"},
 }
 
