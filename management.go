@@ -59,8 +59,8 @@ func (r *realm) openManagement(run *running) error {
 		Authenticate: func(req *http.Request) (*authn.Principal, error) { return authenticateFor(run, req) },
 		Remote:       clientAddr,
 		RequestID:    requestID,
-		Done:         func(outcome string) { managementTotal.WithLabelValues(r.name, outcome).Inc() },
 		Installation: func(req *http.Request) (export.Input, error) { return r.installation(run, req) },
+		Done:         func(outcome string) { managementTotal.WithLabelValues(r.name, outcome).Inc() },
 	}
 	var config management.BootstrapConfig
 	if b := r.config.Management.Bootstrap; b != nil {

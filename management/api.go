@@ -39,12 +39,12 @@ type APIOptions struct {
 	Remote func(*http.Request) netip.Addr
 	// Bootstrap makes the first administrator; nil: there is no such route.
 	Bootstrap *Bootstrap
-	// Done is told how each request was answered: the code of the problem, or
-	// "done". May be nil.
-	Done func(outcome string)
 	// Installation is what the gateway that a request reached says of itself;
 	// nil: there is no such route.
 	Installation func(*http.Request) (export.Input, error)
+	// Done is told how each request was answered: the code of the problem, or
+	// "done". May be nil.
+	Done func(outcome string)
 	// RequestID returns the id that the access log has; nil for none.
 	RequestID func(*http.Request) string
 	// Local, if it is not nil, is who calls, whoever it is, and nobody is
