@@ -155,7 +155,7 @@ func (rs *Robots) Authenticate(ctx context.Context, c *Credential) (*Principal, 
 	if err := s.alive(rs.now()); err != nil {
 		return nil, err
 	}
-	return &s.principal, nil
+	return s.who(), nil
 }
 
 // bySecret finds a secret of ours, which costs a SHA-256. With Basic the user

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -24,7 +25,25 @@ type robotSecret struct {
 	hash      Hash
 	id        string    // public, also of a hash that has none itself
 	until     time.Time // when it stops to be good; zero: with the robot
-	principal Principal // who shows this secret
+	principal atomic.Pointer[Principal]
+}
+
+// who is who shows this secret. It is made when it is first asked for: of many
+// thousand robots few log in at a gateway.
+func (s *robotSecret) who() *Principal {
+	if p := s.principal.Load(); p != nil {
+		return p
+	}
+	r := s.robot
+	p := &Principal{
+		Kind: KindRobot, Name: r.name, Authenticator: RobotsName,
+		Credential: "robot_secret", CredentialID: s.id, Expires: r.expires,
+	}
+	if !s.until.IsZero() && (p.Expires.IsZero() || s.until.Before(p.Expires)) {
+		p.Expires = s.until
+	}
+	s.principal.CompareAndSwap(nil, p)
+	return s.principal.Load()
 }
 
 // NewRobot checks a declaration and makes the robot that it declares. Errors
@@ -51,16 +70,14 @@ func NewRobot(c RobotConfig) (*Robot, error) {
 	if len(c.SecretHashes) == 0 {
 		return wrong(errors.New("secret_hash is missing"))
 	}
-	for _, stored := range c.SecretHashes {
+	r.secrets = make([]robotSecret, len(c.SecretHashes))
+	for i, stored := range c.SecretHashes {
 		h, err := ParseHash(strings.TrimSpace(stored))
 		if err != nil {
 			return wrong(fmt.Errorf("secret_hash: %w", err))
 		}
-		id := HashID(h)
-		r.secrets = append(r.secrets, robotSecret{robot: r, hash: h, id: id, principal: Principal{
-			Kind: KindRobot, Name: r.name, Authenticator: RobotsName,
-			Credential: "robot_secret", CredentialID: id, Expires: r.expires,
-		}})
+		secret := &r.secrets[i]
+		secret.robot, secret.hash, secret.id = r, h, HashID(h)
 	}
 	return r, nil
 }
@@ -68,11 +85,7 @@ func NewRobot(c RobotConfig) (*Robot, error) {
 // EndSecret sets when the nth secret of the declaration stops to be good. It
 // must be called before a directory knows the robot.
 func (r *Robot) EndSecret(n int, at time.Time) {
-	s := &r.secrets[n]
-	s.until = at
-	if end := s.principal.Expires; end.IsZero() || at.Before(end) {
-		s.principal.Expires = at
-	}
+	r.secrets[n].until = at
 }
 
 // Name returns the robot's name.
@@ -136,7 +149,12 @@ func (r *Robot) admits(remote netip.Addr, now time.Time) error {
 }
 
 func (r *Robot) hasSlow() bool {
-	return slices.ContainsFunc(r.secrets, func(s robotSecret) bool { return s.hash.Slow() })
+	for i := range r.secrets {
+		if r.secrets[i].hash.Slow() {
+			return true
+		}
+	}
+	return false
 }
 
 // Contains reports whether an address is in one of the networks.

@@ -2,6 +2,7 @@ package authz
 
 import (
 	"fmt"
+	"sync/atomic"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 )
@@ -20,8 +21,24 @@ type Facts interface {
 // Deny rules, immutable tags and read-only mode stand above it as above every
 // grant. It is immutable.
 type Permissions struct {
-	rule *Rule
-	list []permission
+	holder  string
+	actions Action // of all of them
+	list    []permission
+	rule    atomic.Pointer[Rule]
+}
+
+// asRule is how explanations and logs show them. It is made when it is first
+// asked for.
+func (p *Permissions) asRule() *Rule {
+	if r := p.rule.Load(); r != nil {
+		return r
+	}
+	r := &Rule{Kind: RulePermission, Subjects: []string{p.holder}, Actions: p.actions}
+	for _, e := range p.list {
+		r.Patterns = append(r.Patterns, e.pattern)
+	}
+	p.rule.CompareAndSwap(nil, r)
+	return p.rule.Load()
 }
 
 type permission struct {
@@ -35,14 +52,14 @@ type permission struct {
 // pull may list the tags, who may push may move them. Holder, "robot:ci", is
 // how explanations call the owner.
 func NewPermissions(holder string, list []authn.Limit) (*Permissions, error) {
-	p := &Permissions{rule: &Rule{Kind: RulePermission, Subjects: []string{holder}}}
+	p := &Permissions{holder: holder, list: make([]permission, 0, len(list))}
 	for i, l := range list {
 		if err := checkPermission(l); err != nil {
 			return nil, fmt.Errorf("permissions[%d]: %w", i, err)
 		}
-		p.list = append(p.list, permission{kind: resourceType(l.Type), pattern: l.Name, actions: TokenActions(l.Actions...)})
-		p.rule.Actions |= TokenActions(l.Actions...)
-		p.rule.Patterns = append(p.rule.Patterns, l.Name)
+		e := permission{kind: resourceType(l.Type), pattern: l.Name, actions: TokenActions(l.Actions...)}
+		p.list = append(p.list, e)
+		p.actions |= e.actions
 	}
 	return p, nil
 }
@@ -104,11 +121,11 @@ func (p *Policy) own(f *facts, want Action) (Action, *Rule) {
 	}
 	kind := resourceType(f.query.Type)
 	actions := given.on(kind, f.query.Repository)
-	if kind == TypeRegistry && p.listers != nil && given.rule.Actions.Has(List) {
+	if kind == TypeRegistry && p.listers != nil && given.actions.Has(List) {
 		actions |= List // the catalog is filtered: it shows what is permitted
 	}
 	if actions &= want; actions == 0 {
 		return 0, nil
 	}
-	return actions, given.rule
+	return actions, given.asRule()
 }

@@ -30,7 +30,7 @@ func (p *Policy) Concerning(principal *authn.Principal) []Concern {
 	}
 	if p.facts != nil {
 		if own := p.facts.Permissions(principal); own != nil {
-			found = append(found, Concern{Rule: own.rule, Subject: principal.String()})
+			found = append(found, Concern{Rule: own.asRule(), Subject: principal.String()})
 		}
 	}
 	return found

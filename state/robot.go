@@ -45,9 +45,21 @@ type Robot struct {
 // prepare compiles the robot. What was checked when it was written compiles;
 // if it does not in this version, it is better that nobody logs in with it.
 func (r *Robot) prepare() {
+	r.Secrets, r.Permissions = trimmed(r.Secrets), trimmed(r.Permissions)
+	for i := range r.Permissions {
+		r.Permissions[i].Actions = trimmed(r.Permissions[i].Actions)
+	}
 	if account, permissions, err := r.Compile(); err == nil {
 		r.entry = &robotEntry{account, permissions}
 	}
+}
+
+// trimmed is a list without the room that decoding has left at its end.
+func trimmed[T any](list []T) []T {
+	if len(list) == cap(list) {
+		return list
+	}
+	return append(make([]T, 0, len(list)), list...)
 }
 
 // RobotSecret is one of a robot's secrets.

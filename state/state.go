@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -127,6 +128,10 @@ func Open(ctx context.Context, s store.Store, realm string, o Options) (*State, 
 		return nil, err
 	}
 	st.filled.Store(true)
+	if st.Robots.items.len() > manyRobots {
+		// What reading them has left behind is as large as they are.
+		go debug.FreeOSMemory()
+	}
 	st.followPolicy()
 	st.health.Store(&Health{Ready: true, Since: o.Now()})
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -137,6 +142,9 @@ func Open(ctx context.Context, s store.Store, realm string, o Options) (*State, 
 	st.done.Go(func() { st.tidy(run) })
 	return st, nil
 }
+
+// manyRobots is from how many on it is worth to return memory after a start.
+const manyRobots = 5000
 
 // Close writes what is still to be written and stops following the store,
 // which stays open.
