@@ -96,11 +96,16 @@ func (a *App) Start() error {
 			errs = append(errs, fmt.Errorf("realm %q: %w", r.name, err))
 		}
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	apps.add(a)
+	return nil
 }
 
 // Stop ends the background work of the realms.
 func (a *App) Stop() error {
+	apps.remove(a)
 	for _, r := range a.realms.all() {
 		r.stop()
 	}

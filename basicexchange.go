@@ -116,6 +116,9 @@ func (b *BasicExchange) WorkloadPrefix() (string, bool) { return b.Prefix, b.Use
 // PeoplesPasswords reports whether people's passwords are taken.
 func (b *BasicExchange) PeoplesPasswords() bool { return b.PasswordGrant != nil }
 
+// BreakGlass returns what goes on where passwords are off: clients.
+func (b *BasicExchange) BreakGlass() authn.Authenticator { return b.exchange.BreakGlass() }
+
 // Start fetches the provider's keys in the background.
 func (b *BasicExchange) Start(ctx context.Context) { b.exchange.Start(ctx) }
 

@@ -17,19 +17,23 @@ func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "registry-auth",
 		Usage: "<command>",
-		Short: "Works with the registry gateway's secrets and policy",
+		Short: "Manages the registry gateway, its secrets and policy",
 		Long: `
 Commands for the registry_auth plugin: make a robot's secret, and the stored
 form of a secret or a password for the configuration; explain, list and test what the policy
-allows; print what the registry and its clients need to know of the gateway.
-Secrets are read from standard input and never from arguments, which
-other users of the machine can see.`,
+allows; print what the registry and its clients need to know of the gateway;
+manage what is kept at run time, here or on a gateway elsewhere.
+Secrets are read from standard input, files or the environment, and never from
+arguments, which other users of the machine can see.`,
 		CobraFunc: addCommands,
 	})
 }
 
 func addCommands(cmd *cobra.Command) {
 	cmd.AddCommand(newSecretCommand(), hashSecretCommand(), hashPasswordCommand(), explainCommand(), policyTestCommand(), whoCanCommand(), exportConfigCommand())
+	for _, c := range managementCommands() {
+		cmd.AddCommand(c)
+	}
 	// Without this a misspelled command prints the help and succeeds, which
 	// in a CI job looks like a test that passes.
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -15,7 +15,6 @@ import (
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
 	"github.com/caddy-registry-auth/caddy-registry-auth/export"
-	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
 )
 
 // exportFlags are those of export-config.
@@ -109,16 +108,7 @@ func exportInput(config *caddyfile.Config) (export.Input, error) {
 	if err != nil {
 		return export.Input{}, err
 	}
-	t := &names.token
-	in := export.Input{
-		Registry: base.Host, Realm: t.URL, Service: names.service, Issuer: t.Issuer,
-		Algorithm: string(t.Algorithm), Libtrust: t.KeyID == tokenendpoint.KeyIDLibtrust, X5C: t.X5C,
-		CertificatesURL: names.publicURL + t.BundlePath(), JWKSURL: names.publicURL + t.KeysPath(),
-	}
-	if in.Realm == "" {
-		in.Realm = names.publicURL + t.TokenPaths()[0]
-	}
-	return in, nil
+	return installation(base, names.service, &names.token), nil
 }
 
 const (

@@ -28,8 +28,11 @@ var arrows = map[string][]string{
 	"state":         {"authn", "authz", "store"},
 	"management":    {"authn", "authz", "tokenendpoint", "store", "state", "export"},
 	"portal":        {"authn", "authz", "tokenendpoint", "store", "state", "management"},
+	"client":        {},
+	"migrate":       {"authn", "authz", "management"},
+	"cli":           {"authn", "authz", "tokenendpoint", "management", "client", "migrate"},
 	"caddyfile":     {"authn", "authz", "tokenendpoint", "store", "management", "portal"},
-	"":              {"authn", "authz", "tokenendpoint", "store", "state", "signature", "export", "management", "portal", "caddyfile"},
+	"":              {"authn", "authz", "tokenendpoint", "store", "state", "signature", "export", "management", "portal", "client", "cli", "caddyfile"},
 	"bench":         {"", "authn", "authz", "tokenendpoint", "store", "caddyfile"},
 }
 

@@ -141,8 +141,8 @@ func TestReferenceHasEveryPlaceholder(t *testing.T) {
 // its outcomes in docs/operations.md.
 func TestOperationsHasEveryMetric(t *testing.T) {
 	names := map[string]bool{}
-	for _, c := range []prometheus.Collector{decisionsTotal, tokensTotal, tokenSeconds, usersFileBroken} {
-		descriptions := make(chan *prometheus.Desc, 4)
+	for _, c := range []prometheus.Collector{decisionsTotal, tokensTotal, tokenSeconds, usersFileBroken, managementTotal, &watched} {
+		descriptions := make(chan *prometheus.Desc, 8)
 		c.Describe(descriptions)
 		close(descriptions)
 		for d := range descriptions {

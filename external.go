@@ -93,6 +93,12 @@ func (e *External) AuthenticatorName() string { return e.Name() }
 // NamePrefix is what the names start with.
 func (e *External) NamePrefix() string { return e.Prefix }
 
+// PeoplesPasswords reports whether people's passwords are taken.
+func (e *External) PeoplesPasswords() bool { return e.External.PeoplesPasswords() }
+
+// BreakGlass returns what goes on where passwords are off.
+func (e *External) BreakGlass() authn.Authenticator { return e.External.BreakGlass() }
+
 // Cleanup gives back what is held in the pool.
 func (e *External) Cleanup() error { return giveBack(&e.poolKey) }
 

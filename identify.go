@@ -30,7 +30,7 @@ func (p *Provider) identify(w http.ResponseWriter, r *http.Request) (*authn.Prin
 	if err != nil {
 		return nil, &routeRefusal{status: http.StatusInternalServerError, err: err}
 	}
-	run := realm.running.Load()
+	run := realm.ready(r.Context())
 	if run == nil || !realm.lease.acquire() {
 		return nil, &routeRefusal{status: http.StatusServiceUnavailable, retryAfter: retryAfterStart, err: errRealmNotReady}
 	}

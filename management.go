@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/export"
 	"github.com/caddy-registry-auth/caddy-registry-auth/management"
 )
 
@@ -58,6 +59,8 @@ func (r *realm) openManagement(run *running) error {
 		Authenticate: func(req *http.Request) (*authn.Principal, error) { return authenticateFor(run, req) },
 		Remote:       clientAddr,
 		RequestID:    requestID,
+		Installation: func(req *http.Request) (export.Input, error) { return r.installation(run, req) },
+		Done:         func(outcome string) { managementTotal.WithLabelValues(r.name, outcome).Inc() },
 	}
 	var config management.BootstrapConfig
 	if b := r.config.Management.Bootstrap; b != nil {
@@ -115,11 +118,16 @@ func (r *realm) isManagement(path string) bool {
 
 // newManager makes the operations.
 func (r *realm) newManager(run *running) (*management.Manager, error) {
-	declared := management.Declared{Roles: r.config.Policy.Roles}
+	declared := management.Declared{Roles: r.config.Policy.Roles, RobotNames: map[string]string{}}
 	for _, p := range r.config.Policy.Projects {
 		declared.Projects = append(declared.Projects, management.DeclaredProject{Project: p})
 	}
 	for _, a := range r.authenticators {
+		if acting, ok := a.Authenticator.(interface{ RobotNames() []string }); ok {
+			for _, name := range acting.RobotNames() {
+				declared.RobotNames[name] = a.Name
+			}
+		}
 		robots, ok := a.Authenticator.(*Robots)
 		if !ok {
 			continue

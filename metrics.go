@@ -34,6 +34,13 @@ var (
 	}, []string{"file"})
 )
 
+// managementTotal counts the requests to the management API: done, or the code
+// of the problem that they were answered with.
+var managementTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
+	Namespace: "caddy", Subsystem: "registry_auth", Name: "management_requests_total",
+	Help: "Requests to the management API by realm and outcome.",
+}, []string{"realm", "outcome"})
+
 // realmMetrics are a realm's counters, looked up once: the labels are bounded
 // by the configuration, never by what clients send.
 type realmMetrics struct {
@@ -54,7 +61,7 @@ func registerCollectors(ctx caddy.Context, collectors ...prometheus.Collector) e
 }
 
 func newRealmMetrics(ctx caddy.Context, realm string) (*realmMetrics, error) {
-	if err := registerCollectors(ctx, decisionsTotal, tokensTotal, tokenSeconds); err != nil {
+	if err := registerCollectors(ctx, decisionsTotal, tokensTotal, tokenSeconds, managementTotal, &watched); err != nil {
 		return nil, err
 	}
 	m := &realmMetrics{duration: tokenSeconds.WithLabelValues(realm)}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -52,6 +53,7 @@ type realm struct {
 
 	lease   *lease
 	running atomic.Pointer[running]
+	started chan struct{} // closed when start has come to its end
 	cancel  context.CancelFunc
 }
 
@@ -70,11 +72,13 @@ type running struct {
 	// api and bootstrap are nil without a management block.
 	api       *management.API
 	bootstrap *management.Bootstrap
+	// local makes the API for who is on the machine, on the first call.
+	local func() (*management.API, error)
 }
 
 // newRealm builds a realm from its configuration, without any I/O.
 func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn.Named, app *App) (*realm, error) {
-	r := &realm{name: config.Realm, config: config, authenticators: authenticators, logger: ctx.Logger(), slog: ctx.Slogger(), sealing: app.sealing}
+	r := &realm{name: config.Realm, config: config, authenticators: authenticators, logger: ctx.Logger(), slog: ctx.Slogger(), sealing: app.sealing, started: make(chan struct{})}
 	if r.name == "" {
 		r.name = "default"
 	}
@@ -196,8 +200,10 @@ func parsePublicURL(raw string) (string, error) {
 // is away it goes on trying in the background, and the realm is not ready
 // until it succeeds.
 func (r *realm) start(old tokenendpoint.KeyStore) error {
+	watched.show(r.shared)
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
+	defer close(r.started)
 	first, done := context.WithTimeout(ctx, patience)
 	defer done()
 	err := r.open(ctx, first, old)
@@ -248,6 +254,7 @@ func (r *realm) open(ctx, limit context.Context, old tokenendpoint.KeyStore) err
 	if err := r.openManagement(run); err != nil {
 		return err
 	}
+	run.local = sync.OnceValues(func() (*management.API, error) { return r.localAPI(run) })
 	sessions, err := r.openPortal(run)
 	if err != nil {
 		return err
@@ -292,12 +299,27 @@ func (r *realm) open(ctx, limit context.Context, old tokenendpoint.KeyStore) err
 // enter takes the realm's lease for a request, which gives it back when it is
 // done. While the realm is not ready it answers the request and returns nil.
 func (r *realm) enter(w http.ResponseWriter, req *http.Request) *running {
-	if run := r.running.Load(); run != nil && r.lease.acquire() {
+	if run := r.ready(req.Context()); run != nil && r.lease.acquire() {
 		return run
 	}
 	w.Header().Set("Retry-After", retryAfter(retryAfterStart))
 	tokenendpoint.WriteError(w, req, http.StatusServiceUnavailable, tokenendpoint.CodeUnavailable, "the gateway is starting, try again in a moment", nil)
 	return nil
+}
+
+// ready returns what the realm has to serve with, nil if it has not. Caddy
+// may open its sockets before it starts us, on every reload: who comes in that
+// moment waits for it, and not for a store that is away.
+func (r *realm) ready(ctx context.Context) *running {
+	if run := r.running.Load(); run != nil {
+		return run
+	}
+	select {
+	case <-r.started:
+	case <-ctx.Done():
+	case <-time.After(patience + time.Second):
+	}
+	return r.running.Load()
 }
 
 // stop ends background work. Requests that are under way go on.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
@@ -23,8 +24,8 @@ type sharedState struct {
 	storeKey string
 	realm    string
 
-	mu    sync.Mutex
-	state *state.State
+	mu    sync.Mutex // held while it is opened
+	state atomic.Pointer[state.State]
 }
 
 // holdState takes the state of a realm out of the pool, or puts it there.
@@ -51,25 +52,30 @@ func holdState(opener storeOpener, realm string) (*sharedState, string, error) {
 func (s *sharedState) open(ctx context.Context) (*state.State, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state != nil {
-		return s.state, nil
+	if live := s.state.Load(); live != nil {
+		return live, nil
 	}
 	opened, err := s.store.get(ctx)
 	if err != nil {
 		return nil, err
 	}
 	log := caddy.Log().Named("registry_auth.state")
-	s.state, err = state.Open(ctx, opened, s.realm, state.Options{
+	live, err := state.Open(ctx, opened, s.realm, state.Options{
 		Log:     slogger(log),
 		OnEvent: func(e state.Event) { logEvent(log, s.realm, e) },
 	})
-	return s.state, err
+	if err != nil {
+		return nil, err
+	}
+	s.state.Store(live)
+	return live, nil
 }
 
 // Destruct writes what is still to be written when nobody uses the state.
 func (s *sharedState) Destruct() error {
-	if s.state != nil {
-		s.state.Close()
+	watched.hide(s)
+	if live := s.state.Load(); live != nil {
+		live.Close()
 	}
 	_, err := pool.Delete(s.storeKey)
 	return err

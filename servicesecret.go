@@ -42,6 +42,15 @@ func (s *ServiceSecrets) Provision(caddy.Context) error {
 	return err
 }
 
+// RobotNames are how rules call the services.
+func (s *ServiceSecrets) RobotNames() []string {
+	names := make([]string, len(s.Services))
+	for i, service := range s.Services {
+		names[i] = service.Name
+	}
+	return names
+}
+
 // resolveAll replaces the placeholders of a list in a copy of it.
 func resolveAll(name string, list []string) ([]string, error) {
 	repl := caddy.NewReplacer()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -111,6 +112,17 @@ func (w *Workload) WorkloadNames() []string {
 	names := make([]string, len(w.Mappings))
 	for i, m := range w.Mappings {
 		names[i] = m.Name
+	}
+	return names
+}
+
+// RobotNames are the robots as which workloads act.
+func (w *Workload) RobotNames() []string {
+	var names []string
+	for _, m := range w.Mappings {
+		if name, ok := strings.CutPrefix(m.As, "robot:"); ok {
+			names = append(names, name)
+		}
 	}
 	return names
 }

@@ -19,6 +19,7 @@ type BasicExchange struct {
 	rules    claimRules
 	request  exchangeRequest
 	outcomes *outcomes
+	clients  *outcomes // where passwords are off
 	grants   []grant
 	now      func() time.Time
 
@@ -55,6 +56,7 @@ func NewBasicExchange(c BasicExchangeConfig, o Options) (*BasicExchange, error) 
 		now: o.Now, audiences: slices.Clone(c.Audiences),
 		cache: c.Cache.orDefault(defaultExchangeCache), offset: c.CacheOffset.orDefault(defaultExchangeOffset),
 		outcomes: newOutcomes(connections, 3*timeout, c.CacheFailures.orDefault(defaultExchangeFailures), o.Now),
+		clients:  newOutcomes(connections, 3*timeout, c.CacheFailures.orDefault(defaultExchangeFailures), o.Now),
 		request:  newExchangeRequest(c, client, o.Now, o.Logger),
 		verifier: newTokenVerifier(issuerSettings{
 			name: BasicExchangeName + ":" + c.Issuer, issuer: c.Issuer, algorithms: c.Algorithms,
@@ -97,16 +99,16 @@ func (a *BasicExchange) Authenticate(ctx context.Context, c *Credential) (*Princ
 		return nil, ErrNotMine
 	}
 	return a.outcomes.ask(ctx, c, func(ctx context.Context) (*Principal, time.Time, error) {
-		return a.exchange(ctx, c.Username, c.Secret)
+		return a.exchange(ctx, a.grants, c)
 	})
 }
 
 // exchange asks with one grant after the other. The password is wrong when
 // all of them say so.
-func (a *BasicExchange) exchange(ctx context.Context, user, secret string) (*Principal, time.Time, error) {
+func (a *BasicExchange) exchange(ctx context.Context, grants []grant, c *Credential) (*Principal, time.Time, error) {
 	var refusals []error
-	for _, g := range a.grants {
-		p, expires, err := g.exchange(ctx, user, secret)
+	for _, g := range grants {
+		p, expires, err := g.exchange(ctx, c.Username, c.Secret)
 		if err == nil {
 			p.Authenticator = a.Name()
 			until := a.now().Add(a.cache)
@@ -140,10 +142,14 @@ func (a *BasicExchange) verify(ctx context.Context, token string) (map[string]an
 // Recheck implements [Rechecker]: a registry token is good while its provider,
 // and the way in which its owner signed in, are configured.
 func (a *BasicExchange) Recheck(p *Principal, _ *Credential) error {
+	return a.recheck(p, a.grants)
+}
+
+func (a *BasicExchange) recheck(p *Principal, grants []grant) error {
 	if p.Issuer != a.rules.identity {
 		return fmt.Errorf("%w: of another provider", ErrDisabled)
 	}
-	if !slices.ContainsFunc(a.grants, func(g grant) bool { return g.kind() == p.Kind }) {
+	if !slices.ContainsFunc(grants, func(g grant) bool { return g.kind() == p.Kind }) {
 		return fmt.Errorf("%w: a %s cannot sign in this way any more", ErrDisabled, p.Kind)
 	}
 	return nil

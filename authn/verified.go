@@ -19,8 +19,8 @@ const (
 // VerifiedCache remembers the outcome of slow password checks, so that a
 // client which sends its password with every request pays once. Secrets are
 // not kept: entries are found by an HMAC over all that the outcome depends on,
-// including the stored hash. A changed password or hash is therefore another entry, and nothing has to
-// be invalidated. It is safe for concurrent use.
+// including the stored hash. A changed password or hash is therefore another
+// entry, and nothing has to be invalidated. It is safe for concurrent use.
 type VerifiedCache struct {
 	entries            *cache[bool]
 	macs               *processMAC
@@ -63,7 +63,11 @@ func (c *VerifiedCache) Verify(ctx context.Context, pool *HashPool, check Check)
 		return ok, nil
 	}
 	done := c.flights.DoChan(string(key[:]), func() (any, error) {
-		var ok bool
+		// The flight before this one may just have ended.
+		ok, known := c.entries.get(&key, c.now())
+		if known {
+			return ok, nil
+		}
 		// Not the context of whoever came first: he may leave.
 		err := pool.Do(context.Background(), Claimant{From: check.From, Account: check.User}, func() bool {
 			ok = check.Hash.Matches(check.Secret)

@@ -96,13 +96,16 @@ func compileExpression(text string) (*expression, error) {
 
 // issue is what the first mistake in an expression is, in one line.
 func issue(text string, issues *cel.Issues) error {
-	for _, e := range issues.Errors() {
-		if err := unknownField(text, e.Location.Column()); err != nil && strings.HasPrefix(e.Message, "undeclared reference") {
-			return fmt.Errorf("column %d: %w", e.Location.Column()+1, err)
-		}
-		return fmt.Errorf("column %d: %s", e.Location.Column()+1, e.Message)
+	all := issues.Errors()
+	if len(all) == 0 {
+		return issues.Err()
 	}
-	return issues.Err()
+	first := all[0]
+	column := first.Location.Column()
+	if err := unknownField(text, column); err != nil && strings.HasPrefix(first.Message, "undeclared reference") {
+		return fmt.Errorf("column %d: %w", column+1, err)
+	}
+	return fmt.Errorf("column %d: %s", column+1, first.Message)
 }
 
 // look notes what the expression refers to.

@@ -15,6 +15,15 @@ func Within(inner, outer string) bool {
 	return errA == nil && errB == nil && !a.placeholders() && !b.placeholders() && a.within(b)
 }
 
+// Meet reports whether there may be a repository that both patterns match.
+// Where it cannot be sure, it says yes: so for patterns with placeholders, and
+// for what is no pattern.
+func Meet(one, other string) bool {
+	a, errA := parsePattern(one)
+	b, errB := parsePattern(other)
+	return errA != nil || errB != nil || a.placeholders() || b.placeholders() || a.meets(b)
+}
+
 // IsAdmin reports whether a principal is an administrator for a request from
 // q.Remote at q.Time. The limits of its credential are not looked at.
 func (p *Policy) IsAdmin(principal *authn.Principal, q *Query) bool {

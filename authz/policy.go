@@ -26,6 +26,9 @@ type Policy struct {
 	// is filtered.
 	listers []bool
 
+	// mappings are stored role mappings of the whole registry, by subject.
+	mappings map[subjectID][]*Rule
+
 	rules    []*Rule // in the order of the configuration
 	mentions mentions
 	shadows  bool

@@ -57,6 +57,7 @@ func (c *compiler) add(r *Rule, enter func(subjectID)) {
 			continue
 		}
 		if r.mapped {
+			c.policy.noteMapped(r, id)
 			id = c.policy.subjects.mappedID(id)
 		}
 		if !seen[id] {

@@ -81,6 +81,11 @@ func (t *subjects) resolveRoles(p *authn.Principal, ids []subjectID) []subjectID
 				ids = appendID(ids, t.roles, r)
 			}
 		case rolesOfApplication:
+			if t.stored != nil {
+				for _, r := range t.stored(p) {
+					ids = appendID(ids, t.roles, r)
+				}
+			}
 			if len(t.mapped) == 0 {
 				continue
 			}
@@ -95,4 +100,40 @@ func (t *subjects) resolveRoles(p *authn.Principal, ids []subjectID) []subjectID
 		}
 	}
 	return ids
+}
+
+// roleAdmin is the role of those who may do everything.
+const roleAdmin = "admin"
+
+// noteMapped remembers a stored role mapping of the whole registry: its role is
+// one also where it is not about repositories, see [SubjectSet].
+func (p *Policy) noteMapped(r *Rule, subject subjectID) {
+	if !r.mapped || r.Kind == RuleGrant && !slices.Equal(r.Patterns, []string{"**"}) {
+		return
+	}
+	if p.mappings == nil {
+		p.mappings = map[subjectID][]*Rule{}
+	}
+	p.mappings[subject] = append(p.mappings[subject], r)
+}
+
+// mappedRoles returns the roles that are stored for a principal, for the whole
+// registry and for now.
+func (p *Policy) mappedRoles(principal *authn.Principal) (roles []string) {
+	if len(p.mappings) == 0 {
+		return nil
+	}
+	who, _ := p.subjects.resolveWho(principal, nil)
+	for _, id := range who {
+		for _, r := range p.mappings[id] {
+			switch {
+			case r.conditions != nil && r.conditions.hold(&facts{principal: principal}, 0) != holds:
+			case r.Kind == RuleAdmin:
+				roles = append(roles, roleAdmin)
+			default:
+				roles = append(roles, r.Role)
+			}
+		}
+	}
+	return roles
 }

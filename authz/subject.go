@@ -33,6 +33,10 @@ type subjects struct {
 	sources     []roleSource
 	firstSource bool
 	mapped      map[subjectID]subjectID // see mappedID
+
+	// stored returns the names of roles that are stored for somebody; nil
+	// where rules are entered for them, see mappedID.
+	stored func(*authn.Principal) []string
 }
 
 // claimSubjects are the values of one claim that a policy mentions.
@@ -149,9 +153,24 @@ func is(ids []subjectID, id subjectID) bool {
 // resolve appends the ids of everything that the principal is. A principal
 // of an unknown kind is anyone, nothing else.
 func (t *subjects) resolve(p *authn.Principal, ids []subjectID) []subjectID {
+	ids, known := t.resolveWho(p, ids)
+	if !known {
+		return ids
+	}
+	ids = t.resolveRoles(p, ids)
+	if len(ids) >= manyIDs {
+		slices.Sort(ids)
+		ids = slices.Compact(ids)
+	}
+	return ids
+}
+
+// resolveWho appends the ids of what the principal is, but for its roles. It
+// reports whether there is somebody who can have some.
+func (t *subjects) resolveWho(p *authn.Principal, ids []subjectID) ([]subjectID, bool) {
 	ids = append(ids, idAnyone)
 	if p.IsAnonymous() {
-		return ids
+		return ids, false
 	}
 	var names map[string]subjectID
 	switch p.Kind {
@@ -162,7 +181,7 @@ func (t *subjects) resolve(p *authn.Principal, ids []subjectID) []subjectID {
 	case authn.KindWorkload:
 		names = t.workloads
 	default:
-		return ids
+		return ids, false
 	}
 	ids = appendID(append(ids, idAuthenticated), names, p.Name)
 	for _, g := range p.Groups {
@@ -173,12 +192,7 @@ func (t *subjects) resolve(p *authn.Principal, ids []subjectID) []subjectID {
 			ids = appendClaim(ids, t.claims[i].values, v)
 		}
 	}
-	ids = t.resolveRoles(p, ids)
-	if len(ids) >= manyIDs {
-		slices.Sort(ids)
-		ids = slices.Compact(ids)
-	}
-	return ids
+	return ids, true
 }
 
 func appendID(ids []subjectID, names map[string]subjectID, name string) []subjectID {

@@ -45,11 +45,12 @@ func (s *SubjectSet) Needs(keep Keep) Keep {
 }
 
 // Has reports whether a principal is one of the subjects. Roles are those from
-// the sources that the policy in force takes them from; roles that are stored
-// for a policy's own grants are none here.
+// the sources that the policy in force takes them from; of stored role mappings
+// those count that are for the whole registry.
 func (s *SubjectSet) Has(p *authn.Principal, policy *Policy) bool {
 	t := *s.subjects
 	t.sources, t.firstSource = policy.subjects.sources, policy.subjects.firstSource
+	t.stored = policy.mappedRoles
 	return slices.ContainsFunc(t.resolve(p, nil), func(id subjectID) bool {
 		return int(id) < len(s.wanted) && s.wanted[id]
 	})

@@ -46,6 +46,35 @@ func TestSubjectSet(t *testing.T) {
 	if s, _ := NewSubjectSet([]string{"role:sr-admin"}); s.Has(alice, elsewhere) {
 		t.Error("a role of the token counts where roles are managed here")
 	}
+	// Stored role mappings count where they are for the whole registry.
+	mapped := func(c Config, role string, patterns ...string) Config {
+		c.Projects = []Project{{Name: "mapping", Patterns: patterns, Grants: []Grant{{Role: role, Subjects: []string{"group:dev"}, Mapped: true}}}}
+		return c
+	}
+	admins := Config{Admins: []Admin{{Subjects: []string{"user:alice"}, Mapped: true}}}
+	for _, test := range []struct {
+		name   string
+		config Config
+		role   string
+		want   bool
+	}{
+		{"of all", mapped(Config{}, "sr-developer", "**"), "sr-developer", true},
+		{"another role", mapped(Config{}, "sr-developer", "**"), "sr-readonly", false},
+		{"of some repositories", mapped(Config{}, "sr-developer", "team/**"), "sr-developer", false},
+		{"other sources", mapped(Config{RoleSources: []string{"token"}}, "sr-developer", "**"), "sr-developer", false},
+		{"an administrator", admins, "admin", true},
+		{"one who was", Config{Admins: []Admin{{Subjects: []string{"user:alice"}, Mapped: true, Conditions: Conditions{Until: "2020-01-01"}}}}, "admin", false},
+		{"declared and not stored", Config{Admins: []Admin{{Subjects: []string{"user:alice"}}}}, "admin", false},
+	} {
+		policy, err := Compile(test.config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, _ := NewSubjectSet([]string{"role:" + test.role})
+		if got := s.Has(alice, policy); got != test.want || s.Has(robot, policy) {
+			t.Errorf("stored roles, %s: %t, want %t", test.name, got, test.want)
+		}
+	}
 	for _, wrong := range []string{"", "alice", "team:x", "user:", "claim:x"} {
 		if _, err := NewSubjectSet([]string{wrong}); err == nil {
 			t.Errorf("%q was taken", wrong)

@@ -6,6 +6,9 @@
 //
 // The upstream and wrk are pinned to one processor, the program under test to
 // another one where taskset is there. It needs wrk.
+//
+// With -only stored it measures, without wrk, how long a gateway with many
+// robots in its store takes to start, and its memory. That needs PostgreSQL.
 package main
 
 import (
@@ -25,7 +28,7 @@ func main() {
 	flag.IntVar(&o.pairs, "pairs", 7, "how many pairs of runs")
 	flag.DurationVar(&o.duration, "duration", 4*time.Second, "how long each run takes")
 	flag.IntVar(&o.connections, "connections", 16, "how many connections")
-	only := flag.String("only", "", "run only the case of that name; the last one is called passwords")
+	only := flag.String("only", "", "run only the case of that name; the last ones are called passwords and stored")
 	flag.StringVar(&o.audit, "audit", "all", "the gateway's audit setting")
 	target := flag.String("flood", "", "only show wrong passwords to this URL")
 	flag.Parse()
@@ -75,8 +78,11 @@ var cases = []benchCase{
 }
 
 func run(o options, only string) error {
-	if only == "passwords" {
+	switch only {
+	case "passwords":
 		return benchPasswords(o)
+	case "stored":
+		return benchStored(o)
 	}
 	g, err := start(o)
 	if err != nil {
@@ -91,10 +97,13 @@ func run(o options, only string) error {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
 	}
-	if only == "" {
-		return benchPasswords(o)
+	if only != "" {
+		return nil
 	}
-	return nil
+	if err := benchPasswords(o); err != nil {
+		return err
+	}
+	return benchStored(o)
 }
 
 // side is one of the two that are compared.

@@ -6,6 +6,7 @@ package export
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -70,6 +71,17 @@ func Formats() []Format {
 		{Name: "certificates", Description: "the certificates of the keys, PEM", Keys: true, contentType: "application/x-pem-file", render: certificates},
 		{Name: "jwks", Description: "the public keys, a JSON Web Key Set", Keys: true, contentType: "application/jwk-set+json", render: keySet},
 	}
+}
+
+// MediaTypes returns what the formats without a login are, each once.
+func MediaTypes() []string {
+	var types []string
+	for _, f := range Formats() {
+		if !f.Login && !slices.Contains(types, f.contentType) {
+			types = append(types, f.contentType)
+		}
+	}
+	return types
 }
 
 // Errors of [Render] and [Find], wrapped with details.

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/export"
 )
 
 // API serves the operations of a [Manager] as JSON over HTTP, below a prefix.
@@ -38,16 +39,27 @@ type APIOptions struct {
 	Remote func(*http.Request) netip.Addr
 	// Bootstrap makes the first administrator; nil: there is no such route.
 	Bootstrap *Bootstrap
+	// Installation is what the gateway that a request reached says of itself;
+	// nil: there is no such route.
+	Installation func(*http.Request) (export.Input, error)
+	// Done is told how each request was answered: the code of the problem, or
+	// "done". May be nil.
+	Done func(outcome string)
 	// RequestID returns the id that the access log has; nil for none.
 	RequestID func(*http.Request) string
+	// Local, if it is not nil, is who calls, whoever it is, and nobody is
+	// authenticated: for the machine's own administration endpoint.
+	Local *Caller
+	// Prefix is where the API is; empty: where the configuration says.
+	Prefix string
 }
 
 // NewAPI makes the handler.
 func NewAPI(m *Manager, o APIOptions) (*API, error) {
-	a := &API{manager: m, prefix: strings.TrimSuffix(m.config.Prefix, "/"), options: o, origin: http.NewCrossOriginProtection()}
+	a := &API{manager: m, prefix: strings.TrimSuffix(cmp.Or(o.Prefix, m.config.Prefix), "/"), options: o, origin: http.NewCrossOriginProtection()}
 	a.routes = a.everyRoute()
 	a.router = newRouter(a.routes)
-	if m.config.HarborRobots {
+	if m.config.HarborRobots && o.Local == nil {
 		a.harbor = newRouter(a.harborRoutes())
 	}
 	var err error
@@ -70,14 +82,17 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
+	in, path, problem := a.router, strings.TrimPrefix(r.URL.EscapedPath(), a.prefix), a.problem
 	if a.harbor != nil && strings.HasPrefix(r.URL.Path, "/api/") && !strings.HasPrefix(r.URL.Path, a.prefix+"/") {
-		if err := a.serve(w, r, a.harbor, r.URL.EscapedPath()); err != nil {
-			a.harborProblem(w, r, err)
-		}
-		return
+		in, path, problem = a.harbor, r.URL.EscapedPath(), a.harborProblem
 	}
-	if err := a.serve(w, r, a.router, strings.TrimPrefix(r.URL.EscapedPath(), a.prefix)); err != nil {
-		a.problem(w, r, err)
+	outcome := "done"
+	if err := a.serve(w, r, in, path); err != nil {
+		problem(w, r, err)
+		outcome = string(AsError(err).Code)
+	}
+	if a.options.Done != nil {
+		a.options.Done(outcome)
 	}
 }
 
@@ -182,7 +197,7 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request, found *route, said 
 // stream sends a body that is made on the way. An error after its beginning can
 // only end the connection.
 func (a *API) stream(w http.ResponseWriter, r *http.Request, found *route, said *answer) {
-	w.Header().Set("Content-Type", found.media)
+	w.Header().Set("Content-Type", cmp.Or(said.media, found.media))
 	if r.Method == http.MethodHead {
 		return
 	}

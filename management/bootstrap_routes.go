@@ -12,7 +12,7 @@ func (a *API) bootstrapRoutes() []route {
 		return nil
 	}
 	b := a.options.Bootstrap
-	return []route{
+	routes := []route{
 		{
 			method: http.MethodGet, path: "/bootstrap", id: "getBootstrap", group: "bootstrap", open: true,
 			summary: "204: there is no administrator yet, and the call can be made. 404: bootstrap is closed.",
@@ -24,12 +24,31 @@ func (a *API) bootstrapRoutes() []route {
 			summary: "Makes the first administrator's key, once. It ends within the hour, or when it has made a key for * that lasts.",
 			body:    of[BootstrapCall](), status: http.StatusCreated, result: of[BootstrapKey](), fails: []Code{CodeUnauthenticated, CodeConflict, CodeBusy},
 			serve: func(c *call) (*answer, error) {
-				who := &Caller{
-					Remote: a.remote(c.request), Agent: c.request.UserAgent(), RequestID: a.requestID(c.request), actor: state.Actor{Kind: "bootstrap"},
+				who, err := a.bootstrapCaller(c.request)
+				if err != nil {
+					return nil, err
 				}
 				made, err := b.Call(c.request.Context(), who, input[BootstrapCall](c))
 				return &answer{value: made}, err
 			},
 		},
 	}
+	if a.options.Local == nil {
+		return routes
+	}
+	return append(routes, route{
+		method: http.MethodPost, path: "/bootstrap/reset", id: "resetBootstrap", group: "bootstrap",
+		summary: "Opens bootstrap again, whatever keys there are. Only on the machine's own administration endpoint.",
+		status:  http.StatusNoContent, fails: []Code{CodeForbidden, CodeConflict},
+		serve: func(c *call) (*answer, error) { return &answer{}, b.Reset(c.request.Context(), c.who) },
+	})
+}
+
+// bootstrapCaller is who makes the call, which needs no credential beside the
+// secret.
+func (a *API) bootstrapCaller(r *http.Request) (*Caller, error) {
+	if a.options.Local != nil {
+		return a.caller(r)
+	}
+	return &Caller{Remote: a.remote(r), Agent: r.UserAgent(), RequestID: a.requestID(r), actor: state.Actor{Kind: "bootstrap"}}, nil
 }

@@ -84,6 +84,10 @@ func (p *importPlan) robots(list []DocumentRobot, projects []NewProject) {
 			p.skip(m.state.Robots.Kind(), in.Name, "is declared in the configuration")
 			continue
 		}
+		if what, taken := m.declared.RobotNames[in.Name]; taken {
+			p.skip(m.state.Robots.Kind(), in.Name, "is the name of "+what+" in the configuration")
+			continue
+		}
 		item, exists := m.state.Robots.Get(in.Name)
 		if in.Expires != nil && !in.Expires.After(m.now()) && !exists {
 			p.skip(m.state.Robots.Kind(), in.Name, "has expired")

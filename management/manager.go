@@ -65,6 +65,10 @@ type Declared struct {
 	Projects []DeclaredProject
 	// Roles are the configuration's own.
 	Roles []authz.Role
+	// RobotNames are names that rules know as robots', and that no stored
+	// robot may have: of companion services, and those as which workloads
+	// act. Each has what it is the name of, for people to read.
+	RobotNames map[string]string
 }
 
 // DeclaredRobot is a robot of the configuration.

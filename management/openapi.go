@@ -139,6 +139,13 @@ func (a *API) responses(r *route, components map[string]schema) map[string]any {
 	if r.media != "" {
 		good["content"] = map[string]any{r.media: map[string]any{"schema": schema{"type": "string"}}}
 	}
+	if len(r.medias) > 0 {
+		content := map[string]any{}
+		for _, media := range r.medias {
+			content[media] = map[string]any{"schema": schema{}}
+		}
+		good["content"] = content
+	}
 	if r.versioned && r.result != nil {
 		good["headers"] = map[string]any{"ETag": map[string]any{"schema": schema{"type": "string"}}}
 	}

@@ -64,11 +64,14 @@ func (a *API) problem(w http.ResponseWriter, r *http.Request, err error) {
 	})
 }
 
-// failureHeaders sets what an error needs beside a body, and logs what is our
-// fault.
+// failureHeaders sets what an error needs beside a body, and logs what is the
+// fault of this side.
 func (a *API) failureHeaders(w http.ResponseWriter, r *http.Request, e *Error, err error) {
 	if e.Code == CodeInternal && !errors.Is(err, context.Canceled) {
 		a.manager.log.Error("an operation failed", "realm", a.manager.state.Realm(), "request_id", a.requestID(r), "path", r.URL.Path, "error", err)
+	}
+	if e.Code == CodeFull || e.Code == CodeUnavailable && r.Context().Err() == nil {
+		a.manager.log.Error("a change was not made", "realm", a.manager.state.Realm(), "request_id", a.requestID(r), "path", r.URL.Path, "error", err)
 	}
 	h := w.Header()
 	if e.RetryAfter > 0 {

@@ -195,6 +195,9 @@ func (m *Manager) rotate(ctx context.Context, who *Caller, item *state.Item[stat
 	next.Secrets = nil
 	for _, s := range item.Value.Secrets {
 		end := now.Add(overlap)
+		if overlap > 0 && m.now().After(now) {
+			end = end.Add(time.Second) // the overlap at least, in whole seconds
+		}
 		if s.Until.IsZero() || s.Until.After(end) {
 			s.Until = end
 		}

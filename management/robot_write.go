@@ -58,6 +58,9 @@ func (m *Manager) PutRobot(ctx context.Context, who *Caller, name string, in Rob
 	if d := m.declaredRobot(name); d != nil {
 		return nil, false, fail(CodeDeclared, "robot %s is declared in the configuration: change it there", name)
 	}
+	if what, taken := m.declared.RobotNames[name]; taken {
+		return nil, false, fail(CodeDeclared, "%s is the name of %s in the configuration: a robot of that name would have its rights", name, what)
+	}
 	settings, err := m.checkRobot(who, name, in)
 	if e := AsError(err); err != nil && e.Code == CodeForbidden {
 		if kept, ok := m.keepsPermissions(settings, in.SecretInput, &match); ok {

@@ -20,6 +20,7 @@ type route struct {
 	body   reflect.Type // nil: none
 	result reflect.Type // nil: no content
 	media  string       // instead of result: what is streamed, if it is not JSON
+	medias []string     // instead of media, where the answer says which of them it is
 	status int
 	// created: the status may also be 201, with a Location.
 	created bool
@@ -71,6 +72,7 @@ type answer struct {
 	location string
 	next     string                          // cursor of the next page
 	stream   func(http.ResponseWriter) error // writes the body
+	media    string                          // of the stream, where the route has several
 }
 
 // page returns what the query says of the page.

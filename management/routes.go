@@ -22,6 +22,7 @@ func (a *API) everyRoute() []route {
 		a.auditRoutes(),
 		a.explainRoutes(),
 		a.documentRoutes(),
+		a.installationRoutes(),
 		a.bootstrapRoutes(),
 		a.tokenRoutes(),
 		a.keyRoutes(),

@@ -3,6 +3,7 @@ package management
 import (
 	"bytes"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/export"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 	"github.com/caddy-registry-auth/caddy-registry-auth/store/faultstore"
 	"github.com/caddy-registry-auth/caddy-registry-auth/store/memstore"
@@ -92,6 +94,13 @@ func newStage(t *testing.T, change ...func(*Options)) *stage {
 	chain := authn.NewChain([]authn.Named{{Name: authn.RobotsName, Authenticator: s.robots}, {Name: state.TokensName, Authenticator: tokens}}, nil)
 	s.api, err = NewAPI(s.manager, APIOptions{
 		RequestID: func(*http.Request) string { return "req-1" },
+		Installation: func(r *http.Request) (export.Input, error) {
+			return export.Input{
+				Registry: r.Host, Realm: "https://" + r.Host + "/v2/token", Service: "registry", Issuer: "https://" + r.Host,
+				Algorithm: "ES256", CertificatesURL: "https://" + r.Host + "/certs", JWKSURL: "https://" + r.Host + "/jwks",
+				Certificates: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("x")}), JWKS: []byte(`{"keys":[{"kty":"EC"}]}`),
+			}, nil
+		},
 		Authenticate: func(r *http.Request) (*authn.Principal, error) {
 			if c, err := r.Cookie("session"); err == nil && r.Header.Get("Authorization") == "" {
 				p := *people[c.Value]

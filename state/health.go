@@ -16,11 +16,17 @@ type Health struct {
 	Since time.Time
 	// Err is why it is not ready.
 	Err error
+	// Sequence is the number of the last change that came in from the store,
+	// Changed when it did, or when the state was opened. Gateways that share
+	// a store have the same number but for what is under way.
+	Sequence uint64
+	Changed  time.Time
 }
 
 // Health returns how things are.
 func (s *State) Health() Health {
 	h := *s.health.Load()
+	h.Sequence, h.Changed = s.seen.Load(), time.Unix(0, s.changed.Load())
 	return h
 }
 

@@ -49,6 +49,7 @@ type State struct {
 	// deleted are documents whose deletion the store has not told yet.
 	deleted []store.Document
 	seen    atomic.Uint64 // sequence number up to which the store has told
+	changed atomic.Int64  // when that was, in Unix nanoseconds
 	health  atomic.Pointer[Health]
 	// listeners are what OnPolicy and OnSigningKeys were given.
 	listeners, keyListeners sync.Map
@@ -224,7 +225,9 @@ func (s *State) take(b store.Batch, told bool) {
 	if !told {
 		return
 	}
-	s.seen.Store(b.Sequence)
+	if s.seen.Swap(b.Sequence) != b.Sequence || s.changed.Load() == 0 {
+		s.changed.Store(s.now().UnixNano())
+	}
 	keep := s.deleted[:0]
 	for _, d := range s.deleted {
 		if d.Revision > b.Sequence {

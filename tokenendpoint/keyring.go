@@ -66,6 +66,13 @@ func (r *KeyRing) Sign(payload []byte) (string, error) {
 	return k.sign(payload)
 }
 
+// Published returns what is published of the keys, certificates as PEM and the
+// key set of RFC 7517 §5. Callers do not change it.
+func (r *KeyRing) Published() (certificates, jwks []byte) {
+	s := r.current.Load()
+	return s.certificates.body, s.jwks.body
+}
+
 // VerificationKey implements [authn.KeySource]. An unknown id makes the ring
 // look into the store, at most once in five seconds: another gateway may just
 // have changed the keys.

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -28,15 +29,28 @@ type Gateway struct {
 	// Log is what it logs, at debug level.
 	Log *Log
 
-	program string
-	dir     string
-	env     []string
-	process *process.Process
+	program  string
+	dir      string
+	env      []string
+	readyURL string
+	process  *process.Process
 }
 
 // Start builds the gateway, runs it with a state directory of its own and
 // waits until it is ready.
 func Start(ctx context.Context, c Config) (*Gateway, error) {
+	g, err := Launch(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.Ready(ctx); err != nil {
+		return nil, errors.Join(err, g.Stop())
+	}
+	return g, nil
+}
+
+// Launch is [Start] for a gateway that may have to wait for something.
+func Launch(c Config) (*Gateway, error) {
 	program, err := Build()
 	if err != nil {
 		return nil, err
@@ -51,14 +65,13 @@ func Start(ctx context.Context, c Config) (*Gateway, error) {
 		"XDG_CONFIG_HOME="+filepath.Join(dir, "config"),
 		"HOME="+dir)
 	g.env = append(g.env, c.Env...)
-	if err := g.start(ctx, c); err != nil {
-		g.Stop()
-		return nil, err
+	if err := g.launch(c); err != nil {
+		return nil, errors.Join(err, g.Stop())
 	}
 	return g, nil
 }
 
-func (g *Gateway) start(ctx context.Context, c Config) error {
+func (g *Gateway) launch(c Config) error {
 	if err := g.write(c); err != nil {
 		return err
 	}
@@ -67,15 +80,34 @@ func (g *Gateway) start(ctx context.Context, c Config) error {
 	cmd.Dir = g.dir
 	cmd.Stderr = g.Log
 	var err error
-	if g.process, err = process.Start("gateway", cmd, filepath.Join(g.dir, "stdout")); err != nil {
-		return err
-	}
+	g.readyURL = c.ReadyURL
+	g.process, err = process.Start("gateway", cmd, filepath.Join(g.dir, "stdout"))
+	return err
+}
+
+// Ready waits until the gateway is, for up to 30 seconds.
+func (g *Gateway) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	if err := g.process.Ready(ctx, process.Answers(c.ReadyURL)); err != nil {
+	if err := g.process.Ready(ctx, process.Answers(g.readyURL)); err != nil {
 		return fmt.Errorf("%w\n%s", err, strings.Join(g.Log.Tail(20), "\n"))
 	}
 	return nil
+}
+
+// Kill ends the gateway as a loss of power would. What it has kept stays.
+func (g *Gateway) Kill() { g.process.Kill() }
+
+// Restart starts a gateway that was killed, with what it has kept. One that
+// still runs is stopped first.
+func (g *Gateway) Restart(ctx context.Context, c Config) error {
+	if err := g.process.Stop(); err != nil {
+		return err
+	}
+	if err := g.launch(c); err != nil {
+		return err
+	}
+	return g.Ready(ctx)
 }
 
 func (g *Gateway) write(c Config) error {

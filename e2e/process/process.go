@@ -72,10 +72,18 @@ func (p *Process) Stop() error {
 		return nil
 	case <-time.After(10 * time.Second):
 	}
-	_ = p.cmd.Process.Kill()
-	<-p.done
+	p.Kill()
 	return fmt.Errorf("%s did not stop within 10 s and was killed", p.Name)
 }
+
+// Kill ends the program without asking, and waits until it is gone.
+func (p *Process) Kill() {
+	_ = p.cmd.Process.Kill() // it may have ended by itself
+	<-p.done
+}
+
+// Ended is closed when the program has ended.
+func (p *Process) Ended() <-chan struct{} { return p.done }
 
 // Ready polls check until it returns nil. It fails when the program ends
 // first, or when ctx does; the error then carries the end of the log.

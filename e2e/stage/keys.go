@@ -3,13 +3,15 @@ package stage
 import (
 	"crypto"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/jose"
 )
@@ -21,31 +23,40 @@ type SigningKey struct {
 	ID, Alg string
 }
 
-// SigningKeys returns the keys that the gateway signs registry tokens with.
+// ringDocument is how the stored key ring stands in the store's file.
+var ringDocument = regexp.MustCompile(`"document":"([A-Za-z0-9+/=]+)"`)
+
+// SigningKeys returns the keys that the gateway signs registry tokens with, and
+// perhaps some that it had before: the file is searched, not understood.
 func (s *Stage) SigningKeys() ([]SigningKey, error) {
-	var keys []SigningKey
-	err := filepath.WalkDir(s.Gateway.DataDir(), func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		raw, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		found, err := parseRing(raw)
-		keys = append(keys, found...)
-		return err
-	})
-	if err == nil && len(keys) == 0 {
-		err = errors.New("no key ring below " + s.Gateway.DataDir())
-	}
+	file := filepath.Join(s.Gateway.DataDir(), "registry_auth", "state.db")
+	raw, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("read the gateway's signing keys: %w", err)
+	}
+	var keys []SigningKey
+	for _, found := range ringDocument.FindAllSubmatch(raw, -1) {
+		document, err := base64.StdEncoding.DecodeString(string(found[1]))
+		if err != nil {
+			continue // the rest of an older one
+		}
+		ring, err := parseRing(document)
+		if err != nil {
+			return nil, fmt.Errorf("read the gateway's signing keys: %w", err)
+		}
+		for _, k := range ring {
+			if !slices.ContainsFunc(keys, func(have SigningKey) bool { return have.ID == k.ID }) {
+				keys = append(keys, k)
+			}
+		}
+	}
+	if len(keys) == 0 {
+		return nil, errors.New("no key ring in " + file)
 	}
 	return keys, nil
 }
 
-// parseRing reads a stored key ring; other files hold no keys.
+// parseRing reads a stored key ring; other documents hold no keys.
 func parseRing(raw []byte) ([]SigningKey, error) {
 	var ring struct {
 		Keys []struct {

@@ -1,0 +1,47 @@
+package authn
+
+import (
+	"context"
+	"time"
+)
+
+// PeoplesPasswords implements [PeoplesPasswords].
+func (a *BasicExchange) PeoplesPasswords() bool {
+	for _, g := range a.grants {
+		if g.kind() == KindUser {
+			return true
+		}
+	}
+	return false
+}
+
+// BreakGlass implements [BreakGlass]: the secrets of clients are nobody's
+// passwords.
+func (a *BasicExchange) BreakGlass() Authenticator {
+	for _, g := range a.grants {
+		if g.kind() == KindWorkload {
+			return exchangedClients{a, []grant{g}}
+		}
+	}
+	return nil
+}
+
+// exchangedClients is the part of a [BasicExchange] that is asked about
+// clients.
+type exchangedClients struct {
+	all  *BasicExchange
+	only []grant
+}
+
+// Authenticate implements [Authenticator].
+func (e exchangedClients) Authenticate(ctx context.Context, c *Credential) (*Principal, error) {
+	if !isPassword(c) {
+		return nil, ErrNotMine
+	}
+	return e.all.clients.ask(ctx, c, func(ctx context.Context) (*Principal, time.Time, error) {
+		return e.all.exchange(ctx, e.only, c)
+	})
+}
+
+// Recheck implements [Rechecker].
+func (e exchangedClients) Recheck(p *Principal, _ *Credential) error { return e.all.recheck(p, e.only) }

@@ -1,0 +1,149 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+)
+
+// out is where answers go.
+func (c *call) out() io.Writer { return c.cmd.OutOrStdout() }
+
+// done says what was done, for people.
+func (c *call) done(format string, args ...any) error {
+	if c.quiet || c.json {
+		return nil
+	}
+	_, err := fmt.Fprintln(c.out(), plain(fmt.Sprintf(format, args...)))
+	return err
+}
+
+// note says something beside the answer.
+func (c *call) note(format string, args ...any) {
+	if !c.quiet {
+		fmt.Fprintln(c.cmd.ErrOrStderr(), plain(fmt.Sprintf(format, args...)))
+	}
+}
+
+// printJSON prints a value, indented.
+func (c *call) printJSON(v any) error {
+	e := json.NewEncoder(c.out())
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// printMade prints a secret: alone if that is asked for, else after what it
+// belongs to.
+func (c *call) printMade(v any, secret string, fields ...field) error {
+	switch {
+	case c.json:
+		return c.printJSON(v)
+	case c.quiet:
+		if secret == "" {
+			return nil
+		}
+		_, err := fmt.Fprintln(c.out(), secret)
+		return err
+	}
+	if err := c.printFields(fields); err != nil || secret == "" {
+		return err
+	}
+	_, err := fmt.Fprintf(c.out(), "\n%s\n", secret)
+	c.note("This is the only time that it is shown.")
+	return err
+}
+
+// field is a line of what is shown of one thing.
+type field struct{ name, value string }
+
+// printFields prints those that have a value.
+func (c *call) printFields(fields []field) error {
+	w := tabwriter.NewWriter(c.out(), 0, 0, 2, ' ', 0)
+	for _, f := range fields {
+		for i, line := range strings.Split(strings.TrimRight(f.value, "\n"), "\n") {
+			switch {
+			case line == "" && i == 0:
+			case i == 0:
+				fmt.Fprintf(w, "%s:\t%s\n", f.name, plain(line))
+			default:
+				fmt.Fprintf(w, "\t%s\n", plain(line))
+			}
+		}
+	}
+	return w.Flush()
+}
+
+// show prints one thing.
+func (c *call) show(v any, fields ...field) error {
+	switch {
+	case c.json:
+		return c.printJSON(v)
+	case c.quiet:
+		return nil
+	}
+	return c.printFields(fields)
+}
+
+// column is a column of a table.
+type column[T any] struct {
+	name  string
+	value func(T) string
+}
+
+// printList prints a list as a table.
+func printList[T any](c *call, what string, list []T, columns ...column[T]) error {
+	if c.json {
+		return c.printJSON(list)
+	}
+	if len(list) == 0 {
+		c.note("There are no %s.", what)
+		return nil
+	}
+	w := tabwriter.NewWriter(c.out(), 0, 0, 2, ' ', 0)
+	line := make([]string, len(columns))
+	for i, col := range columns {
+		line[i] = strings.ToUpper(col.name)
+	}
+	fmt.Fprintln(w, strings.Join(line, "\t"))
+	for _, item := range list {
+		for i, col := range columns {
+			if line[i] = plain(col.value(item)); line[i] == "" {
+				line[i] = "-"
+			}
+		}
+		fmt.Fprintln(w, strings.Join(line, "\t"))
+	}
+	return w.Flush()
+}
+
+// plain makes a text safe for a terminal: much of it comes from clients and
+// identity providers.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, text)
+}
+
+func instant(t *time.Time) string {
+	if t == nil || t.IsZero() {
+		return ""
+	}
+	return t.UTC().Truncate(time.Second).Format(time.RFC3339)
+}
+
+func yes(b bool, word string) string {
+	if b {
+		return word
+	}
+	return ""
+}
+
+func words(list []string) string { return strings.Join(list, ", ") }

@@ -1,0 +1,109 @@
+package cli
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/client"
+	"github.com/caddy-registry-auth/caddy-registry-auth/management"
+)
+
+func projectCommand(t *tool) *cobra.Command {
+	return group("project", "Manages projects and their members", `
+A project is a set of repositories with its members and rules.
+
+	caddy registry-auth project create team-a --member group:team-a=developer
+	caddy registry-auth project add-member team-a user:alice maintainer`,
+		t.projectCreate(), t.projectList(), t.projectShow(), t.projectDelete(), t.memberAdd(), t.memberRemove())
+}
+
+func (t *tool) projectCreate() *cobra.Command {
+	var in management.NewProject
+	var members []string
+	cmd := t.command("create <name>", "Makes a project", func(c *call) error {
+		in.Name = c.args[0]
+		if in.Patterns == nil {
+			in.Patterns = []string{in.Name + "/**"}
+		}
+		for _, text := range members {
+			subject, role, ok := cutLast(text, "=")
+			if !ok {
+				return fmt.Errorf("--member %.80q: want a subject and a role, such as user:alice=developer", text)
+			}
+			in.Members = append(in.Members, management.Member{Subject: subject, MemberInput: management.MemberInput{Role: role}})
+		}
+		var made management.Project
+		if err := c.Do(c.ctx, http.MethodPost, client.Path("projects"), nil, in, &made); err != nil {
+			return err
+		}
+		return c.show(made, projectFields(&made)...)
+	})
+	cmd.Flags().StringSliceVar(&in.Patterns, "pattern", nil, "Repositories that belong to it (default: all below its name)")
+	cmd.Flags().StringVar(&in.Description, "description", "", "What it is for")
+	cmd.Flags().StringArrayVar(&members, "member", nil, "Who has which role in it, such as group:team-a=developer; several times for more")
+	cmd.Flags().StringSliceVar(&in.Immutable, "immutable", nil, "Tags that can neither be moved nor deleted once they exist")
+	cmd.Flags().BoolVar(&in.ReadOnly, "read-only", false, "Refuse everything that writes")
+	return cmd
+}
+
+// cutLast cuts at the last separator: claims have some in their names.
+func cutLast(text, separator string) (before, after string, found bool) {
+	i := strings.LastIndex(text, separator)
+	if i < 0 {
+		return text, "", false
+	}
+	return text[:i], text[i+len(separator):], true
+}
+
+func (t *tool) projectList() *cobra.Command {
+	return t.command("list", "Lists the projects that you manage", func(c *call) error {
+		list, err := everything[management.Project](c, client.Path("projects"), nil)
+		if err != nil {
+			return err
+		}
+		return printList(c, "projects", list,
+			column[management.Project]{"name", func(p management.Project) string { return p.Name }},
+			column[management.Project]{"patterns", func(p management.Project) string { return words(p.Patterns) }},
+			column[management.Project]{"members", func(p management.Project) string { return fmt.Sprint(len(p.Members)) }},
+			column[management.Project]{"read-only", func(p management.Project) string { return yes(p.ReadOnly, "yes") }},
+			column[management.Project]{"source", func(p management.Project) string { return p.Source }})
+	})
+}
+
+func (t *tool) projectShow() *cobra.Command {
+	return t.completed(t.command("show <name>", "Shows a project and its members", func(c *call) error {
+		p, err := client.Get[management.Project](c.ctx, c.Client, client.Path("projects", c.args[0]), nil)
+		if err != nil {
+			return err
+		}
+		return c.show(p, projectFields(&p)...)
+	}), projectNames)
+}
+
+func (t *tool) projectDelete() *cobra.Command {
+	return t.completed(t.command("delete <name>", "Deletes a project that has no robots", func(c *call) error {
+		if err := c.Do(c.ctx, http.MethodDelete, client.Path("projects", c.args[0]), nil, nil, nil); err != nil {
+			return err
+		}
+		return c.done("project %s: deleted", c.args[0])
+	}), projectNames)
+}
+
+func projectFields(p *management.Project) []field {
+	var members []string
+	for _, m := range p.Members {
+		members = append(members, memberText(m))
+	}
+	return []field{
+		{"Name", p.Name},
+		{"Description", p.Description},
+		{"Patterns", words(p.Patterns)},
+		{"Members", strings.Join(members, "\n")},
+		{"Immutable", words(p.Immutable)},
+		{"Read-only", yes(p.ReadOnly, "yes")},
+		{"Source", p.Source},
+	}
+}
