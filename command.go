@@ -22,7 +22,7 @@ func init() {
 Commands for the registry_auth plugin: make a robot's secret, and the stored
 form of a secret or a password for the configuration; explain, list and test what the policy
 allows; print what the registry and its clients need to know of the gateway;
-manage what is kept at run time, here or on a gateway elsewhere.
+manage what is kept at run time, here or on a gateway elsewhere; log docker in.
 Secrets are read from standard input, files or the environment, and never from
 arguments, which other users of the machine can see.`,
 		CobraFunc: addCommands,
@@ -30,7 +30,7 @@ arguments, which other users of the machine can see.`,
 }
 
 func addCommands(cmd *cobra.Command) {
-	cmd.AddCommand(newSecretCommand(), hashSecretCommand(), hashPasswordCommand(), explainCommand(), policyTestCommand(), whoCanCommand(), exportConfigCommand())
+	cmd.AddCommand(newSecretCommand(), hashSecretCommand(), hashPasswordCommand(), explainCommand(), policyTestCommand(), whoCanCommand(), exportConfigCommand(), loginCommand(), logoutCommand())
 	for _, c := range managementCommands() {
 		cmd.AddCommand(c)
 	}

@@ -21,7 +21,8 @@ var arrows = map[string][]string{
 	"store":         {},
 	"signature":     {},
 	"export":        {},
-	"cmd":           {},
+	"login":         {},
+	"cmd":           {"login"},
 	"authn":         {"store"},
 	"authz":         {"authn", "store"},
 	"tokenendpoint": {"authn", "authz", "store"},
@@ -32,8 +33,8 @@ var arrows = map[string][]string{
 	"migrate":       {"authn", "authz", "management"},
 	"cli":           {"authn", "authz", "tokenendpoint", "management", "client", "migrate"},
 	"caddyfile":     {"authn", "authz", "tokenendpoint", "store", "management", "portal"},
-	"":              {"authn", "authz", "tokenendpoint", "store", "state", "signature", "export", "management", "portal", "client", "cli", "caddyfile"},
-	"bench":         {"", "authn", "authz", "tokenendpoint", "store", "caddyfile"},
+	"":              {"authn", "authz", "tokenendpoint", "store", "state", "signature", "export", "management", "portal", "login", "client", "cli", "caddyfile"},
+	"bench":         {"", "authn", "authz", "tokenendpoint", "store", "state", "caddyfile"},
 }
 
 // knowCaddy are the parts that may import Caddy. The others are usable, and

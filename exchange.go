@@ -208,6 +208,8 @@ func (x *exchange) refuseCredential(err error) error {
 	switch {
 	case errors.As(err, new(*authn.PasswordsOffError)):
 		message = "passwords of people are switched off here: sign in with a token of the identity provider as the password"
+	case errors.Is(err, authn.ErrUnconfirmed):
+		message = "your identity provider has not confirmed your account for too long: sign in with the browser again"
 	case errors.Is(err, authn.ErrExpired):
 		message = "the credential has expired: sign in again"
 	}

@@ -46,6 +46,7 @@ func (r *realm) openPortal(run *running) ([]authn.Named, error) {
 	var err error
 	run.portal, err = portal.New(portal.Options{
 		Manager: run.manager, Config: r.config.Portal, Sessions: sessions, State: run.state, Policy: r.policy.load, Providers: r.signInProviders(),
+		Logins: run.logins, Service: r.service,
 		PublicURL: r.publicURL, Base: requestBase, Remote: clientAddr, RequestID: requestID, Log: r.slog,
 	})
 	return []authn.Named{{Name: portal.SessionsName, Authenticator: sessions}}, err

@@ -68,6 +68,7 @@ type running struct {
 	chain    *authn.Chain
 	endpoint *tokenendpoint.Endpoint
 	portal   *portal.Portal // nil: off
+	logins   *state.Logins  // nil: there are no identity tokens
 
 	// api and bootstrap are nil without a management block.
 	api       *management.API
@@ -240,6 +241,9 @@ func (r *realm) open(ctx, limit context.Context, old tokenendpoint.KeyStore) err
 	if err := r.openKeys(limit, run, old); err != nil {
 		return err
 	}
+	if r.token.HasRefreshTokens() {
+		run.logins = r.newLogins(run)
+	}
 	registryToken, err := authn.NewRegistryToken(authn.RegistryTokenConfig{
 		Issuer:  r.token.Issuer,
 		Service: r.service,
@@ -260,6 +264,9 @@ func (r *realm) open(ctx, limit context.Context, old tokenendpoint.KeyStore) err
 		return err
 	}
 	list = append(list, sessions...)
+	if r.token.HasRefreshTokens() {
+		list = append(list, authn.Named{Name: authn.IdentityTokensName, Authenticator: run.logins})
+	}
 	run.chain = authn.NewChain(list, r.memory.throttle)
 	if r.config.Passwords == caddyfile.PasswordsOff {
 		run.chain = run.chain.WithoutPasswords()
@@ -275,12 +282,16 @@ func (r *realm) open(ctx, limit context.Context, old tokenendpoint.KeyStore) err
 		ClientIP:     clientAddr,
 		Evidence:     run.evidence,
 		Realm:        r.tokenURL,
+		RequestID:    requestID,
 		Record: func(req *http.Request, t tokenendpoint.Record) {
 			r.recorder.token(req, t)
 			if t.Status == http.StatusOK {
 				run.used(req, t.Principal)
 			}
 		},
+	}
+	if run.logins != nil { // a nil pointer in an interface is not nil
+		run.endpoint.Identity = run.logins
 	}
 	r.policy.compile(live)
 	for _, a := range r.authenticators {
@@ -291,6 +302,7 @@ func (r *realm) open(ctx, limit context.Context, old tokenendpoint.KeyStore) err
 	go r.policy.follow(ctx, live)
 	go run.keys.Run(ctx)
 	go r.followKeys(ctx, run)
+	r.watchUsers(ctx, run)
 	r.startBootstrap(ctx, run)
 	r.running.Store(run)
 	return nil

@@ -156,12 +156,15 @@ func (c *recorder) token(r *http.Request, t tokenendpoint.Record) {
 	if check == nil {
 		return
 	}
-	fields := c.who(r, t.Principal, append(make([]zap.Field, 0, 19), zap.String("decision", o.String()), zap.Int("status", t.Status)))
+	fields := c.who(r, t.Principal, append(make([]zap.Field, 0, 20), zap.String("decision", o.String()), zap.Int("status", t.Status)))
 	if len(t.Requested) > 0 {
 		fields = append(fields, zap.String("requested", bounded(authz.FormatScopes(t.Requested))), zap.String("granted", bounded(authz.FormatScopes(t.Granted))))
 	}
 	if t.TokenID != "" {
 		fields = append(fields, zap.String("token_id", t.TokenID)) // the credential_id of its uses
+	}
+	if t.IdentityToken != "" {
+		fields = append(fields, zap.String("identity_token", t.IdentityToken))
 	}
 	if t.ClientID != "" {
 		fields = append(fields, zap.String("client_id", bounded(t.ClientID)))

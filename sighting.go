@@ -20,8 +20,8 @@ func (run *running) used(r *http.Request, p *authn.Principal) {
 		run.state.Used(run.state.Robots.Kind(), p.Name, clientAddr(r), r.UserAgent())
 	case p.Credential == state.CredentialToken:
 		run.state.Used(run.state.Tokens.Kind(), p.CredentialID, clientAddr(r), r.UserAgent())
-	case p.Authenticator == portal.SessionsName:
-		// What the session knows is what was written down.
+	case p.Authenticator == portal.SessionsName, p.Authenticator == authn.IdentityTokensName:
+		// What these know is what was written down.
 	case p.Kind == authn.KindUser:
 		run.state.Seen(run.known(p))
 	}

@@ -89,6 +89,9 @@ var (
 	ErrInvalid = errors.New("invalid credential")
 	// ErrExpired: it was good once.
 	ErrExpired = errors.New("expired credential")
+	// ErrUnconfirmed: nobody has said for too long that the user is still
+	// there. It is an [ErrExpired].
+	ErrUnconfirmed = fmt.Errorf("%w: the identity provider has not confirmed the user for too long", ErrExpired)
 	// ErrDisabled: the principal is disabled or has been withdrawn.
 	ErrDisabled = errors.New("principal disabled")
 	// ErrForbiddenSource: right, but not from this client address.

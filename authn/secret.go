@@ -44,7 +44,11 @@ type Secret struct {
 // thrown away; stored, which holds its hash only, is what is kept: it is what
 // [ParseHash] reads and is safe in a shell and in a configuration file.
 func NewSecret(kind SecretKind) (secret, stored string) {
-	id := randomText("0123456789abcdefghijklmnopqrstuvwxyz", secretIDLength)
+	return RenewSecret(kind, randomText("0123456789abcdefghijklmnopqrstuvwxyz", secretIDLength))
+}
+
+// RenewSecret makes a secret that takes the place of one with the same id.
+func RenewSecret(kind SecretKind, id string) (secret, stored string) {
 	body := string(kind) + "_" + id + "_" + randomText(base62, secretRandomLength)
 	check := checksum(body)
 	secret = body + "_" + string(check[:])

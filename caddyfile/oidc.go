@@ -35,6 +35,9 @@ import (
 //		scopes           <scope...>
 //		extra_auth_params <name> <value> …
 //		userinfo         on|off
+//		recheck          <duration>|off
+//		recheck_grace    <duration>|off
+//		sign_in_max_age  <duration>|off
 //		subject_alias    <old issuer>
 //	}
 func OIDC(d *caddyfile.Dispenser) (authn.OIDCConfig, json.RawMessage, error) {
@@ -101,7 +104,7 @@ func oidcLine(d *caddyfile.Dispenser, c *authn.OIDCConfig) error {
 	}
 	return unrecognized(d, "oidc", "client_id", "audience", "authorized_party", "username", "groups", "roles", "prefix",
 		"required_group", "algorithms", "max_age", "jwks_max_age", "jwks_grace", "clock_skew", "trust_pool", "insecure_issuer",
-		"client_secret", "sign_in", "name", "scopes", "extra_auth_params", "userinfo", "subject_alias")
+		"client_secret", "sign_in", "name", "scopes", "extra_auth_params", "userinfo", "recheck", "recheck_grace", "sign_in_max_age", "subject_alias")
 }
 
 // algorithms reads names of signature algorithms.

@@ -13,6 +13,8 @@ import (
 //		prefix           <path>
 //		session_idle     <duration>
 //		session_lifetime <duration>
+//		device_login     on|off
+//		device_code_lifetime <duration>
 //		trusted_host     <host...>
 //	}
 //
@@ -36,10 +38,14 @@ func Portal(d *caddyfile.Dispenser, c *portal.Config) error {
 			err = duration(d, &c.SessionIdle, "")
 		case "session_lifetime":
 			err = duration(d, &c.SessionLifetime, "")
+		case "device_login":
+			err = scalar(d, &c.DeviceLogin)
+		case "device_code_lifetime":
+			err = duration(d, &c.DeviceCodeLifetime, "")
 		case "trusted_host":
 			err = appendList(d, &c.TrustedHosts)
 		default:
-			err = unrecognized(d, "portal", "prefix", "session_idle", "session_lifetime", "trusted_host")
+			err = unrecognized(d, "portal", "prefix", "session_idle", "session_lifetime", "device_login", "device_code_lifetime", "trusted_host")
 		}
 		if err != nil {
 			return err

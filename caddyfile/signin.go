@@ -24,6 +24,12 @@ func signInLine(d *caddyfile.Dispenser, c *authn.SignInConfig) (known bool, err 
 		return true, authParams(d, c)
 	case "userinfo":
 		return true, scalar(d, &c.UserInfo)
+	case "recheck":
+		return true, duration(d, &c.Recheck, "off")
+	case "recheck_grace":
+		return true, duration(d, &c.RecheckGrace, "off")
+	case "sign_in_max_age":
+		return true, duration(d, &c.SignInMaxAge, "off")
 	case "subject_alias":
 		return true, scalar(d, &c.SubjectAlias)
 	}

@@ -12,6 +12,7 @@ import (
 var tokenWords = []string{
 	"lifetime", "algorithm", "key_id", "x5c", "issuer", "service_alias",
 	"url", "path", "keycloak", "jwks_path", "certificates_path", "rotate_every", "upload_grace",
+	"refresh_tokens", "refresh_token_lifetime", "refresh_token_idle", "refresh_token_rotation", "refresh_token_client",
 }
 
 // Token reads how registry tokens are made and where clients get them:
@@ -30,6 +31,11 @@ var tokenWords = []string{
 //		certificates_path <path>
 //		rotate_every      <duration>|never
 //		upload_grace      <duration>|off
+//		refresh_tokens         on|off
+//		refresh_token_lifetime <duration>
+//		refresh_token_idle     <duration>|never
+//		refresh_token_rotation on|off
+//		refresh_token_client   any|same
 //	}
 //
 // service_alias, path and keycloak may stand several times.
@@ -82,6 +88,26 @@ func tokenLine(d *caddyfile.Dispenser, c *tokenendpoint.Config) error {
 		return duration(d, &c.UploadGrace, "off")
 	case "rotate_every":
 		return duration(d, &c.RotateEvery, "never")
+	}
+	if strings.HasPrefix(d.Val(), "refresh_token") {
+		return refreshTokenLine(d, c)
+	}
+	return unrecognized(d, "token", tokenWords...)
+}
+
+// refreshTokenLine reads what is said of the refresh tokens that clients keep.
+func refreshTokenLine(d *caddyfile.Dispenser, c *tokenendpoint.Config) error {
+	switch d.Val() {
+	case "refresh_tokens":
+		return scalar(d, &c.RefreshTokens)
+	case "refresh_token_lifetime":
+		return duration(d, &c.RefreshTokenLifetime, "")
+	case "refresh_token_idle":
+		return duration(d, &c.RefreshTokenIdle, "never")
+	case "refresh_token_rotation":
+		return scalar(d, &c.RefreshTokenRotation)
+	case "refresh_token_client":
+		return scalar(d, &c.RefreshTokenClient)
 	}
 	return unrecognized(d, "token", tokenWords...)
 }

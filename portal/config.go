@@ -8,6 +8,7 @@
 package portal
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -31,6 +32,13 @@ type Config struct {
 
 	// How long a session lasts at the longest. Default: 7 days.
 	SessionLifetime authn.Duration `json:"session_lifetime,omitempty"`
+
+	// Whether clients can be logged in by a code that people approve with the
+	// browser: `on` or `off`. Default: `on`.
+	DeviceLogin string `json:"device_login,omitempty"`
+
+	// How long such a code is good, from `1m` to `30m`. Default: 10 minutes.
+	DeviceCodeLifetime authn.Duration `json:"device_code_lifetime,omitempty"`
 
 	// Without `public_url`: the hosts (`registry.example.com`, with a port if
 	// it is not the usual one) that may be signed in at. Whoever asks for
@@ -68,6 +76,12 @@ func (c Config) Validate() error {
 	case lifetime > maxSessionLifetime:
 		return fmt.Errorf("portal: session_lifetime %s is longer than 90 days", lifetime)
 	}
+	if c.DeviceLogin != "" && c.DeviceLogin != authn.SwitchOn && c.DeviceLogin != authn.SwitchOff {
+		return fmt.Errorf("portal: device_login %.20q: want on or off", c.DeviceLogin)
+	}
+	if l := c.deviceLifetime(); l < time.Minute || l > 30*time.Minute {
+		return fmt.Errorf("portal: device_code_lifetime %s is not between 1m and 30m", l)
+	}
 	for _, h := range c.TrustedHosts {
 		if u, err := url.Parse("https://" + h); err != nil || u.Host != h || h == "" || strings.ToLower(h) != h {
 			return fmt.Errorf("portal: trusted_host %.60q: want a host name in small letters, perhaps with a port", h)
@@ -94,3 +108,8 @@ func (c Config) withDefaults() Config {
 
 // PathPrefix is where the pages are, with a slash at both ends.
 func (c Config) PathPrefix() string { return c.withDefaults().Prefix }
+
+// deviceLifetime is how long a code is good.
+func (c Config) deviceLifetime() time.Duration {
+	return cmp.Or(time.Duration(c.DeviceCodeLifetime), 10*time.Minute)
+}

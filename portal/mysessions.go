@@ -27,10 +27,10 @@ func (x *exchange) sessions() error {
 		t.Rows = append(t.Rows, []cell{browser, {Text: v.Remote, Code: true}, {Time: v.Created}, {Time: v.Used}, end})
 	}
 	t.Rows, t.Next = x.part(t.Rows)
-	return x.show(view{Title: txtSessions, Lead: txtSessionsLead, Notice: x.notice(), Blocks: []block{
+	return x.show(view{Title: txtSessions, Lead: txtSessionsLead, Notice: x.notice(), Blocks: append([]block{
 		{Heading: txtBrowsers, Table: t},
 		{Heading: txtOthers, Text: txtOthersNote, Form: &form{Action: x.path("sessions/end"), Submit: txtEndOthers, Danger: true}},
-	}})
+	}, x.loginBlocks()...)})
 }
 
 // endSessions ends one of the person's sessions, or all but this one.

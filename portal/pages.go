@@ -30,7 +30,8 @@ func (p *Portal) allRoutes() []route {
 		{method: get, path: "tokens", serve: (*exchange).tokens, for_: signedIn},
 		{method: post, path: "tokens", serve: (*exchange).createToken, for_: signedIn},
 		{method: post, path: "tokens/withdraw", serve: (*exchange).withdrawToken, for_: signedIn},
-	}, p.adminRoutes())
+		{method: post, path: "logins/end", serve: (*exchange).endLogins, for_: signedIn},
+	}, p.ownDeviceRoutes(), p.adminRoutes())
 }
 
 // adminRoutes are the pages for administrators, of projects or of everything.

@@ -23,6 +23,10 @@ type Options struct {
 	Sessions *Sessions
 	State    *state.State
 	Policy   func() *authz.Policy
+	// Logins gives identity tokens; nil: a device that is logged in gets an
+	// access token. Service is what identity tokens are for.
+	Logins  *state.Logins
+	Service string
 	// Manager has the operations that the pages call.
 	Manager *management.Manager
 	// Providers are where people can sign in.
@@ -47,9 +51,12 @@ type Portal struct {
 	prefix    string
 	providers []*provider
 	used      usedAttempts
-	mux       *http.ServeMux
-	routes    []route
-	crossSite *http.CrossOriginProtection
+	// codesAsked counts by address, codesWrong by person.
+	codesAsked, codesWrong counter
+	polls                  polls
+	mux                    *http.ServeMux
+	routes                 []route
+	crossSite              *http.CrossOriginProtection
 }
 
 // provider is one where people can sign in.

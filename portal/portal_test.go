@@ -62,6 +62,8 @@ type front struct {
 	portal   *portal.Portal
 	manager  *management.Manager
 	policy   *authz.Policy
+	logins   *state.Logins
+	noLogins bool
 	sealer   gcm
 	clock    atomic.Int64
 }
@@ -117,13 +119,16 @@ func (f *front) open(t *testing.T, providers ...*authn.OIDC) {
 	t.Cleanup(f.Close)
 	policy := func() *authz.Policy { return f.policy }
 	f.sessions = portal.NewSessions(portal.SessionOptions{State: f.state, Policy: policy, Sealer: f.sealer, PublicURL: f.URL, Now: f.now})
+	if f.logins = nil; !f.noLogins {
+		f.logins = f.state.NewLogins(state.LoginConfig{Lifetime: 24 * time.Hour, Idle: time.Hour}, nil)
+	}
 	var err error
 	f.manager, err = management.New(management.Options{State: f.state, Policy: policy, Now: f.now})
 	if err != nil {
 		t.Fatal(err)
 	}
 	f.portal, err = portal.New(portal.Options{
-		Manager: f.manager, Sessions: f.sessions, State: f.state, Policy: policy, Providers: providers, PublicURL: f.URL, Now: f.now,
+		Logins: f.logins, Service: "registry.test", Manager: f.manager, Sessions: f.sessions, State: f.state, Policy: policy, Providers: providers, PublicURL: f.URL, Now: f.now,
 		Base: func(r *http.Request) string { return "http://" + r.Host },
 	})
 	if err != nil {

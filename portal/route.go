@@ -148,13 +148,15 @@ type Route struct {
 	Method string
 	// Path below the prefix, as [net/http.ServeMux] patterns have it.
 	Path string
+	// Machine: what calls it is no browser and shows no session.
+	Machine bool
 }
 
 // Routes returns all routes.
 func (p *Portal) Routes() []Route {
 	list := make([]Route, len(p.routes))
 	for i, r := range p.routes {
-		list[i] = Route{r.method, r.path}
+		list[i] = Route{r.method, r.path, r.machine}
 	}
 	return list
 }

@@ -27,12 +27,8 @@ type Sealer interface {
 	Open(sealed []byte, place string) ([]byte, error)
 }
 
-// Places of sealed values.
+// sessionPlace is where the ID token of a session is kept.
 func sessionPlace(id string) string { return "session/" + id + "/id_token" }
-
-// ProviderPlace is where the provider's refresh token of a user is kept, for
-// who opens it with the [Sealer].
-func ProviderPlace(user string) string { return "user/" + user + "/provider" }
 
 // Sessions are the browsers that people are signed in with. It is safe for
 // concurrent use.
@@ -174,7 +170,7 @@ func (s *Sessions) tryBegin(ctx context.Context, in *authn.SignedIn, from client
 	if seal := s.options.Sealer; seal != nil {
 		session.IDToken = seal.Seal([]byte(in.IDToken), sessionPlace(id))
 		if in.RefreshToken != "" {
-			user.Provider = &state.ProviderGrant{Sealed: seal.Seal([]byte(in.RefreshToken), ProviderPlace(userID)), Checked: now.UTC()}
+			user.Provider = &state.ProviderGrant{Sealed: seal.Seal([]byte(in.RefreshToken), state.ProviderPlace(userID)), Checked: now.UTC()}
 		}
 	}
 	who := state.Actor{Kind: string(authn.KindUser), Name: p.Name, ID: id, Remote: from.remote.String(), RequestID: from.requestID}

@@ -67,6 +67,7 @@ func (s *State) Tidy(ctx context.Context) {
 	now := s.now()
 	var tx Tx
 	collect(&tx, s.Sessions, func(v *Session) bool { return v.ended(now) })
+	collect(&tx, s.DeviceLogins, func(v *DeviceLogin) bool { return v.Ended(now) })
 	collect(&tx, s.IdentityTokens, func(v *IdentityToken) bool { return v.ended(now) })
 	collect(&tx, s.Tokens, func(v *Token) bool { return !v.Expires.IsZero() && now.After(v.Expires.Add(keepExpired)) })
 	collect(&tx, s.APIKeys, func(v *APIKey) bool { return !v.Expires.IsZero() && now.After(v.Expires.Add(keepExpired)) })

@@ -85,7 +85,9 @@ func (r *restrictions) follow(s *State) {
 	})
 }
 
-func (u *User) restricted() bool { return u.Disabled || u.Gone || !u.NotBefore.IsZero() }
+func (u *User) restricted() bool {
+	return u.Disabled || u.Gone || !u.NotBefore.IsZero() || !u.Unconfirmed.IsZero()
+}
 
 // admits says whether what was issued to the user at a time is still good. A
 // time that is not known is that of a credential which proves anew who it is.
@@ -95,6 +97,8 @@ func (u *User) admits(issued time.Time) error {
 		return fmt.Errorf("%w: user %s was disabled by an administrator", authn.ErrDisabled, u.Name)
 	case u.Gone:
 		return fmt.Errorf("%w: the identity provider does not know user %s any more", authn.ErrDisabled, u.Name)
+	case !issued.IsZero() && issued.Before(u.Unconfirmed):
+		return fmt.Errorf("%w: user %s, since %s", authn.ErrUnconfirmed, u.Name, u.Unconfirmed.Format(time.RFC3339))
 	case !issued.IsZero() && issued.Before(u.NotBefore):
 		return fmt.Errorf("%w: user %s was signed out everywhere on %s", authn.ErrExpired, u.Name, u.NotBefore.Format(time.RFC3339))
 	}

@@ -59,6 +59,7 @@ type State struct {
 	Robots         *Table[Robot]
 	Tokens         *Table[Token]
 	IdentityTokens *Table[IdentityToken]
+	DeviceLogins   *Table[DeviceLogin]
 	Sessions       *Table[Session]
 	APIKeys        *Table[APIKey]
 	RoleMappings   *Table[RoleMapping]
@@ -102,6 +103,7 @@ func Open(ctx context.Context, s store.Store, realm string, o Options) (*State, 
 	st.Robots = newTable[Robot](st, "robot")
 	st.Tokens = newTable[Token](st, "token")
 	st.IdentityTokens = newTable[IdentityToken](st, "identity_token")
+	st.DeviceLogins = newTable[DeviceLogin](st, "device_login")
 	st.Sessions = newTable[Session](st, "session")
 	st.APIKeys = newTable[APIKey](st, "api_key")
 	st.RoleMappings = newTable[RoleMapping](st, "role_mapping")

@@ -28,6 +28,10 @@ type User struct {
 	Disabled bool `json:"disabled,omitempty"`
 	// Gone: the identity provider says that there is no such user any more.
 	Gone bool `json:"gone,omitempty"`
+	// Unconfirmed is since when nobody vouches for the user: the identity
+	// provider could not be asked for too long. What was issued earlier rests
+	// until the user is confirmed or signs in again.
+	Unconfirmed time.Time `json:"unconfirmed,omitzero"`
 	// NotBefore ends everything that was issued to the user earlier.
 	NotBefore time.Time `json:"not_before,omitzero"`
 
@@ -42,11 +46,11 @@ type ProviderGrant struct {
 	Sealed []byte `json:"sealed,omitempty"`
 	// Checked is when the provider said last that the user is there.
 	Checked time.Time `json:"checked,omitzero"`
-	// Lease keeps two gateways from using a one-time refresh token at once.
-	Lease time.Time `json:"lease,omitzero"`
-	// Failing is since when the provider could not be asked; zero: it can.
-	Failing time.Time `json:"failing,omitzero"`
 }
+
+// ProviderPlace is where a user's refresh token of the provider is kept, for
+// who seals and opens it.
+func ProviderPlace(user string) string { return "user/" + user + "/provider" }
 
 // Identity returns who the user is.
 func (u *User) Identity() authn.Identity {
@@ -81,7 +85,8 @@ func (s *State) See(p *authn.Principal) (id string, u *User, before *Item[User],
 	if email, ok := p.Claims["email"].(string); ok {
 		next.Email = email
 	}
-	changed = !same || now.Sub(next.Last) > seenAgain
+	changed = !same || now.Sub(next.Last) > seenAgain || !next.Unconfirmed.IsZero()
+	next.Unconfirmed = time.Time{}
 	next.Last = now
 	return id, &next, before, changed
 }

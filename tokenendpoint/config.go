@@ -88,6 +88,28 @@ type Config struct {
 	// calls a `rootcertbundle`. Default: `/v2/token/certificates`.
 	CertificatesPath string `json:"certificates_path,omitempty"`
 
+	// Whether people's clients may keep a refresh token instead of a password
+	// (`docker login` does): `on` or `off`. Default: `off`.
+	RefreshTokens string `json:"refresh_tokens,omitempty"`
+
+	// How long a refresh token lasts at the longest. Default: `90d`.
+	RefreshTokenLifetime Duration `json:"refresh_token_lifetime,omitempty"`
+
+	// How long a refresh token may rest between two uses, or a negative value
+	// for as long as it lasts. Default: `30d`.
+	RefreshTokenIdle Duration `json:"refresh_token_idle,omitempty"`
+
+	// `on` gives clients that keep it (`access_type=offline`) a new refresh
+	// token with each exchange; the old one ends a minute later, and whoever
+	// shows it after that ends both. Docker and its like do not ask, and keep
+	// theirs. Default: `off`.
+	RefreshTokenRotation string `json:"refresh_token_rotation,omitempty"`
+
+	// Who may exchange a refresh token: `any` client, since those that share a
+	// configuration file share what is in it, or the `same` as it was given
+	// to, by its `client_id`. Default: `any`.
+	RefreshTokenClient string `json:"refresh_token_client,omitempty"`
+
 	// How long a key signs until the next one takes over, or a negative
 	// value to keep it for good. Default: `90d`.
 	RotateEvery Duration `json:"rotate_every,omitempty"`
@@ -143,6 +165,9 @@ func (c *Config) Validate() error {
 		if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 			return fmt.Errorf("url %q: want an absolute URL such as https://auth.example.com%s", c.URL, DefaultPath)
 		}
+	}
+	if err := c.checkRefreshTokens(); err != nil {
+		return err
 	}
 	if err := checkKeycloakRealms(c.Keycloak); err != nil {
 		return err

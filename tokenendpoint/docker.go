@@ -39,6 +39,11 @@ func (x *exchange) docker() {
 		x.fail(unauthorized("log in, or ask for a scope", errors.New("neither a credential nor a scope")))
 		return
 	}
+	// What a browser shows by itself is no login.
+	if f := x.login(p.get("offline_token") == "true" && credential.Scheme != authn.SchemeNone); f != nil {
+		x.fail(f)
+		return
+	}
 	x.issue(false)
 }
 

@@ -30,9 +30,9 @@ type Signer interface {
 	Sign(payload []byte) (string, error)
 }
 
-// Endpoint is the token endpoint of one registry. It has no state and no side
-// effects. All fields but Evidence, Realm, Record and
-// Now are needed.
+// Endpoint is the token endpoint of one registry. It has no state, and no side
+// effects but those of Identity. All fields but Identity, Evidence, Realm,
+// RequestID, Record and Now are needed.
 type Endpoint struct {
 	// Service is the name of the registry: "service" in challenges, "aud" in
 	// tokens unless an alias is asked for.
@@ -45,6 +45,9 @@ type Endpoint struct {
 
 	// Authenticate says who shows a credential.
 	Authenticate func(ctx context.Context, c *authn.Credential) (*authn.Principal, error)
+	// Identity hands out refresh tokens and exchanges them; nil: there are
+	// none.
+	Identity IdentityTokens
 	// Policy says what they may do.
 	Policy Authorizer
 	// Keys sign the tokens.
@@ -58,6 +61,8 @@ type Endpoint struct {
 	// Realm returns the absolute URL of this endpoint, for the challenge of
 	// an answer that asks to log in.
 	Realm func(*http.Request) string
+	// RequestID returns the id of a request in the access log.
+	RequestID func(*http.Request) string
 	// Record is told about every request, for the audit log and metrics.
 	Record func(*http.Request, Record)
 	// Now replaces the clock in tests.
@@ -104,4 +109,8 @@ type exchange struct {
 	account   string
 	requested []authz.Access
 	principal *authn.Principal
+	// identityToken is the one that the answer has, and loggedIn that it is a
+	// new one.
+	identityToken string
+	loggedIn      bool
 }

@@ -68,6 +68,8 @@ func refusal(err error) *failure {
 		f := badRequest("the Authorization header is malformed")
 		f.err = err
 		return f
+	case errors.Is(err, authn.ErrUnconfirmed):
+		return unauthorized("your identity provider has not confirmed your account for too long; sign in with the browser again", err)
 	case errors.Is(err, authn.ErrExpired):
 		return unauthorized("the credential has expired; get a new one", err)
 	}

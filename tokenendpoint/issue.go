@@ -41,7 +41,7 @@ func (x *exchange) issue(oauth bool) {
 	x.record(Record{
 		Status: http.StatusOK, Granted: t.granted, TokenID: t.id, Expires: x.start.Add(t.lifetime),
 	})
-	writeToken(x.w, t, oauth)
+	writeToken(x.w, t, oauth, x.identityToken)
 }
 
 // mint signs a token. Where it would be too large, the accesses asked for last
@@ -134,7 +134,7 @@ func limits(granted []authz.Access) []authn.Limit {
 
 // writeToken answers in the form of both specifications. There is no
 // "issued_at": a client whose clock is wrong would compare it with its own.
-func writeToken(w http.ResponseWriter, t issued, oauth bool) {
+func writeToken(w http.ResponseWriter, t issued, oauth bool, identityToken string) {
 	body := make([]byte, 0, 2*len(t.token)+256)
 	body = append(body, `{"token":"`...)
 	body = append(body, t.token...)
@@ -148,6 +148,11 @@ func writeToken(w http.ResponseWriter, t issued, oauth bool) {
 		// Types, names and actions need no escapes in JSON.
 		body = append(body, `,"token_type":"Bearer","scope":"`...)
 		body = append(body, authz.FormatScopes(t.granted)...)
+		body = append(body, '"')
+	}
+	if identityToken != "" { // base62 needs no escapes either
+		body = append(body, `,"refresh_token":"`...)
+		body = append(body, identityToken...)
 		body = append(body, '"')
 	}
 	body = append(body, "}\n"...)

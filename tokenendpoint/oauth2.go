@@ -17,7 +17,7 @@ func (x *exchange) oauth2() {
 		f = x.read(p)
 	}
 	if f == nil {
-		f = x.password(p)
+		f = x.authorize(p)
 	}
 	if f != nil {
 		x.fail(f)
@@ -54,19 +54,29 @@ func (x *exchange) form() (parameters, *failure) {
 	return p, nil
 }
 
-// password authenticates the holder of a user name and a secret (RFC 6749
-// §4.3), the only grant there is.
-func (x *exchange) password(p parameters) *failure {
+// authorize authenticates by the grant that is shown.
+func (x *exchange) authorize(p parameters) *failure {
 	switch p.get("grant_type") {
 	case "password":
-		x.grant = GrantPassword
+		if f := x.password(p); f != nil {
+			return f
+		}
+		return x.login(p.get("access_type") == "offline")
+	case "refresh_token":
+		return x.refresh(p)
 	case "":
 		return badRequest("the parameter \"grant_type\" is missing")
-	default:
-		f := badRequest("the grant type is not supported; use \"password\"")
-		f.oauth = "unsupported_grant_type"
-		return f
 	}
+	if x.endpoint.Identity != nil {
+		return unsupportedGrant("the grant type is not supported; use \"password\" or \"refresh_token\"")
+	}
+	return unsupportedGrant("the grant type is not supported; use \"password\"")
+}
+
+// password authenticates the holder of a user name and a secret (RFC 6749
+// §4.3).
+func (x *exchange) password(p parameters) *failure {
+	x.grant = GrantPassword
 	credential := &authn.Credential{
 		Scheme: authn.SchemeBasic, Username: p.get("username"), Secret: p.get("password"),
 		Remote: x.endpoint.ClientIP(x.r),

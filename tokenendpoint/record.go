@@ -9,8 +9,9 @@ import (
 
 // How a token was asked for.
 const (
-	GrantDocker   = "docker"   // GET, Docker token specification
-	GrantPassword = "password" // POST, RFC 6749 §4.3
+	GrantDocker   = "docker"        // GET, Docker token specification
+	GrantPassword = "password"      // POST, RFC 6749 §4.3
+	GrantRefresh  = "refresh_token" // POST, RFC 6749 §6
 )
 
 // Record says what happened to one token request. It holds no secret. What
@@ -30,6 +31,9 @@ type Record struct {
 	ClientID, Account string
 	// TokenID is the "jti" of the token; empty if none was issued.
 	TokenID string
+	// IdentityToken is the public id of an identity token that was handed out;
+	// empty if none was.
+	IdentityToken string
 	// Expires is when the token ends.
 	Expires time.Time
 	// Status is the status of the answer, Code its error code; empty for 200.
@@ -50,6 +54,9 @@ func (x *exchange) record(rec Record) {
 	}
 	rec.Principal, rec.Requested, rec.Grant, rec.Service = x.principal, x.requested, x.grant, x.service
 	rec.ClientID, rec.Account = x.clientID[:min(len(x.clientID), maxRecorded)], x.account[:min(len(x.account), maxRecorded)]
+	if parsed, err := authn.ParseSecret(x.identityToken); x.loggedIn && err == nil {
+		rec.IdentityToken = parsed.ID
+	}
 	rec.Duration = x.endpoint.now().Sub(x.start)
 	x.endpoint.Record(x.r, rec)
 }

@@ -51,7 +51,8 @@ func (r *regctl) Pull(repository, tag string) (string, error) {
 		return "", err
 	}
 	out, err := r.run("regctl", "image", "digest", "ocidir://pulled:"+tag)
-	return strings.TrimSpace(out), err
+	out = strings.TrimSpace(out)
+	return out[strings.LastIndexByte(out, '\n')+1:], err // after warnings
 }
 
 func (r *regctl) Tags(repository string) ([]string, error) {

@@ -87,6 +87,11 @@ func (c *Certified) Disable(ctx context.Context, client string) error {
 	return post(ctx, c.Issuer+"/test/disable?client="+client)
 }
 
+// Dismiss takes a person away.
+func (c *Certified) Dismiss(ctx context.Context, user string) error {
+	return post(ctx, c.Issuer+"/test/disable?user="+user)
+}
+
 // Freeze makes the provider hang, Thaw lets it go on.
 func (c *Certified) Freeze() error { return syscall.Kill(c.process.Pid(), syscall.SIGSTOP) }
 

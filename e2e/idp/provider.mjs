@@ -2,8 +2,9 @@
 // the end-to-end tests. Listens on 127.0.0.1:$PORT and prints "ready ISSUER".
 // With $APP the gateway there is a client (web).
 // POST /test/rotate[?drop=1] makes new signing keys, dropping the old ones.
-// POST /test/disable?client=ID takes a client away. Service accounts are
-// clients with a secret, ID-secret, that get JWT access tokens.
+// POST /test/disable?client=ID takes a client away, ?user=NAME a person.
+// Service accounts are clients with a secret, ID-secret, that get JWT access
+// tokens.
 import http from 'node:http';
 import { Provider, errors } from 'oidc-provider';
 import { createMemoryAdapter } from 'oidc-provider/lib/adapters/memory_adapter.js';
@@ -49,6 +50,7 @@ const web = app && {
 };
 const services = { builder: ['team-maintainers'], scanner: ['staff'], ephemeral: ['staff'] };
 const disabled = new Set();
+const leavers = new Set();
 
 const serviceClient = (client_id) => ({
   client_id,
@@ -86,6 +88,7 @@ const configuration = () => ({
   clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post'],
   // The library calls no loopback address unless its dispatcher is taken out.
   fetch: (url, { dispatcher, ...options }) => globalThis.fetch(url, options),
+  rotateRefreshToken: true, // each is good once
   issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token'),
   extraTokenClaims: (_ctx, token) => services[token.clientId] && { groups: services[token.clientId] },
   scopes: ['openid', 'profile', 'groups'],
@@ -104,10 +107,10 @@ const configuration = () => ({
     },
   },
   interactions: { url: (_ctx, i) => `/interaction/${i.uid}` },
-  findAccount: (_ctx, id) => groups[id] && {
+  findAccount: (_ctx, id) => (!groups[id] || leavers.has(id) ? undefined : {
     accountId: id,
     claims: () => ({ sub: id, preferred_username: id, groups: groups[id] }),
-  },
+  }),
   loadExistingGrant: async (ctx) => { // nobody is asked for consent
     const { client, session, provider } = ctx.oidc;
     const grant = new provider.Grant({ clientId: client.clientId, accountId: session.accountId });
@@ -147,7 +150,8 @@ const server = http.createServer(async (req, res) => {
       provider = build();
       res.end('rotated');
     } else if (url.pathname === '/test/disable') {
-      disabled.add(url.searchParams.get('client'));
+      if (url.searchParams.has('user')) leavers.add(url.searchParams.get('user'));
+      else disabled.add(url.searchParams.get('client'));
       provider = build();
       res.end('disabled');
     } else if (url.pathname.startsWith('/interaction/')) {

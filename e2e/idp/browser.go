@@ -1,0 +1,110 @@
+package idp
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"strings"
+)
+
+// Person is somebody with a browser who is signed in at a gateway's pages.
+type Person struct {
+	gateway string
+	client  *http.Client
+}
+
+// SignIn signs somebody in at a gateway that has the provider's client "web".
+func SignIn(ctx context.Context, gateway, user string) (*Person, error) {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		return nil, err
+	}
+	p := &Person{gateway: gateway, client: &http.Client{Jar: jar}}
+	if err := p.SignInAgain(ctx, user); err != nil {
+		return nil, fmt.Errorf("sign %s in: %w", user, err)
+	}
+	return p, nil
+}
+
+// SignInAgain is SignIn with the same browser.
+func (p *Person) SignInAgain(ctx context.Context, user string) error {
+	res, err := p.do(ctx, http.MethodGet, p.gateway+"/auth/sign-in?return_to=/auth/", nil)
+	if err != nil {
+		return err
+	}
+	if strings.HasPrefix(res.Request.URL.String(), p.gateway) { // already
+		return nil
+	}
+	res, err = p.do(ctx, http.MethodPost, res.Request.URL.String(), url.Values{"username": {user}, "password": {user + "-pw"}})
+	if err != nil {
+		return err
+	}
+	if at := res.Request.URL.String(); at != p.gateway+"/auth/" || res.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s at %s", res.Status, at)
+	}
+	return nil
+}
+
+// Open fetches one of the gateway's pages and returns its text.
+func (p *Person) Open(ctx context.Context, path string) (string, error) {
+	res, err := p.do(ctx, http.MethodGet, p.gateway+path, nil)
+	if err != nil {
+		return "", err
+	}
+	return readAll(res)
+}
+
+// Send sends a form of the gateway's pages and returns the page that follows.
+func (p *Person) Send(ctx context.Context, path string, form url.Values) (string, error) {
+	text, err := p.Open(ctx, "/auth/csrf")
+	if err != nil {
+		return "", err
+	}
+	_, token, _ := strings.Cut(text, `"token":"`)
+	token, _, _ = strings.Cut(token, `"`)
+	form.Set("csrf", token)
+	res, err := p.do(ctx, http.MethodPost, p.gateway+path, form)
+	if err != nil {
+		return "", err
+	}
+	page, err := readAll(res)
+	if err == nil && res.StatusCode >= 400 {
+		err = fmt.Errorf("%s: %s", path, res.Status)
+	}
+	return page, err
+}
+
+func (p *Person) do(ctx context.Context, method, target string, form url.Values) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, method, target, strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, err
+	}
+	if form != nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	r.Header.Set("Accept", "text/html")
+	r.Header.Set("Sec-Fetch-Mode", "navigate")
+	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	res, err := p.client.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	return res, keepBody(res)
+}
+
+// keepBody reads the body at once, so that nobody has to close it.
+func keepBody(res *http.Response) error {
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	res.Body = io.NopCloser(bytes.NewReader(body))
+	return err
+}
+
+func readAll(res *http.Response) (string, error) {
+	body, err := io.ReadAll(res.Body)
+	return string(body), err
+}

@@ -1,0 +1,25 @@
+package registryauth
+
+import (
+	"context"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/state"
+)
+
+// watchUsers asks, in the background, the providers where people sign in
+// whether they are still there.
+func (r *realm) watchUsers(ctx context.Context, run *running) {
+	o := state.LivenessOptions{
+		Sealer: run.sealer, Log: r.slog,
+		Relevant: func(p *authn.Principal) *authn.Principal { return r.policy.load().Relevant(p) },
+	}
+	for _, provider := range r.signInProviders() {
+		c := provider.Config()
+		v := state.Vouching{Issuer: c.IdentityIssuer(), Provider: provider}
+		v.Every, v.Grace, v.MaxAge = c.Rechecks()
+		o.Providers = append(o.Providers, v)
+	}
+	live := run.state.NewLiveness(o)
+	go live.Run(ctx)
+}

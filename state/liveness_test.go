@@ -1,0 +1,294 @@
+package state_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/state"
+	"github.com/caddy-registry-auth/caddy-registry-auth/store"
+	"github.com/caddy-registry-auth/caddy-registry-auth/store/faultstore"
+	"github.com/caddy-registry-auth/caddy-registry-auth/store/memstore"
+)
+
+// scripted is a provider whose refresh tokens are good once.
+type scripted struct {
+	testing.TB
+	mu     sync.Mutex
+	users  map[string]string // user by refresh token
+	asked  map[string]int    // how often, by user
+	spent  map[string]bool
+	gone   map[string]bool
+	groups []string
+	away   error
+	slow   time.Duration
+	n      int
+}
+
+func newScripted(t testing.TB) *scripted {
+	return &scripted{TB: t, users: map[string]string{}, asked: map[string]int{}, spent: map[string]bool{}, gone: map[string]bool{}}
+}
+
+func (p *scripted) token(user string) string {
+	p.n++
+	token := fmt.Sprintf("rt-%s-%d", user, p.n)
+	p.users[token] = user
+	return token
+}
+
+func (p *scripted) set(change func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	change()
+}
+
+func (p *scripted) Refresh(ctx context.Context, token string) (*authn.Refreshed, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.slow > 0 {
+		time.Sleep(p.slow)
+	}
+	if p.away != nil {
+		p.asked[""]++
+		return nil, fmt.Errorf("%w: %w", authn.ErrUnavailable, p.away)
+	}
+	if p.spent[token] {
+		p.Errorf("the refresh token %s is used twice", token)
+	}
+	user, ok := p.users[token]
+	if !ok || p.gone[user] {
+		return nil, fmt.Errorf("%w: invalid_grant", authn.ErrDisabled)
+	}
+	p.spent[token] = true
+	p.asked[user]++
+	return &authn.Refreshed{RefreshToken: p.token(user)}, nil
+}
+
+func (p *scripted) Describe(_ context.Context, _ *authn.Refreshed, subject string) (*authn.Principal, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.groups == nil {
+		return nil, nil
+	}
+	return &authn.Principal{Kind: authn.KindUser, Name: subject, Subject: subject, Groups: p.groups}, nil
+}
+
+// livenessStage is gateways that share a store.
+type livenessStage struct {
+	*testing.T
+	skewed
+	provider *scripted
+	store    store.Store
+	gateways []*state.State
+	live     []*state.Liveness
+	sealer   *state.Sealer
+}
+
+func newLivenessStage(t *testing.T, s store.Store, gateways int) *livenessStage {
+	t.Helper()
+	x := &livenessStage{T: t, provider: newScripted(t), store: s}
+	for range gateways {
+		st := gateway(t, s, state.Options{Now: x.now})
+		sealer, err := st.NewSealer(t.Context(), state.SealerConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		x.sealer = sealer
+		x.gateways = append(x.gateways, st)
+		x.live = append(x.live, st.NewLiveness(state.LivenessOptions{Sealer: sealer, Providers: []state.Vouching{{
+			Issuer: "https://idp", Provider: x.provider, Every: 15 * time.Minute, Grace: 24 * time.Hour, MaxAge: 30 * 24 * time.Hour,
+		}}}))
+	}
+	return x
+}
+
+// signIn writes down somebody who signed in, with an access token; without
+// refresh the provider gave no refresh token.
+func (x *livenessStage) signIn(name string, refresh bool) string {
+	x.Helper()
+	st := x.gateways[0]
+	for {
+		p := &authn.Principal{Kind: authn.KindUser, Name: name, Subject: name, Issuer: "https://idp", Groups: []string{"old"}}
+		id, u, before, _ := st.See(p)
+		u.Gone = false
+		if refresh {
+			x.provider.set(func() {
+				u.Provider = &state.ProviderGrant{Sealed: x.sealer.Seal([]byte(x.provider.token(name)), state.ProviderPlace(id)), Checked: x.now()}
+			})
+		}
+		var tx state.Tx
+		st.PutUser(&tx, id, u, before)
+		state.Put(&tx, st.Tokens, "pat-"+name, &state.Token{User: id, Created: x.now().Add(-time.Second), Expires: x.now().Add(365 * 24 * time.Hour)}, store.Precondition{})
+		if err := st.Commit(x.Context(), &tx); err == nil {
+			return id
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// good reports whether the gateways let in who shows something that was
+// issued a second ago.
+func (x *livenessStage) good(id string) bool {
+	x.Helper()
+	n := 0
+	for _, st := range x.gateways {
+		item, ok := st.Tokens.Get("pat-" + id)
+		if !ok {
+			x.Fatal("no token")
+		}
+		if _, err := st.Owning(item.Value.User, item.Value.Created); err == nil {
+			n++
+		}
+	}
+	return n == len(x.gateways)
+}
+
+func (x *livenessStage) sweep() {
+	var all sync.WaitGroup
+	for _, l := range x.live {
+		all.Go(func() { l.Sweep(x.Context()) })
+	}
+	all.Wait()
+	time.Sleep(30 * time.Millisecond)
+}
+
+func TestLiveness(t *testing.T) {
+	x := newLivenessStage(t, memstore.New(), 2)
+	x.signIn("alice", true)
+	x.signIn("bob", true)
+	x.sweep()
+	if n := len(x.provider.asked); n != 0 {
+		t.Errorf("%d people were asked about at once", n)
+	}
+	for range 6 { // with two gateways and one-time tokens
+		x.advance(15 * time.Minute)
+		x.sweep()
+	}
+	if x.provider.asked["alice"] != 6 || !x.good("alice") {
+		t.Errorf("asked %v", x.provider.asked)
+	}
+	x.provider.set(func() { x.provider.gone["alice"] = true })
+	x.advance(15 * time.Minute)
+	x.sweep()
+	if x.good("alice") || !x.good("bob") {
+		t.Errorf("alice is gone: alice %t, bob %t", x.good("alice"), x.good("bob"))
+	}
+	x.advance(15 * time.Minute)
+	x.sweep() // is not asked about any more
+	x.provider.set(func() { x.provider.gone["alice"] = false })
+	x.signIn("alice", true)
+	time.Sleep(50 * time.Millisecond)
+	if !x.good("alice") {
+		t.Error("signing in again does not help")
+	}
+}
+
+func TestLivenessRefreshesGroups(t *testing.T) {
+	x := newLivenessStage(t, memstore.New(), 1)
+	id := x.signIn("alice", true)
+	x.provider.groups = []string{"new"}
+	x.advance(15 * time.Minute)
+	x.sweep()
+	item, _ := x.gateways[0].Users.Get(id)
+	if g := item.Value.Groups; len(g) != 1 || g[0] != "new" {
+		t.Errorf("groups %v", g)
+	}
+}
+
+func TestLivenessWhileTheProviderIsAway(t *testing.T) {
+	x := newLivenessStage(t, memstore.New(), 2)
+	for i := range 50 {
+		x.signIn(fmt.Sprintf("user%d", i), true)
+	}
+	x.signIn("alice", true)
+	x.provider.set(func() { x.provider.away = fmt.Errorf("connection refused") })
+	for range 23 * 4 {
+		x.advance(15 * time.Minute)
+		x.sweep()
+	}
+	if !x.good("alice") {
+		t.Fatal("ended while the provider was away for less than the grace period")
+	}
+	if n := x.provider.asked[""]; n > 23*4*20 {
+		t.Errorf("the provider was asked %d times while it was away", n)
+	}
+	x.advance(3 * time.Hour)
+	x.sweep()
+	x.sweep()
+	if x.good("alice") {
+		t.Error("goes on after the grace period")
+	}
+	x.provider.set(func() { x.provider.away = nil })
+	for range 20 {
+		x.advance(15 * time.Minute)
+		x.sweep()
+	}
+	if !x.good("alice") {
+		t.Error("does not go on when the provider is back")
+	}
+}
+
+func TestLivenessWithoutRefreshToken(t *testing.T) {
+	x := newLivenessStage(t, memstore.New(), 1)
+	x.signIn("alice", false)
+	x.advance(29 * 24 * time.Hour)
+	x.sweep()
+	if !x.good("alice") {
+		t.Error("ended early")
+	}
+	x.advance(2 * 24 * time.Hour)
+	x.sweep()
+	if x.good("alice") {
+		t.Error("goes on without a sign-in")
+	}
+	x.signIn("alice", false)
+	if !x.good("alice") {
+		t.Error("signing in again does not help")
+	}
+}
+
+// TestLivenessKeepsWhatItCannotWrite: a one-time token that could not be
+// written down is not lost.
+func TestLivenessKeepsWhatItCannotWrite(t *testing.T) {
+	faulty := faultstore.Wrap(memstore.New())
+	x := newLivenessStage(t, faulty, 1)
+	x.signIn("alice", true)
+	x.advance(15 * time.Minute)
+	x.provider.set(func() { x.provider.slow = 200 * time.Millisecond })
+	go func() {
+		time.Sleep(100 * time.Millisecond)
+		faulty.Fail(faultstore.Apply, store.ErrUnavailable)
+	}()
+	x.sweep()
+	if x.provider.asked["alice"] != 1 {
+		t.Fatalf("asked %v", x.provider.asked)
+	}
+	faulty.Fail(faultstore.Apply, nil)
+	for range 3 {
+		x.advance(15 * time.Minute)
+		x.sweep()
+	}
+	if !x.good("alice") || x.provider.asked["alice"] < 2 {
+		t.Errorf("asked %v", x.provider.asked)
+	}
+}
+
+// TestLivenessOfASignInMeanwhile: what somebody brings from a new sign-in is
+// newer than the answer about the old one.
+func TestLivenessOfASignInMeanwhile(t *testing.T) {
+	x := newLivenessStage(t, memstore.New(), 1)
+	x.signIn("alice", true)
+	x.advance(15 * time.Minute)
+	x.provider.set(func() { x.provider.slow = 200 * time.Millisecond; x.provider.gone["alice"] = true })
+	done := make(chan struct{})
+	go func() { x.sweep(); close(done) }()
+	time.Sleep(50 * time.Millisecond)
+	x.signIn("alice", true)
+	<-done
+	if !x.good("alice") {
+		t.Error("the answer about the old sign-in ended the new one")
+	}
+}

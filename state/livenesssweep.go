@@ -1,0 +1,241 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/store"
+)
+
+const (
+	livenessLease = "liveness"
+	// leaseFor is how long a gateway may ask; askFor how long one question
+	// takes at most; atOnce how many are asked at a time.
+	leaseFor = time.Minute
+	askFor   = 20 * time.Second
+	atOnce   = 4
+)
+
+// Sweep asks about everybody who is due. It does nothing if another gateway
+// is doing it.
+func (l *Liveness) Sweep(ctx context.Context) {
+	if w := l.work(); len(w.due)+len(w.rest) == 0 {
+		return
+	}
+	lease, err := l.state.TryLease(ctx, livenessLease, leaseFor)
+	if err != nil {
+		if !errors.Is(err, ErrLeaseHeld) && ctx.Err() == nil {
+			l.options.Log.Debug("nobody is asked about", "error", err)
+		}
+		return
+	}
+	// What is under way is finished: a refresh token that was used is of no
+	// use any more.
+	keep := context.WithoutCancel(ctx)
+	defer func() {
+		done, cancel := context.WithTimeout(keep, 5*time.Second)
+		defer cancel()
+		if err := lease.Release(done); err != nil {
+			l.options.Log.Debug("the lease on asking about users", "error", err)
+		}
+	}()
+	// What the gateway before us has written is known before anything is done.
+	caught, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := l.state.CaughtUp(caught, lease.unchanged().Revision); err != nil {
+		return
+	}
+	w := l.work()
+	l.askAll(ctx, lease, w.due)
+	for _, item := range w.rest {
+		if ctx.Err() == nil {
+			l.rest(keep, item.ID)
+		}
+	}
+}
+
+// askAll asks about users, a few at a time.
+func (l *Liveness) askAll(ctx context.Context, lease *Lease, due []*Item[User]) {
+	slices.SortFunc(due, func(a, b *Item[User]) int { return a.Value.Provider.Checked.Compare(b.Value.Provider.Checked) })
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	for _, item := range due {
+		p := l.providers[item.Value.Issuer]
+		if ctx.Err() != nil || !l.held(ctx, lease) {
+			break
+		}
+		if !p.open(l.state.now()) {
+			continue
+		}
+		group.Go(func() error {
+			one, cancel := context.WithTimeout(context.WithoutCancel(ctx), askFor)
+			defer cancel()
+			l.ask(one, p, item)
+			return nil
+		})
+	}
+	_ = group.Wait()
+}
+
+// held reports whether the lease is good for one more question.
+func (l *Liveness) held(ctx context.Context, lease *Lease) bool {
+	if lease.Until().Sub(l.state.now()) > leaseFor/2 {
+		return true
+	}
+	return lease.Renew(ctx) == nil
+}
+
+// ask asks the provider about one user.
+func (l *Liveness) ask(ctx context.Context, p *asked, item *Item[User]) {
+	id, u := item.ID, item.Value
+	token, err := l.token(id, u)
+	if err != nil {
+		l.options.Log.Error("a user's refresh token cannot be opened: sign-in makes a new one", "user", id, "error", err)
+		l.failed(id, p, err)
+		return
+	}
+	refreshed, err := p.Provider.Refresh(ctx, token)
+	switch {
+	case isGone(err):
+		l.answered(id, p)
+		l.gone(ctx, id, u.Provider.Sealed, err)
+		return
+	case err != nil:
+		l.failed(id, p, err)
+		return
+	}
+	l.answered(id, p)
+	if refreshed.RefreshToken != token {
+		l.save(ctx, id, u.Provider.Sealed, refreshed.RefreshToken, nil)
+	}
+	described, err := p.Provider.Describe(ctx, refreshed, u.Subject)
+	if isGone(err) {
+		now, ok := l.state.Users.Get(id)
+		if ok && now.Value.Provider != nil {
+			l.gone(ctx, id, now.Value.Provider.Sealed, err)
+		}
+		return
+	}
+	if err != nil {
+		l.options.Log.Warn("the identity provider vouches for a user and does not say who it is: groups and roles stay as they were", "issuer", p.Issuer, "user", id, "error", err)
+	}
+	now, ok := l.state.Users.Get(id)
+	if ok && now.Value.Provider != nil {
+		l.save(ctx, id, now.Value.Provider.Sealed, refreshed.RefreshToken, described)
+	}
+}
+
+// token returns the refresh token to ask with.
+func (l *Liveness) token(id string, u *User) (string, error) {
+	l.mu.Lock()
+	unsaved, ok := l.unsaved[id+"\x00"+string(u.Provider.Sealed)]
+	l.mu.Unlock()
+	if ok {
+		return unsaved, nil
+	}
+	plain, err := l.options.Sealer.Open(u.Provider.Sealed, ProviderPlace(id))
+	return string(plain), err
+}
+
+// change changes the record of a user unless somebody signed in meanwhile,
+// which is newer than what the provider has said to us.
+func (l *Liveness) change(ctx context.Context, id string, sealed []byte, change func(*Tx, *User)) error {
+	for {
+		item, ok := l.state.Users.Get(id)
+		if !ok || item.Value.Provider == nil || !slices.Equal(item.Value.Provider.Sealed, sealed) {
+			return nil
+		}
+		next := *item.Value
+		grant := *next.Provider
+		next.Provider = &grant
+		var tx Tx
+		change(&tx, &next)
+		Put(&tx, l.state.Users, id, &next, Unchanged(item))
+		err := l.state.Commit(ctx, &tx)
+		var conflict *store.ConflictError
+		if !errors.As(err, &conflict) {
+			return err
+		}
+		if err := l.state.CaughtUp(ctx, conflict.Revision); err != nil {
+			return err
+		}
+	}
+}
+
+// save writes down that the user is there, the token to ask with next, and
+// what the provider says of the user.
+func (l *Liveness) save(ctx context.Context, id string, sealed []byte, token string, p *authn.Principal) {
+	var next []byte
+	if plain, err := l.options.Sealer.Open(sealed, ProviderPlace(id)); err != nil || string(plain) != token {
+		next = l.options.Sealer.Seal([]byte(token), ProviderPlace(id))
+	}
+	err := l.change(ctx, id, sealed, func(_ *Tx, u *User) {
+		u.Provider.Checked, u.Unconfirmed = l.state.now().UTC(), time.Time{}
+		if next != nil {
+			u.Provider.Sealed = next
+		}
+		if p != nil {
+			if l.options.Relevant != nil {
+				p = l.options.Relevant(p)
+			}
+			u.Name, u.Groups, u.Roles, u.Claims = p.Name, p.Groups, p.Roles, p.Claims
+		}
+	})
+	key := id + "\x00" + string(sealed)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.unsaved, key)
+	if err != nil {
+		// It is asked with next time, and written down then.
+		l.unsaved[key] = token
+		l.options.Log.Error("what the identity provider says of a user cannot be written down", "user", id, "error", err)
+	}
+}
+
+// gone ends what a user has who is not there any more. Access tokens stay to
+// be seen, and are refused.
+func (l *Liveness) gone(ctx context.Context, id string, sealed []byte, why error) {
+	err := l.change(ctx, id, sealed, func(tx *Tx, u *User) {
+		u.Gone, u.Provider = true, nil
+		ended := 0
+		for item := range l.state.Sessions.All() {
+			if item.Value.User == id {
+				Delete(tx, l.state.Sessions, item.ID, store.Precondition{})
+				ended++
+			}
+		}
+		for item := range l.state.IdentityTokens.All() {
+			if item.Value.User == id {
+				Delete(tx, l.state.IdentityTokens, item.ID, store.Precondition{})
+				ended++
+			}
+		}
+		tx.Note(System, "user.gone", Object{Kind: "user", ID: id, Name: u.Name}, nil, map[string]any{"reason": why.Error(), "ended": ended})
+	})
+	if err != nil {
+		l.options.Log.Error("a user is gone and it cannot be written down: it is tried again", "user", id, "error", err)
+		return
+	}
+	l.options.Log.Warn("the identity provider does not let a user go on: all that the user has has ended", "user", id, "reason", why)
+}
+
+// rest makes what a user has rest until the user is confirmed.
+func (l *Liveness) rest(ctx context.Context, id string) {
+	item, ok := l.state.Users.Get(id)
+	if !ok {
+		return
+	}
+	next := *item.Value
+	next.Unconfirmed = l.state.now().UTC()
+	var tx Tx
+	Put(&tx, l.state.Users, id, &next, Unchanged(item))
+	tx.Note(System, "user.unconfirmed", Object{Kind: "user", ID: id, Name: next.Name}, nil, map[string]any{"confirmed": next.confirmed()})
+	if err := l.state.Commit(ctx, &tx); err != nil && !errors.Is(err, store.ErrConflict) {
+		l.options.Log.Warn("a user is not confirmed and it cannot be written down", "user", id, "error", err)
+	}
+}
