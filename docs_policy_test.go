@@ -3,6 +3,7 @@ package registryauth
 import (
 	"encoding/json"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,8 +26,13 @@ func TestPolicyTables(t *testing.T) {
 				continue
 			}
 			rows++
-			principal, remote := documentedPrincipal(t, codeWords(cells[1]))
-			if got := documentedAnswer(policy, principal, remote, codeWords(cells[2])); got != strings.TrimSpace(cells[3]) {
+			words, facts := documentedFacts(codeWords(cells[1]))
+			principal, remote := documentedPrincipal(t, words)
+			asked, err := authz.Compile(facts.add(policy, principal))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := documentedAnswer(asked.With(facts), principal, remote, codeWords(cells[2])); got != strings.TrimSpace(cells[3]) {
 				t.Errorf("%s, table row %d: got %q\n%s", b.heading, i, got, line)
 			}
 		}
@@ -37,7 +43,7 @@ func TestPolicyTables(t *testing.T) {
 }
 
 // documentedPolicy is the policy of a Caddyfile's only realm.
-func documentedPolicy(t *testing.T, m *docsMachine, b docsBlock) *authz.Policy {
+func documentedPolicy(t *testing.T, m *docsMachine, b docsBlock) authz.Config {
 	t.Helper()
 	adapted, err := m.adapt(b)
 	if err != nil {
@@ -59,11 +65,43 @@ func documentedPolicy(t *testing.T, m *docsMachine, b docsBlock) *authz.Policy {
 	if err := json.Unmarshal(raw, &c); err != nil {
 		t.Fatal(err)
 	}
-	policy, err := authz.Compile(c)
-	if err != nil {
-		t.Fatal(err)
+	return c
+}
+
+// documented is what is stored in a row of a table.
+type documented struct{ owner, mapped string }
+
+// documentedFacts takes "owner:user:ann" and "mapped:developer" out of words.
+func documentedFacts(words []string) (rest []string, facts documented) {
+	for _, word := range words {
+		if owner, ok := strings.CutPrefix(word, "owner:"); ok {
+			facts.owner = owner
+		} else if role, ok := strings.CutPrefix(word, "mapped:"); ok {
+			facts.mapped = role
+		} else {
+			rest = append(rest, word)
+		}
 	}
-	return policy
+	return rest, facts
+}
+
+// add returns the rules with the stored role mapping.
+func (d documented) add(c authz.Config, p *authn.Principal) authz.Config {
+	if d.mapped != "" {
+		c.Projects = append(slices.Clone(c.Projects), authz.Project{Name: "mapped", Patterns: []string{"**"}, Grants: []authz.Grant{
+			{Role: d.mapped, Subjects: []string{p.String()}, Mapped: true},
+		}})
+	}
+	return c
+}
+
+func (d documented) Permissions(*authn.Principal) *authz.Permissions { return nil }
+
+func (d documented) Owner(authz.OwnedBy, string) *authz.Ownership {
+	if d.owner == "" {
+		return nil
+	}
+	return &authz.Ownership{Principal: d.owner}
 }
 
 func findHandler(tree any) map[string]any {

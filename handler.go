@@ -125,6 +125,11 @@ func (h *Handler) serveOther(w http.ResponseWriter, r *http.Request, next caddyh
 // ownEndpoint returns which of the realm's own endpoints a path names, or nil.
 func (r *realm) ownEndpoint(req *http.Request) func(*running) http.Handler {
 	if req.URL.RawPath != "" {
+		// Names in the management API's paths may have escaped slashes; what
+		// leads to it and to everything else has one spelling.
+		if r.isManagement(req.URL.EscapedPath()) {
+			return func(run *running) http.Handler { return run.api }
+		}
 		return nil
 	}
 	switch path := req.URL.Path; {

@@ -2,6 +2,7 @@ package authz
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 
 	"cel.dev/cel-go/cel"
@@ -15,6 +16,14 @@ const (
 	maxCost = 50_000
 )
 
+// celStrings are the fields that are strings.
+var celStrings = []string{
+	"principal.kind", "principal.name", "principal.issuer", "principal.subject",
+	"principal.authenticator", "principal.credential",
+	"request.action", "request.type", "request.repository", "request.reference", "request.tag",
+	"request.digest", "request.ip", "request.user_agent", "request.method",
+}
+
 // celEnv declares what an expression can see. The fields are declared one by
 // one, so that a misspelled one is an error when the configuration loads.
 var celEnv = sync.OnceValues(func() (*cel.Env, error) {
@@ -25,12 +34,7 @@ var celEnv = sync.OnceValues(func() (*cel.Env, error) {
 		cel.Variable("principal.roles", cel.ListType(cel.StringType)),
 		cel.Variable("request.time", cel.TimestampType),
 	}
-	for _, name := range []string{
-		"principal.kind", "principal.name", "principal.issuer", "principal.subject",
-		"principal.authenticator", "principal.credential",
-		"request.action", "request.type", "request.repository", "request.reference", "request.tag",
-		"request.digest", "request.ip", "request.user_agent", "request.method",
-	} {
+	for _, name := range celStrings {
 		options = append(options, cel.Variable(name, cel.StringType))
 	}
 	return cel.NewEnv(options...)
@@ -76,7 +80,7 @@ func compileExpression(text string) (*expression, error) {
 	}
 	checked, issues := env.Compile(text)
 	if issues.Err() != nil {
-		return nil, issue(issues)
+		return nil, issue(text, issues)
 	}
 	if !checked.OutputType().IsExactType(cel.BoolType) && !checked.OutputType().IsExactType(cel.DynType) {
 		return nil, fmt.Errorf("is %s, want true or false", checked.OutputType())
@@ -91,11 +95,17 @@ func compileExpression(text string) (*expression, error) {
 }
 
 // issue is what the first mistake in an expression is, in one line.
-func issue(issues *cel.Issues) error {
-	for _, e := range issues.Errors() {
-		return fmt.Errorf("column %d: %s", e.Location.Column()+1, e.Message)
+func issue(text string, issues *cel.Issues) error {
+	all := issues.Errors()
+	if len(all) == 0 {
+		return issues.Err()
 	}
-	return issues.Err()
+	first := all[0]
+	column := first.Location.Column()
+	if err := unknownField(text, column); err != nil && strings.HasPrefix(first.Message, "undeclared reference") {
+		return fmt.Errorf("column %d: %w", column+1, err)
+	}
+	return fmt.Errorf("column %d: %s", column+1, first.Message)
 }
 
 // look notes what the expression refers to.

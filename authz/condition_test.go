@@ -177,7 +177,7 @@ func TestCompileErrors(t *testing.T) {
 		{with(Conditions{Between: "08:00-18:00 Mon-Fry"}), `unknown day "Fry"`},
 		{with(Conditions{Between: "08:00-18:00 Europe/Nowhere"}), `unknown time zone "Europe/Nowhere"`},
 		{with(Conditions{Between: "08:00-08:00"}), "the hours are empty"},
-		{with(Conditions{When: `clams.x == "y"`}), "undeclared reference to 'clams'"},
+		{with(Conditions{When: `clams.x == "y"`}), `unknown name "clams": did you mean "claims"?`},
 		{pattern(""), "empty"},
 		{pattern("/a"), "empty path segment"},
 		{pattern("a//b"), "empty path segment"},

@@ -38,6 +38,12 @@ func compileRoleSources(names []string) ([]roleSource, error) {
 	return sources, nil
 }
 
+// CheckRoleSources checks names of sources as [Config.RoleSources] has them.
+func CheckRoleSources(names []string) error {
+	_, err := compileRoleSources(names)
+	return err
+}
+
 // HasRoleSource reports whether roles come from a source: "token",
 // "application" or "header".
 func (c *Config) HasRoleSource(name string) bool {

@@ -48,6 +48,9 @@ func roleSource(d *caddyfile.Dispenser, cfg *authz.Config) error {
 	if cfg.RoleSources, err = list(d); err != nil {
 		return err
 	}
+	if err := authz.CheckRoleSources(cfg.RoleSources); err != nil {
+		return d.WrapErr(err)
+	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		if d.Val() != "first" {
 			return unrecognized(d, "role_source", "first")

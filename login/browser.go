@@ -12,9 +12,9 @@ func OpenBrowser(address string) error {
 	var cmd *exec.Cmd
 	switch runtime.GOOS {
 	case "darwin":
-		cmd = exec.Command("open", address)
+		cmd = exec.Command("open", address) //nolint:gosec // no shell, and the address is a URL
 	case "windows":
-		cmd = exec.Command("rundll32", "url.dll,FileProtocolHandler", address)
+		cmd = exec.Command("rundll32", "url.dll,FileProtocolHandler", address) //nolint:gosec // no shell, and the address is a URL
 	default:
 		if os.Getenv("DISPLAY") == "" && os.Getenv("WAYLAND_DISPLAY") == "" && os.Getenv("BROWSER") == "" {
 			return errors.New("there is no display")
@@ -23,7 +23,7 @@ func OpenBrowser(address string) error {
 		if err != nil {
 			return err
 		}
-		cmd = exec.Command(program, address)
+		cmd = exec.Command(program, address) //nolint:gosec // no shell, and the address is a URL
 	}
 	if err := cmd.Start(); err != nil {
 		return err

@@ -3,6 +3,8 @@ package management
 import (
 	"strings"
 	"testing"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 )
 
 func TestProjectAdminsManageTheirOwn(t *testing.T) {
@@ -93,6 +95,19 @@ func TestOwners(t *testing.T) {
 			t.Errorf("%s: %+v", body, p)
 		}
 	}
+	// What is recorded is what the policy asks for, of repositories and of
+	// namespaces, which have a slash at their end.
+	s.admin("PUT", "/owners/lib%2F", `{"principal":"user:alice"}`).want(201)
+	for by, want := range map[authz.OwnedBy]string{authz.OwnedRepository: "user:bob", authz.OwnedNamespace: "user:alice"} {
+		if o := s.state.Owner(by, by.Of("lib/app")); o == nil || o.Principal != want {
+			t.Errorf("the %s lib/app is in is owned by %+v, want %s", by, o, want)
+		}
+	}
+	if got := s.admin("GET", "/export", nil).want(200); !strings.Contains(string(got.body), "lib/app") || strings.Contains(string(got.body), "repository/lib") {
+		t.Errorf("exported: %s", got.body)
+	}
+	s.admin("DELETE", "/owners/lib%2F", nil).want(204)
+	s.admin("PUT", "/owners/lib%2Fapp%2F", `{"principal":"robot:ci"}`).want(422)
 	s.admin("PUT", "/owners/Bad", `{"principal":"robot:ci"}`).want(422)
 	s.admin("DELETE", app, nil).want(204)
 }

@@ -3,6 +3,7 @@ package clients
 import (
 	"context"
 	"crypto/rand"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -87,6 +88,100 @@ func TestWithdrawnRole(t *testing.T) {
 		time.Sleep(20 * time.Millisecond)
 	}
 	t.Logf("refused after %s", time.Since(withdrawn))
+}
+
+// administer calls the management API as the person admin.
+func administer(t *testing.T, s *stage.Stage, method, path, body string, want int) {
+	t.Helper()
+	password, err := s.Password("admin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), method, s.URL+"/auth/api/v1"+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+password)
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if answer, err := io.ReadAll(res.Body); res.StatusCode != want || err != nil {
+		t.Fatalf("%s %s: %s %s, want %d", method, path, res.Status, answer, want)
+	}
+}
+
+// within wants an upload to get a status within a second of now.
+func within(t *testing.T, s *stage.Stage, token, repository string, want int) {
+	t.Helper()
+	for start := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		status, _ := upload(t, s, token, repository)
+		if status == want {
+			t.Logf("%d after %s", status, time.Since(start))
+			return
+		}
+		if time.Since(start) > time.Second {
+			t.Fatalf("status %d a second later, want %d", status, want)
+		}
+	}
+}
+
+// TestChangedAtRunTime gives and takes rights by the management API, while the
+// token that uses them stays the same.
+func TestChangedAtRunTime(t *testing.T) {
+	s := startPolicyStage(t, stage.Options{Realm: "management\n"})
+	tokens := map[string]string{}
+	token := func(who, repository string) string {
+		t.Helper()
+		got, err := s.Token(t.Context(), who, "repository:"+repository+":pull,push")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	for _, who := range []string{"bob", "carol"} {
+		tokens[who] = token(who, "mine/shared")
+	}
+
+	t.Run("role mapping", func(t *testing.T) {
+		administer(t, s, "POST", "/role-mappings", `{"principal":"mallory","role":"DEVELOPER","patterns":["team-a/**"]}`, 201)
+		time.Sleep(time.Second)
+		mapped := token("mallory", "team-a/app")
+		within(t, s, mapped, "team-a/app", 202)
+		administer(t, s, "DELETE", "/role-mappings/user:mallory", "", 204)
+		within(t, s, mapped, "team-a/app", 401)
+	})
+	t.Run("project member", func(t *testing.T) {
+		administer(t, s, "POST", "/projects", `{"name":"new","patterns":["new/**"],"members":[{"subject":"user:mallory","role":"developer"}]}`, 201)
+		time.Sleep(time.Second)
+		member := token("mallory", "new/app")
+		within(t, s, member, "new/app", 202)
+		administer(t, s, "DELETE", "/projects/new/members/user:mallory", "", 204)
+		within(t, s, member, "new/app", 401)
+	})
+	t.Run("owner", func(t *testing.T) {
+		within(t, s, tokens["carol"], "mine/shared", 202)
+		administer(t, s, "PUT", "/owners/mine%2Fshared", `{"principal":"user:bob"}`, 201)
+		within(t, s, tokens["carol"], "mine/shared", 401)
+		within(t, s, tokens["bob"], "mine/shared", 202)
+		administer(t, s, "PUT", "/owners/mine%2Fshared", `{"principal":"user:carol"}`, 200)
+		within(t, s, tokens["bob"], "mine/shared", 401)
+		within(t, s, tokens["carol"], "mine/shared", 202)
+		administer(t, s, "DELETE", "/owners/mine%2Fshared", "", 204)
+		within(t, s, tokens["bob"], "mine/shared", 202)
+	})
+	t.Run("read-only", func(t *testing.T) {
+		administer(t, s, "PUT", "/read-only", `{"read_only":true}`, 200)
+		within(t, s, tokens["bob"], "mine/shared", 403)
+		administer(t, s, "PUT", "/read-only", `{"read_only":false}`, 200)
+		within(t, s, tokens["bob"], "mine/shared", 202)
+		administer(t, s, "PUT", "/projects/mine%2F%2A%2A/read-only", `{"read_only":true}`, 200)
+		within(t, s, tokens["bob"], "mine/shared", 403)
+		administer(t, s, "PUT", "/projects/mine%2F%2A%2A/read-only", `{"read_only":false}`, 200)
+		within(t, s, tokens["bob"], "mine/shared", 202)
+	})
 }
 
 // TestReadOnly: in read-only mode clients are told so, and logins and pulls go
