@@ -29,7 +29,11 @@ func (x *exchange) loginBlocks() []block {
 		}
 		name := orUnknown(v.ClientID)
 		t.Rows = append(t.Rows, []cell{
-			{Text: name, Sub: item.ID}, {Text: v.Remote, Code: true}, {Time: v.Created}, last, {Time: v.Expires},
+			{Text: name, Sub: item.ID},
+			{Text: v.Remote, Code: true},
+			{Time: v.Created},
+			last,
+			{Time: v.Expires},
 			{Buttons: []button{{Text: txtLoginEnd, Action: x.path("logins/end"), Hidden: []field{{Name: "id", Value: item.ID}}, Label: sprintf(txtLoginEndLabel, name, v.Remote), Danger: true}}},
 		})
 	}
