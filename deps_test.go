@@ -34,7 +34,7 @@ var arrows = map[string][]string{
 	"cli":           {"authn", "authz", "tokenendpoint", "management", "client", "migrate"},
 	"caddyfile":     {"authn", "authz", "tokenendpoint", "store", "management", "portal"},
 	"":              {"authn", "authz", "tokenendpoint", "store", "state", "signature", "export", "management", "portal", "login", "client", "cli", "caddyfile"},
-	"bench":         {"", "authn", "authz", "tokenendpoint", "store", "caddyfile"},
+	"bench":         {"", "authn", "authz", "tokenendpoint", "store", "state", "caddyfile"},
 }
 
 // knowCaddy are the parts that may import Caddy. The others are usable, and

@@ -126,6 +126,31 @@ func TestStoredRules(t *testing.T) {
 	within(t, time.Second, "what was issued before is good", byToken(401))
 }
 
+// TestStoredNames: what is known as a robot by rules is no stored robot's name.
+func TestStoredNames(t *testing.T) {
+	g := startManaged(t, `
+	service_secret scanner {
+		secret_hash HASH
+		from 127.0.0.0/8
+	}
+	workload release https://token.actions.githubusercontent.com {
+		audience registry.test
+		require repository acme/app
+		as robot:deployer
+	}
+`)
+	for _, name := range []string{"ci", "scanner", "deployer"} {
+		g.manage("PUT", "/robots/"+name, `{}`, 409)
+	}
+	g.manage("PUT", "/robots/other", `{}`, 201)
+	if a := g.do("GET", "/auth/api/v1/export/distribution", "", bearer(adminKey)); a.StatusCode != 200 || !strings.Contains(a.body, "http://registry.test/v2/token") {
+		t.Errorf("export: %d %s", a.StatusCode, a.body)
+	}
+	if a := g.do("GET", "/auth/api/v1/export/jwks", "", bearer(adminKey)); a.StatusCode != 200 || !strings.Contains(a.body, `"keys"`) {
+		t.Errorf("export of the key set: %d %s", a.StatusCode, a.body)
+	}
+}
+
 // TestStateSurvives: a reload and a restart forget nothing, and tokens stay
 // good.
 func TestStateSurvives(t *testing.T) {

@@ -25,7 +25,7 @@ func nameAuthenticators(modules []any) ([]authn.Named, error) {
 			name = n.AuthenticatorName()
 		}
 		// Before the name, which for some is made of the prefix.
-		for _, check := range []func(any, string) error{taken.prefix, taken.name, taken.issuer, taken.identities, taken.workloads, taken.clients} {
+		for _, check := range []func(any, string) error{taken.prefix, taken.name, taken.issuer, taken.identities, taken.workloads, taken.robots, taken.clients} {
 			if err := check(m, name); err != nil {
 				return nil, err
 			}

@@ -18,12 +18,13 @@ type sharedOnce struct {
 	identity map[string]string // issuers that users are known by
 	declared map[string]string // workloads by name
 	unlisted map[string]string // names of workloads that are not listed, by prefix
+	accounts map[string]string // robots and companion services by name
 }
 
 func newSharedOnce() *sharedOnce {
 	return &sharedOnce{
 		names: map[string]string{}, prefixes: map[string]nameOwner{}, issuers: map[string]string{}, identity: map[string]string{},
-		declared: map[string]string{}, unlisted: map[string]string{},
+		declared: map[string]string{}, unlisted: map[string]string{}, accounts: map[string]string{},
 	}
 }
 
@@ -128,6 +129,26 @@ func (s *sharedOnce) workloads(m any, name string) error {
 	for _, workload := range w.WorkloadNames() {
 		if other, taken := once(s.declared, workload, name); taken {
 			return fmt.Errorf("%s and %s both have a workload %q: rules could not tell them apart", other, name, workload)
+		}
+	}
+	return nil
+}
+
+// robots keeps the names of robots and of companion services apart: rules call
+// both robots. A workload may act as a robot that is declared.
+func (s *sharedOnce) robots(m any, name string) error {
+	var names []string
+	switch m := m.(type) {
+	case *Robots:
+		for _, robot := range m.Robots {
+			names = append(names, robot.Name)
+		}
+	case *ServiceSecrets:
+		names = m.RobotNames()
+	}
+	for _, robot := range names {
+		if other, taken := once(s.accounts, robot, name); taken && other != name {
+			return fmt.Errorf("%s and %s both have a robot %q: rules could not tell them apart", other, name, robot)
 		}
 	}
 	return nil

@@ -194,3 +194,41 @@ func TestUnknownAccountTakesItsTime(t *testing.T) {
 		t.Errorf("a token that nobody knows cost a hash")
 	}
 }
+
+// TestWithoutPasswordsElsewhere: of those who ask others, what are no passwords
+// of people goes on.
+func TestWithoutPasswordsElsewhere(t *testing.T) {
+	s := newTokenServer(t)
+	both := s.authenticator(t, withPasswords)
+	off := NewChain([]Named{{both.Name(), both}}, nil).WithoutPasswords()
+	if p, err := off.Authenticate(t.Context(), password("builder", "s:1 &%")); err != nil || off.Recheck(p, nil) != nil {
+		t.Errorf("a client: %v, %v", p, err)
+	}
+	if _, err := off.Authenticate(t.Context(), password("alice", "pw")); !errors.Is(err, ErrInvalid) || s.last.Get("password") != "" {
+		t.Errorf("a person: %v", err)
+	}
+	if err := off.Recheck(&Principal{Kind: KindUser, Issuer: s.URL, Authenticator: both.Name()}, nil); !errors.Is(err, ErrDisabled) {
+		t.Errorf("a person's token: %v", err)
+	}
+
+	service := newAskedService(t, says(200, `{"name":"a"}`))
+	for _, test := range []struct {
+		credentials []string
+		bearer      error
+	}{
+		{[]string{"password"}, ErrInvalid}, {[]string{"bearer"}, nil}, {[]string{"password", "bearer"}, nil},
+	} {
+		e, err := NewExternal(ExternalConfig{URL: service.URL, Credentials: test.credentials}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		off := NewChain([]Named{{e.Name(), e}}, nil).WithoutPasswords()
+		before := service.questions.Load()
+		if _, err := off.Authenticate(t.Context(), basicPassword("alice", "pw")); !errors.Is(err, ErrInvalid) || service.questions.Load() != before {
+			t.Errorf("%v: a password: %v", test.credentials, err)
+		}
+		if _, err := off.Authenticate(t.Context(), &Credential{Scheme: SchemeBearer, Secret: "opaque"}); !errors.Is(err, test.bearer) {
+			t.Errorf("%v: a token: %v", test.credentials, err)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/base64"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,6 +34,9 @@ func benchPasswords(o options) error {
 	person := &load{url: g.url(), rate: passwordRate, user: "alice", password: func(int) string { return "password" }}
 	robot := &load{url: g.url(), rate: passwordRate, user: "robot-ci", password: func(int) string { return secret }}
 
+	for robot.once(0).status == http.StatusServiceUnavailable { // until the state is there
+		time.Sleep(50 * time.Millisecond)
+	}
 	first := time.Now()
 	if r := person.once(0); r.status != 200 {
 		return fmt.Errorf("the person is answered %d", r.status)

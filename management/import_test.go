@@ -155,9 +155,9 @@ func TestImportIsAllOrNothing(t *testing.T) {
 		t.Error("half of it was done")
 	}
 	// What is declared, over, or cannot be made is said and passed over.
-	got = s.admin("POST", "/import?dry_run=true", `{"version":1,"projects":[{"name":"team-a","patterns":["x/**"]}],"robots":[{"name":"declared"},{"name":"old","expires":"2001-01-01T00:00:00Z"}],
+	got = s.admin("POST", "/import?dry_run=true", `{"version":1,"projects":[{"name":"team-a","patterns":["x/**"]}],"robots":[{"name":"declared"},{"name":"scanner"},{"name":"old","expires":"2001-01-01T00:00:00Z"}],
 		"role_mappings":[{"principal":"a","role":"guest","not_after":"2001-01-01T00:00:00Z"}],"api_keys":[{"id":"aaaaaaaaaaaa","name":"k","scopes":["*"]}]}`).want(200)
-	if strings.Count(string(got.body), `"skip"`) != 5 {
+	if strings.Count(string(got.body), `"skip"`) != 6 {
 		t.Errorf("%s", got.body)
 	}
 	s.admin("POST", "/import?prune=x", `{"version":1}`).want(422)

@@ -76,6 +76,7 @@ func TestPutRobotIsIdempotent(t *testing.T) {
 	s.admin("PUT", "/robots/team-a+tf", body, "If-None-Match", "*").want(412)
 	s.admin("DELETE", "/robots/declared/secrets/x", nil).want(409, CodeDeclared)
 	s.admin("PUT", "/robots/declared", body).want(409, CodeDeclared)
+	s.admin("PUT", "/robots/scanner", `{}`).want(409, CodeDeclared)
 	s.admin("PATCH", "/robots/declared", `{"disabled":true}`).want(409, CodeDeclared)
 	s.admin("DELETE", "/robots/declared", nil).want(409, CodeDeclared)
 	s.admin("POST", "/robots/declared/rotate", nil).want(409, CodeDeclared)

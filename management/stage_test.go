@@ -74,8 +74,9 @@ func newStage(t *testing.T, change ...func(*Options)) *stage {
 	o := Options{
 		State: s.state, Policy: func() *authz.Policy { return policy }, Now: now,
 		Declared: Declared{
-			Robots:   []DeclaredRobot{{RobotConfig: declared, Source: "Caddyfile:7"}},
-			Projects: []DeclaredProject{{rules.Projects[0]}, {rules.Projects[1]}},
+			Robots:     []DeclaredRobot{{RobotConfig: declared, Source: "Caddyfile:7"}},
+			Projects:   []DeclaredProject{{rules.Projects[0]}, {rules.Projects[1]}},
+			RobotNames: map[string]string{"scanner": "service_secret"},
 		},
 		Config:     Config{APIKeys: []StaticKeyConfig{{Name: "root", Key: "{env.KEY}", Source: "Caddyfile:3"}}, HarborRobots: true},
 		StaticKeys: []string{adminKey},
