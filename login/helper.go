@@ -33,7 +33,7 @@ func CallHelper(ctx context.Context, name, verb string, in []byte) ([]byte, erro
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute) // it may ask for a passphrase
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "docker-credential-"+name, verb) //nolint:gosec // the helper is named in docker's own configuration
+	cmd := exec.CommandContext(ctx, "docker-credential-"+name, verb) //nolint:gosec // as docker runs it
 	cmd.Stdin = bytes.NewReader(in)
 	out, err := cmd.Output()
 	if err == nil {
@@ -51,7 +51,7 @@ func CallHelper(ctx context.Context, name, verb string, in []byte) ([]byte, erro
 
 // StoreWithHelper gives a credential to a helper.
 func StoreWithHelper(ctx context.Context, name string, k *Credential) error {
-	in, err := json.Marshal(Stored{ServerURL: k.Registry, Username: k.HelperUser(), Secret: k.Secret}) //nolint:gosec // what docker's helpers read
+	in, err := json.Marshal(Stored{ServerURL: k.Registry, Username: k.HelperUser(), Secret: k.Secret}) //nolint:gosec // for the helper
 	if err != nil {
 		return err
 	}

@@ -1,10 +1,8 @@
 package portal
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -35,53 +33,6 @@ const (
 	// maxScope is how long a list of rights may be, in bytes.
 	maxScope = 4096
 )
-
-// codeLetters are those of RFC 8628 §6.1: no vowels, so that no words come
-// about, and none that look alike. Eight of them are 34 bits.
-const codeLetters = "BCDFGHJKLMNPQRSTVWXZ"
-
-const codeLength = 8
-
-// newUserCode makes a code for people.
-func newUserCode() string {
-	code := make([]byte, 0, codeLength)
-	fair := byte(256 / len(codeLetters) * len(codeLetters))
-	for len(code) < codeLength {
-		var random [16]byte
-		_, _ = rand.Read(random[:]) // never fails
-		for _, b := range random {
-			if b < fair && len(code) < codeLength {
-				code = append(code, codeLetters[int(b)%len(codeLetters)])
-			}
-		}
-	}
-	return string(code)
-}
-
-// spelled is a code as people read it: "BCDF-GHJK".
-func spelled(code string) string {
-	if len(code) != codeLength {
-		return code
-	}
-	return code[:4] + "-" + code[4:]
-}
-
-// userCode reads a code as people write it; empty if it is none.
-func userCode(text string) string {
-	code := strings.Map(func(r rune) rune {
-		switch {
-		case r == '-' || unicode.IsSpace(r):
-			return -1
-		case 'a' <= r && r <= 'z':
-			return r - ('a' - 'A')
-		}
-		return r
-	}, text)
-	if len(code) != codeLength || strings.Trim(code, codeLetters) != "" {
-		return ""
-	}
-	return code
-}
 
 // deviceError is an answer to a client that logs a device in (RFC 8628 §3.5,
 // RFC 6749 §5.2).
@@ -242,58 +193,4 @@ func printable(text string) string {
 		}
 	}
 	return line
-}
-
-// deviceGrant is the grant type of RFC 8628 §3.4.
-const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code"
-
-// deviceToken answers a client that asks whether it was let in.
-func (x *exchange) deviceToken() (any, error) {
-	p, form, now := x.portal, x.r.PostForm, x.portal.options.Now()
-	if form.Get("grant_type") != deviceGrant {
-		return nil, &deviceError{http.StatusBadRequest, "unsupported_grant_type", "want " + deviceGrant, 0}
-	}
-	code := form.Get("device_code")
-	user, _, _ := strings.Cut(code, ".")
-	item, ok := p.options.State.DeviceLogins.Get(user)
-	if !ok || subtle.ConstantTimeCompare([]byte(item.Value.Hash), []byte(deviceHash(code))) != 1 {
-		return nil, &deviceError{http.StatusBadRequest, "expired_token", txtDeviceOver, 0}
-	}
-	v := item.Value
-	switch {
-	case v.Ended(now):
-		return nil, &deviceError{http.StatusBadRequest, "expired_token", txtDeviceOver, 0}
-	case printable(form.Get("client_id")) != v.ClientID:
-		return nil, &deviceError{http.StatusBadRequest, "invalid_grant", "the code was given to another client", 0}
-	case !p.polls.take(user, now):
-		return nil, &deviceError{http.StatusBadRequest, "slow_down", "ask less often", pollInterval}
-	case v.Decision == "":
-		return nil, &deviceError{http.StatusBadRequest, "authorization_pending", txtDeviceWaiting, 0}
-	}
-	p.polls.forget(user)
-	if err := x.takeDevice(item); err != nil {
-		return nil, err
-	}
-	if v.Decision != state.DeviceApproved {
-		return nil, &deviceError{http.StatusBadRequest, "access_denied", txtDeviceDenied, 0}
-	}
-	return x.deviceSecret(v, user)
-}
-
-// takeDevice ends a login that was decided: whoever is first, on whichever
-// gateway, has it.
-func (x *exchange) takeDevice(item *state.Item[state.DeviceLogin]) error {
-	st, v := x.portal.options.State, item.Value
-	who := state.Actor{Kind: string(authn.KindUser), Remote: x.client().remote.String(), RequestID: x.client().requestID, ID: v.Session}
-	if u, ok := st.Users.Get(v.User); ok {
-		who.Name = u.Value.Name
-	}
-	var tx state.Tx
-	state.Delete(&tx, st.DeviceLogins, item.ID, state.Unchanged(item))
-	tx.Note(who, "device_login.complete", state.Object{Kind: "device_login", ID: item.ID, Name: v.Name}, v.View(), nil)
-	err := st.Commit(context.WithoutCancel(x.r.Context()), &tx)
-	if errors.Is(err, store.ErrConflict) {
-		return &deviceError{http.StatusBadRequest, "expired_token", txtDeviceOver, 0}
-	}
-	return err
 }

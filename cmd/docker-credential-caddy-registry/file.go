@@ -45,7 +45,7 @@ func (v fileVault) change(ctx context.Context, change func(map[string]login.Stor
 	if err := change(all); err != nil {
 		return err
 	}
-	data, err := json.MarshalIndent(all, "", "\t") //nolint:gosec // it is the store of secrets
+	data, err := json.MarshalIndent(all, "", "\t") //nolint:gosec // for its owner only
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ func serve(ctx context.Context, v vault, verb string, in io.Reader, out io.Write
 			return err
 		}
 		s.ServerURL = server
-		return json.NewEncoder(out).Encode(s) //nolint:gosec // what docker asked for
+		return json.NewEncoder(out).Encode(s) //nolint:gosec // which is what docker asks for
 	case "store":
 		var s login.Stored
 		if json.Unmarshal(input, &s) != nil || s.ServerURL == "" || s.Username == "" {

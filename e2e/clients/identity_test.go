@@ -16,8 +16,7 @@ import (
 func TestRefreshTokens(t *testing.T) {
 	process.Need(t, "docker-registry", "podman", "skopeo", "crane", "helm", "regctl")
 	e := needEngines(t)
-	// Registry tokens end while the clients work, and are got again.
-	s, err := stage.Start(t.Context(), stage.Options{Record: true, Token: "refresh_tokens on\n\t\t\tlifetime 10s"})
+	s, err := stage.Start(t.Context(), stage.Options{Record: true, Token: "refresh_tokens on"})
 	if err != nil {
 		t.Fatal(err)
 	}
