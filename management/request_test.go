@@ -31,9 +31,12 @@ func TestFieldsAreChecked(t *testing.T) {
 		`{"name":"x","secret":"nodigitsOrSo"}`:                                 "secret",
 		`{"name":"x","secret_hash":"plain"}`:                                   "secret_hash",
 		`{"name":"x","secret":"Good-Secret-1","secret_hash":"$2y$05$x"}`:       "secret_hash",
-		`{"name":"robot-x"}`:                                                   "name",
-		`{"name":"Bad Name"}`:                                                  "name",
-		`{"name":"x","description":"` + strings.Repeat("x", 1001) + `"}`:       "description",
+
+		`{"name":"robot-x"}`: "name",
+
+		`{"name":"Bad Name"}`: "name",
+
+		`{"name":"x","description":"` + strings.Repeat("x", 1001) + `"}`: "description",
 	} {
 		got := s.admin("POST", "/robots", body).want(422, CodeInvalid)
 		if p := got.problem(); len(p.Errors) == 0 || p.Errors[0].Field != field {
