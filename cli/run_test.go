@@ -24,7 +24,7 @@ func (s *stage) run(args ...string) (stdout, stderr string, status int) {
 	parent.AddCommand(Commands(Options{
 		Admin:  func() string { return strings.TrimPrefix(s.admin.URL, "http://") },
 		Getenv: func(name string) string { return s.env[name] },
-		Now:    func() time.Time { return s.clock }, Version: "test",
+		Now:    s.clock.now, Version: "test",
 	})...)
 	for i, a := range args {
 		args[i] = strings.ReplaceAll(a, "https://registry.example.com", s.gateway.URL)
@@ -33,7 +33,7 @@ func (s *stage) run(args ...string) (stdout, stderr string, status int) {
 	parent.SetOut(&out)
 	parent.SetErr(&err)
 	parent.SetIn(strings.NewReader(s.stdin))
-	s.clock = s.clock.Add(time.Minute)
+	s.clock.advance(time.Minute)
 	failed := parent.ExecuteContext(s.t.Context())
 	if failed != nil && !Silent(failed) {
 		fmt.Fprintln(&err, "Error:", failed)

@@ -30,7 +30,7 @@ type stage struct {
 	manager *management.Manager
 	gateway *httptest.Server // https://host of a gateway
 	admin   *httptest.Server // Caddy's administration endpoint
-	clock   time.Time
+	clock   *testClock
 	env     map[string]string
 	stdin   string
 	dir     string
@@ -50,10 +50,10 @@ var rules = authz.Config{
 func newStage(t *testing.T) *stage {
 	t.Helper()
 	s := &stage{
-		t: t, store: faultstore.Wrap(memstore.New()), clock: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
+		t: t, store: faultstore.Wrap(memstore.New()), clock: newTestClock(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)),
 		env: map[string]string{}, dir: t.TempDir(), fakes: map[string]string{},
 	}
-	now := func() time.Time { return s.clock }
+	now := s.clock.now
 	var err error
 	s.state, err = state.Open(t.Context(), s.store, "default", state.Options{Now: now})
 	must(t, err)
