@@ -14,10 +14,10 @@ import (
 func TestAudit(t *testing.T) {
 	s := newStage(t)
 	for i := range 5 {
-		s.clock = s.clock.Add(time.Minute)
+		s.clock.advance(time.Minute)
 		s.admin("PUT", fmt.Sprint("/robots/r", i), `{"secret":"Chosen-Secret-1"}`).want(201)
 	}
-	s.clock = s.clock.Add(time.Minute)
+	s.clock.advance(time.Minute)
 	s.call("root", "PUT", "/read-only", `{"read_only":true}`).want(200)
 	objects := func(query string) string {
 		t.Helper()

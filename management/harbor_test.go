@@ -67,7 +67,7 @@ func TestHarborTerraform(t *testing.T) {
 	// Changed: the whole robot is sent back, with its full name.
 	s.harbor("PUT", id, `{"name":"robot$ci","level":"system","description":"e","duration":30,"disable":true,"permissions":[{"kind":"project","namespace":"*","access":[{"resource":"repository","action":"pull"}]}]}`).want(200)
 	s.harbor("GET", id, "").want(200).into(&got)
-	if got["duration"] != float64(30) || got["disable"] != true || got["description"] != "e" || int64(got["expires_at"].(float64)) != s.clock.Add(30*24*time.Hour).Unix() {
+	if got["duration"] != float64(30) || got["disable"] != true || got["description"] != "e" || int64(got["expires_at"].(float64)) != s.clock.now().Add(30*24*time.Hour).Unix() {
 		t.Errorf("%v", got)
 	}
 	s.harbor("PUT", id, `{"name":"robot$other","level":"system","duration":30,"permissions":`+permissions+`}`).want(400)

@@ -21,7 +21,7 @@ func init() {
 func (s *stage) putKey(id string, k *state.APIKey) {
 	s.t.Helper()
 	_, k.Hash = authn.NewSecret(authn.SecretAPIKey)
-	k.Created = s.clock
+	k.Created = s.clock.now()
 	var tx state.Tx
 	state.Put(&tx, s.state.APIKeys, id, k, state.Absent)
 	if err := s.state.Commit(s.t.Context(), &tx); err != nil {
@@ -122,7 +122,7 @@ func TestBootstrapKeyEnds(t *testing.T) {
 	parsed, _ := authn.ParseSecret(secret)
 	item, _ := s.state.APIKeys.Get(parsed.ID)
 	next := *item.Value
-	next.Bootstrap, next.Expires = true, s.clock.Add(3600e9)
+	next.Bootstrap, next.Expires = true, s.clock.now().Add(3600e9)
 	var tx state.Tx
 	state.Put(&tx, s.state.APIKeys, item.ID, &next, state.Unchanged(item))
 	if err := s.state.Commit(t.Context(), &tx); err != nil {

@@ -38,7 +38,7 @@ func TestRobotLives(t *testing.T) {
 	turned := s.call(secret, "POST", "/robots/team-a+ci/rotate", nil).want(200)
 	fresh := turned.text("secret")
 	s.call(secret, "GET", "/whoami", nil).want(200)
-	s.clock = s.clock.Add(25 * time.Hour)
+	s.clock.advance(25 * time.Hour)
 	s.call(secret, "GET", "/whoami", nil).want(401)
 	s.call(fresh, "GET", "/whoami", nil).want(200)
 	last := s.call(fresh, "POST", "/robots/team-a+ci/rotate", `{"overlap_seconds":0}`).want(200).text("secret")
@@ -203,7 +203,7 @@ func TestIdempotencyKey(t *testing.T) {
 			t.Error("the secret is in the store")
 		}
 	}
-	s.clock = s.clock.Add(25 * time.Hour)
+	s.clock.advance(25 * time.Hour)
 	s.state.Tidy(t.Context())
 	s.admin("POST", "/robots", ciRobot, "Idempotency-Key", "k1").want(409, CodeExists)
 	// A weak credential's answer is not kept.

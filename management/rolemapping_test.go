@@ -107,7 +107,7 @@ func TestPolicyRecords(t *testing.T) {
 		return &authn.Principal{Kind: authn.KindUser, Name: name, Groups: groups}
 	}
 	decide := func(p *authn.Principal, action authz.Action, repository, tag string) authz.Decision {
-		return policy.Decide(p, &authz.Query{Action: action, Repository: repository, Tag: tag, Time: s.clock})
+		return policy.Decide(p, &authz.Query{Action: action, Repository: repository, Tag: tag, Time: s.clock.now()})
 	}
 	for _, c := range []struct {
 		who        *authn.Principal
@@ -132,11 +132,11 @@ func TestPolicyRecords(t *testing.T) {
 	if d := decide(user("x", "c"), authz.Overwrite|authz.Push, "team-c/app", "v1"); d.Allowed || d.Rule == nil || d.Rule.Kind != authz.RuleImmutable {
 		t.Errorf("an immutable tag: %+v", d)
 	}
-	s.clock = s.clock.Add(30 * time.Second)
+	s.clock.advance(30 * time.Second)
 	if decide(user("dave"), authz.Push, "shared/app", "").Allowed {
 		t.Error("a mapping holds after its end, to the second")
 	}
-	s.clock = s.clock.Add(-time.Second)
+	s.clock.advance(-time.Second)
 	if !decide(user("dave"), authz.Push, "shared/app", "").Allowed {
 		t.Error("a mapping ends early")
 	}

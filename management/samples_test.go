@@ -63,7 +63,7 @@ func (s *stage) keyWith(scopes ...string) string {
 		s.t.Fatal(err)
 	}
 	var tx state.Tx
-	state.Put(&tx, s.state.APIKeys, parsed.ID, &state.APIKey{Name: "key-" + parsed.ID, Hash: stored, Scopes: scopes, Created: s.clock}, state.Absent)
+	state.Put(&tx, s.state.APIKeys, parsed.ID, &state.APIKey{Name: "key-" + parsed.ID, Hash: stored, Scopes: scopes, Created: s.clock.now()}, state.Absent)
 	if err := s.state.Commit(s.t.Context(), &tx); err != nil {
 		s.t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ type stage struct {
 	manager *Manager
 	api     *API
 	robots  *authn.Robots
-	clock   time.Time
+	clock   *testClock
 	remote  string
 }
 
@@ -57,8 +57,8 @@ var rules = authz.Config{
 
 func newStage(t *testing.T, change ...func(*Options)) *stage {
 	t.Helper()
-	s := &stage{t: t, store: faultstore.Wrap(memstore.New()), clock: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), remote: "192.0.2.7:1234"}
-	now := func() time.Time { return s.clock }
+	s := &stage{t: t, store: faultstore.Wrap(memstore.New()), clock: newTestClock(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)), remote: "192.0.2.7:1234"}
+	now := s.clock.now
 	var err error
 	if s.state, err = state.Open(t.Context(), s.store, "main", state.Options{Now: now}); err != nil {
 		t.Fatal(err)

@@ -17,7 +17,7 @@ func init() {
 	prepares = append(prepares, func(s *stage) {
 		_, hash := authn.NewSecret(authn.SecretPersonalToken)
 		var tx state.Tx
-		state.Put(&tx, s.state.Tokens, "tttttttttttt", &state.Token{User: s.see(people["root"]), Name: "old", Hash: hash, Created: s.clock, Expires: s.clock.Add(time.Hour)}, state.Absent)
+		state.Put(&tx, s.state.Tokens, "tttttttttttt", &state.Token{User: s.see(people["root"]), Name: "old", Hash: hash, Created: s.clock.now(), Expires: s.clock.now().Add(time.Hour)}, state.Absent)
 		if err := s.state.Commit(s.t.Context(), &tx); err != nil {
 			s.t.Fatal(err)
 		}
@@ -83,7 +83,7 @@ func TestTokenEndsWithItsTime(t *testing.T) {
 	s.call(secret, "GET", "/keys", nil).want(200)
 	// It cannot make what outlives it, of another kind either.
 	s.call(secret, "POST", "/keys", `{"name":"k","scopes":["*"]}`).want(403)
-	s.clock = s.clock.Add(time.Hour)
+	s.clock.advance(time.Hour)
 	s.call(secret, "GET", "/keys", nil).want(401)
 	s.call("root", "POST", "/tokens", `{"name":"long","expires":"2027-01-01T00:00:00Z"}`).want(422)
 	s.call("root", "POST", "/tokens", `{"name":"ever","never_expires":true}`).want(422)

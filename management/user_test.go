@@ -27,11 +27,11 @@ func TestUsers(t *testing.T) {
 		p.Credential, p.CredentialID, p.Issued = authn.CredentialRegistryToken, "jti-9", issued
 		return s.state.Check(&p)
 	}
-	before := s.clock
-	s.clock = s.clock.Add(1500 * time.Millisecond)
+	before := s.clock.now()
+	s.clock.advance(1500 * time.Millisecond)
 	pat := s.call("alice", "POST", "/tokens", `{"name":"t","expires":"2026-03-10T00:00:00Z"}`).want(201).text("secret")
 	var tx state.Tx
-	state.Put(&tx, s.state.Sessions, "s1", &state.Session{User: aliceID, Expires: s.clock.Add(time.Hour), Used: s.clock}, state.Absent)
+	state.Put(&tx, s.state.Sessions, "s1", &state.Session{User: aliceID, Expires: s.clock.now().Add(time.Hour), Used: s.clock.now()}, state.Absent)
 	if err := s.state.Commit(t.Context(), &tx); err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func TestUsers(t *testing.T) {
 	}
 
 	s.admin("POST", "/users/"+aliceID+"/disable", nil).want(200)
-	if registry(before) == nil || registry(s.clock) == nil {
+	if registry(before) == nil || registry(s.clock.now()) == nil {
 		t.Error("a registry token of a locked out user is good")
 	}
 	s.call("alice", "GET", "/whoami", nil).want(401)
@@ -52,17 +52,17 @@ func TestUsers(t *testing.T) {
 	}
 
 	s.admin("POST", "/users/"+aliceID+"/sign-out", nil).want(204)
-	if registry(before) == nil || registry(s.clock.Truncate(time.Second)) == nil || registry(s.clock.Add(time.Second)) != nil {
+	if registry(before) == nil || registry(s.clock.now().Truncate(time.Second)) == nil || registry(s.clock.now().Add(time.Second)) != nil {
 		t.Error("signing out ends what is earlier and nothing else")
 	}
 	s.call(pat, "GET", "/whoami", nil).want(401)
 	if got := s.admin("GET", "/users/"+aliceID, nil); got.text("sessions") != "0" || got.text("tokens") != "0" || got.text("not_before") == "" {
 		t.Errorf("%s", got.body)
 	}
-	s.clock = s.clock.Add(time.Minute)
+	s.clock.advance(time.Minute)
 	s.admin("DELETE", "/users/"+aliceID, nil).want(204)
 	s.admin("GET", "/users/"+aliceID, nil).want(404)
-	if registry(s.clock.Add(-time.Second)) == nil {
+	if registry(s.clock.now().Add(-time.Second)) == nil {
 		t.Error("a registry token of a forgotten user is good")
 	}
 	s.call("alice", "GET", "/whoami", nil).want(200) // somebody new
@@ -70,7 +70,7 @@ func TestUsers(t *testing.T) {
 
 func TestRevocations(t *testing.T) {
 	s := newStage(t)
-	p := &authn.Principal{Kind: authn.KindRobot, Name: "ci", Credential: authn.CredentialRegistryToken, CredentialID: "jti-1", Issued: s.clock}
+	p := &authn.Principal{Kind: authn.KindRobot, Name: "ci", Credential: authn.CredentialRegistryToken, CredentialID: "jti-1", Issued: s.clock.now()}
 	for _, c := range [][2]string{
 		{`{"token":"jti-1","reason":"leaked"}`, "token/jti-1"},
 		{`{"principal":"robot:ci"}`, "principal/robot:ci"},
@@ -80,16 +80,16 @@ func TestRevocations(t *testing.T) {
 		if err := s.state.Check(p); err != nil {
 			t.Fatal(err)
 		}
-		s.clock = s.clock.Add(time.Second)
+		s.clock.advance(time.Second)
 		if got := s.admin("POST", "/revocations", body).want(201).text("id"); got != id {
 			t.Errorf("%s: id %s", body, got)
 		}
 		if s.state.Check(p) == nil {
 			t.Errorf("%s: still good", body)
 		}
-		s.clock = s.clock.Add(time.Second)
+		s.clock.advance(time.Second)
 		fresh := *p
-		fresh.Issued, fresh.CredentialID = s.clock, id
+		fresh.Issued, fresh.CredentialID = s.clock.now(), id
 		p = &fresh
 	}
 	if got := s.admin("GET", "/revocations", nil).want(200); strings.Count(string(got.body), `"not_before"`) != 3 {
