@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -204,12 +205,13 @@ func TestReadOnly(t *testing.T) {
 	p.pull(app)
 }
 
-// slowly gives a client's upload a rate that makes it last.
+// slowly gives a client's upload a rate that makes it last, over however many
+// connections it comes.
 func slowly(ctx context.Context, lasts time.Duration, size int) func(n int) {
-	start, sent := time.Now(), 0
+	start := time.Now()
+	var sent atomic.Int64
 	return func(n int) {
-		sent += n
-		due := start.Add(time.Duration(float64(lasts) * float64(sent) / float64(size)))
+		due := start.Add(time.Duration(float64(lasts) * float64(sent.Add(int64(n))) / float64(size)))
 		select {
 		case <-ctx.Done():
 		case <-time.After(time.Until(due)):
