@@ -14,15 +14,22 @@ const (
 	// hashWait is how long a check waits for its turn before its client is
 	// told to come back.
 	hashWait = time.Second
-	// hashQueue is how many checks may wait for one worker.
-	hashQueue = 32
+	// hashQueue is how many checks may wait for one worker, hashQueueMost how
+	// many for all of them: each newcomer is weighed against those who wait.
+	hashQueue     = 32
+	hashQueueMost = 256
 	// hashServed is how many turns are remembered for the sake of fairness.
 	hashServed = 64
 	// hashSuspect is how many wrong ones among them make an address suspect.
 	hashSuspect = 10
 	// hashRest is how many times as long as a wrong check took the next one
-	// of a suspect address has to wait, at most.
-	hashRest = 9
+	// of a suspect address has to wait, at most; hashFloodRest is the same
+	// while a flood from there waits. It keeps what a flood costs below one
+	// request in a hundred even where there are only two processors.
+	hashRest      = 9
+	hashFloodRest = 99
+	// hashAlike is by how many turns claimants of a flood differ, at most.
+	hashAlike = hashSuspect / 2
 )
 
 // HashPool bounds how many slow password hashes are computed at a time, so
@@ -30,7 +37,8 @@ const (
 // push and pull. Who waits is served in turn: first the addresses, then the
 // accounts that have been wrong the least lately, so that a flood from one
 // place or at one account waits behind everybody else, and makes room for them
-// when the queue is full. Between the guesses of such a place the workers rest.
+// when the queue is full. Between the guesses of such a place the workers rest,
+// and longer while most of those who wait are alike.
 // It is safe for concurrent use; one serves the whole process.
 type HashPool struct {
 	mu      sync.Mutex
@@ -38,6 +46,7 @@ type HashPool struct {
 	waiting []*hashTurn // the longest waiting first
 	limit   int
 	wait    time.Duration
+	weights []int // of those waiting, while one of them is chosen
 
 	served [hashServed]Claimant // of checks that are under way, or were wrong
 	next   int                  // in served
@@ -63,7 +72,7 @@ func NewHashPool(workers int) *HashPool {
 	if workers <= 0 {
 		workers = max(runtime.GOMAXPROCS(0)-1, 1)
 	}
-	return &HashPool{free: workers, limit: workers * hashQueue, wait: hashWait}
+	return &HashPool{free: workers, limit: min(workers*hashQueue, max(workers, hashQueueMost)), wait: hashWait}
 }
 
 // Do runs check when the claimant's turn comes; check reports whether the
@@ -130,13 +139,8 @@ func (p *HashPool) enter(who Claimant) *hashTurn {
 // they have to wait for the workers to rest.
 func (p *HashPool) arrange() {
 	for p.free > 0 && len(p.waiting) > 0 {
-		best, least := 0, hashServed*(hashServed+1)+1
-		for i, t := range p.waiting {
-			if n := p.turns(t.Claimant); n < least {
-				best, least = i, n
-			}
-		}
-		if rest := time.Until(p.ended.Add(p.rest(least))); rest > 0 {
+		best, least, flood := p.best()
+		if rest := time.Until(p.ended.Add(p.rest(least, flood))); rest > 0 {
 			if p.rested == nil {
 				p.rested = time.AfterFunc(rest, func() {
 					p.mu.Lock()
@@ -156,11 +160,37 @@ func (p *HashPool) arrange() {
 	}
 }
 
+// best is who of those waiting has been wrong the least, how much that is, and
+// whether it is one of a flood: most of the queue is taken by claimants alike.
+// Who stands out from a flood, as a colleague at the same address, does not
+// rest as long as it.
+func (p *HashPool) best() (best, least int, flood bool) {
+	least = hashServed*(hashServed+1) + hashServed + 1
+	weights := p.weights[:0]
+	for i, t := range p.waiting {
+		n := p.turns(t.Claimant)
+		if weights = append(weights, n); n < least {
+			best, least = i, n
+		}
+	}
+	p.weights = weights
+	alike := 0
+	for _, n := range weights {
+		if n-least < hashAlike {
+			alike++
+		}
+	}
+	return best, least, alike > p.limit/2
+}
+
 // rest is how long after a wrong check a claimant of so many turns may begin.
-func (p *HashPool) rest(turns int) time.Duration {
+func (p *HashPool) rest(turns int, flood bool) time.Duration {
 	ofAddress, ofAccount := turns/(hashServed+1), turns%(hashServed+1)
 	if ofAddress < hashSuspect {
 		return 0
+	}
+	if flood {
+		return p.took * hashFloodRest
 	}
 	return p.took * time.Duration(min(max(ofAccount, 1), hashRest))
 }

@@ -2,6 +2,9 @@ package authn
 
 import (
 	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -97,5 +100,47 @@ func TestHashPoolRests(t *testing.T) {
 	}
 	if took := timed(flood, false); took < 80*time.Millisecond {
 		t.Errorf("the flood waits %s only", took)
+	}
+}
+
+// TestHashPoolFlood: while a flood waits the worker rests much longer, and a
+// colleague at the flood's address is served nevertheless.
+func TestHashPoolFlood(t *testing.T) {
+	accounts := map[string]func(i int) string{
+		"one account":   func(int) string { return "alice" },
+		"many accounts": func(i int) string { return fmt.Sprint("name", i) },
+	}
+	for name, account := range accounts {
+		t.Run(name, func(t *testing.T) {
+			pool := NewHashPool(1)
+			for i := range hashServed {
+				pool.served[i] = Claimant{here, account(i)}
+			}
+			pool.took, pool.ended, pool.wait = 2*time.Millisecond, time.Now(), 120*time.Millisecond
+			var ran atomic.Int64
+			var flood sync.WaitGroup
+			for i := range hashQueue {
+				flood.Go(func() {
+					_ = pool.Do(t.Context(), Claimant{here, account(i)}, func() bool { ran.Add(1); return false })
+				})
+			}
+			for waiting := 0; waiting < hashQueue; time.Sleep(time.Millisecond) {
+				pool.mu.Lock()
+				waiting = len(pool.waiting)
+				pool.mu.Unlock()
+			}
+			if name == "one account" {
+				if err := pool.Do(t.Context(), Claimant{here, "bob"}, func() bool { return true }); err != nil {
+					t.Errorf("a colleague: %v", err)
+				}
+			}
+			if err := pool.Do(t.Context(), Claimant{elsewhere, "carol"}, func() bool { return true }); err != nil {
+				t.Errorf("another address: %v", err)
+			}
+			flood.Wait()
+			if n := ran.Load(); n != 0 {
+				t.Errorf("%d guesses within %s", n, pool.wait)
+			}
+		})
 	}
 }
