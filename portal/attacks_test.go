@@ -20,7 +20,7 @@ func TestOpenRedirect(t *testing.T) {
 		"/\tevil.example", "\t//evil.example", "/\t/evil.example", "/\n/evil.example", "/\r\nLocation: https://evil.example", " //evil.example",
 		"https://evil.example", "HTTPS:evil.example", "https:/evil.example", "http:evil.example", "javascript:alert(1)", "data:text/html,x",
 		"/%2fevil.example", "/%2Fevil.example", "/%5cevil.example", "%2f%2fevil.example", "/%09/evil.example", "/%00/evil.example", "/..%2f/evil.example",
-		"/.//evil.example", "/..//evil.example", "/auth/..//evil.example", "/auth//evil.example", "/auth/../..", "evil.example", "@evil.example", "/auth/#//evil.example",
+		"/.//evil.example", "/..//evil.example", "/auth/..//evil.example", "/auth//evil.example", "/auth/../..", "evil.example", "@evil.example", "/@evil.example", "/user:pw@evil.example/x", "/auth/#//evil.example",
 		"//user@evil.example", "/\u2028/evil.example", "/／evil.example", "/\u0000", "?//evil.example", "", "/<script>", "/" + strings.Repeat("a", 2000),
 	}
 	for _, target := range targets {
