@@ -126,6 +126,28 @@ func TestAnswerIsGoodOnce(t *testing.T) {
 	thief.refused(thief.get(answer), http.StatusBadRequest, "Sign in again")
 }
 
+// TestFailedAnswersAreForgotten: an attempt is made by who has its cookie, so
+// that anybody can have as many as a list of them has places. Only a sign-in
+// that succeeds, for which the provider gives one code, takes one.
+func TestFailedAnswersAreForgotten(t *testing.T) {
+	f := newFront(t)
+	p := f.browser()
+	for _, with := range []func(url.Values){
+		func(q url.Values) { q.Set("code", "x") },
+		func(q url.Values) { q.Del("code"); q.Set("error", "access_denied") },
+		func(q url.Values) { q.Set("iss", "https://evil.example") },
+	} {
+		p.get(change(t, p.answer(start), with))
+	}
+	if n := f.portal.Remembered(); n != 0 {
+		t.Errorf("%d attempts that failed are remembered", n)
+	}
+	p.get(p.answer(start))
+	if n := f.portal.Remembered(); n != 1 || sessionCount(f.state) != 1 {
+		t.Errorf("%d attempts that succeeded are remembered", n)
+	}
+}
+
 func TestAnswerSpoiled(t *testing.T) {
 	for name, with := range map[string]func(url.Values){
 		"no state":        func(q url.Values) { q.Del("state") },
