@@ -1,6 +1,7 @@
 package management
 
 import (
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"strings"
 	"testing"
 	"time"
@@ -155,6 +156,24 @@ func TestStrongerRobot(t *testing.T) {
 			t.Errorf("%s %s: %d, want %d: %s", c.method, c.body, got.status, c.status, got.body)
 		}
 	}
+}
+
+// TestReplacedSecret: a secret that was replaced is good for what the robot does
+// until it ends, and not for staying in.
+func TestReplacedSecret(t *testing.T) {
+	s := newStage(t)
+	old := s.admin("PUT", "/robots/team-a+ci", `{"permissions":[{"name":"team-a/**","actions":["pull"]}]}`).want(201).text("secret")
+	fresh := s.call(old, "POST", "/robots/team-a+ci/rotate", nil).want(200).text("secret")
+	s.call(old, "GET", "/whoami", nil).want(200)
+	s.call(old, "POST", "/robots/team-a+ci/rotate", nil).want(403, CodeForbidden)
+	parsed, err := authn.ParseSecret(fresh)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.call(old, "DELETE", "/robots/team-a+ci/secrets/"+parsed.ID, nil).want(403, CodeForbidden)
+	parsed, _ = authn.ParseSecret(old)
+	s.call(fresh, "DELETE", "/robots/team-a+ci/secrets/"+parsed.ID, nil).want(204)
+	s.call(fresh, "POST", "/robots/team-a+ci/rotate", nil).want(200)
 }
 
 func TestRobotPages(t *testing.T) {
