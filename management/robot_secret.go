@@ -182,6 +182,7 @@ func (m *Manager) RotateRobot(ctx context.Context, who *Caller, name string, in 
 			// Who has the secret has what the robot may do.
 			var wrong problems
 			m.mayGive(who, "permissions", item.Value.Permissions, &wrong)
+			m.mayBe(who, name, &wrong)
 			if err := wrong.forbidden("the robot may do more than you"); err != nil {
 				return err
 			}
