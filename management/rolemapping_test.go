@@ -168,9 +168,9 @@ func breakRecords(s *stage) {
 	var tx state.Tx
 	state.Put(&tx, s.state.RoleMappings, "user:eve", &state.RoleMapping{Principal: "user:eve", Role: "of a later version"}, state.Absent)
 	state.Put(&tx, s.state.Projects, "team-a", &state.Project{Name: "team-a", Patterns: []string{"**"}}, state.Absent)
-	for _, id := range []string{"one", "other"} { // the same project twice
-		state.Put(&tx, s.state.Projects, id, &state.Project{Patterns: []string{"nameless/**"}}, state.Absent)
-	}
+	// One that is called by its patterns, as another one is called.
+	state.Put(&tx, s.state.Projects, "nameless", &state.Project{Patterns: []string{"nameless/**"}}, state.Absent)
+	state.Put(&tx, s.state.Projects, "odd", &state.Project{Name: "nameless/**", Patterns: []string{"odd/**"}}, state.Absent)
 	state.Put(&tx, s.state.Projects, "frozen", &state.Project{
 		Name: "frozen", Patterns: []string{"frozen/**"}, ReadOnly: true, Members: []authz.Grant{{Role: "nothing", Subjects: []string{"anyone"}}},
 	}, state.Absent)
