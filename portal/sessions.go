@@ -152,6 +152,7 @@ func (s *Sessions) begin(ctx context.Context, in *authn.SignedIn, from client, b
 func (s *Sessions) tryBegin(ctx context.Context, in *authn.SignedIn, from client, before *Session, plain bool) (string, error) {
 	st, p, now := s.options.State, *in.Principal, s.options.Now()
 	p.Claims = s.options.Policy().Relevant(&p).Claims
+	p.Issued = time.Time{} // the provider has just said so
 	userID, user, known, _ := st.See(&p)
 	if email, ok := in.Principal.Claims["email"].(string); ok && len(email) <= 255 {
 		user.Email = email
