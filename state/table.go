@@ -16,7 +16,7 @@ import (
 // changes when the store says so, and at once by this process's own commits.
 type Table[T any] struct {
 	kind  string
-	items *livemap[*Item[T]]
+	items *livemap[string, *Item[T]]
 	hooks []func(before, after *Item[T])
 }
 
@@ -30,7 +30,7 @@ type Item[T any] struct {
 
 // newTable makes the table of a kind and lets the state feed it.
 func newTable[T any](s *State, kind string) *Table[T] {
-	t := &Table[T]{kind: kind, items: newLivemap[*Item[T]](&s.filled)}
+	t := &Table[T]{kind: kind, items: newLivemap[string, *Item[T]](&s.filled, itself)}
 	s.tables[kind] = t
 	return t
 }
