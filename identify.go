@@ -39,6 +39,7 @@ func (p *Provider) identify(w http.ResponseWriter, r *http.Request) (*authn.Prin
 	policy := realm.policy.load()
 	principal, refusal := p.admit(run, policy, r)
 	realm.dropForeignIdentity(r)
+	hideCookies(r)
 	realm.recorder.route(r, principal, refusal)
 	if refusal != nil {
 		if refusal.status == http.StatusUnauthorized {

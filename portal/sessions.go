@@ -65,7 +65,7 @@ func NewSessions(o SessionOptions) *Sessions {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Sessions{options: o, cookie: "registry_session", touching: map[string]bool{}}
+	s := &Sessions{options: o, cookie: sessionCookie, touching: map[string]bool{}}
 	if realm := o.State.Realm(); realm != "default" {
 		s.cookie += "_" + hashed(realm)[:8] // cookies do not know ports
 	}

@@ -8,10 +8,10 @@ import (
 )
 
 // userNames finds the users, by their ids, who go by a name.
-type userNames struct{ ids *livemap[[]string] }
+type userNames struct{ ids *livemap[string, []string] }
 
 func (x *userNames) follow(t *Table[User], filled *atomic.Bool) {
-	x.ids = newLivemap[[]string](filled)
+	x.ids = newLivemap[string, []string](filled, itself)
 	t.onChange(func(before, after *Item[User]) {
 		if before != nil && after != nil && before.Value.Name == after.Value.Name {
 			return
