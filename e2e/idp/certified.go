@@ -2,6 +2,7 @@ package idp
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -90,6 +91,24 @@ func (c *Certified) Disable(ctx context.Context, client string) error {
 // Dismiss takes a person away.
 func (c *Certified) Dismiss(ctx context.Context, user string) error {
 	return post(ctx, c.Issuer+"/test/disable?user="+user)
+}
+
+// Refreshes counts the refresh tokens that were shown: what became of them,
+// and how many had been shown before.
+type Refreshes struct{ Granted, Refused, Repeated int }
+
+// Refreshes counts since the provider was started.
+func (c *Certified) Refreshes(ctx context.Context) (r Refreshes, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Issuer+"/test/refreshes", nil)
+	if err != nil {
+		return r, err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return r, err
+	}
+	defer res.Body.Close()
+	return r, json.NewDecoder(res.Body).Decode(&r)
 }
 
 // Freeze makes the provider hang, Thaw lets it go on.
