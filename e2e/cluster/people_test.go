@@ -259,6 +259,14 @@ func TestPeopleWhoLeave(t *testing.T) {
 		t.Error("somebody else stopped")
 	}
 
+	counted := func(outcome string) float64 {
+		name := `caddy_registry_auth_rechecks_total{outcome="` + outcome + `"`
+		return s.a.metric(t, name) + s.b.metric(t, name)
+	}
+	if gone, ok, down := counted("gone"), counted("ok"), counted("provider_down"); gone != 1 || ok < 8 || down != 0 {
+		t.Errorf("counted: gone %v, ok %v, provider_down %v", gone, ok, down)
+	}
+
 	// One gateway is killed: the other one goes on asking.
 	s.a.Kill()
 	if err := s.idp.Dismiss(t.Context(), "bob"); err != nil {
