@@ -61,7 +61,6 @@ type front struct {
 	sessions *portal.Sessions
 	portal   *portal.Portal
 	manager  *management.Manager
-	policy   *authz.Policy
 	logins   *state.Logins
 	noLogins bool
 	sealer   gcm
@@ -75,21 +74,27 @@ func newFront(t *testing.T, change ...func(*authn.OIDCConfig)) *front {
 	t.Helper()
 	f := &front{T: t, idp: newIDP(t), sealer: newGCM(t)}
 	f.state = openState(t, f)
-	var err error
-	f.policy, err = authz.Compile(authz.Config{
-		Admins:   []authz.Admin{{Subjects: []string{"group:platform"}}},
-		Projects: []authz.Project{{Patterns: []string{"team/**"}, Grants: []authz.Grant{{Role: "developer", Subjects: []string{"group:dev"}}}}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.policy = f.policy.With(f.state)
 	c := authn.OIDCConfig{Issuer: f.idp.URL, ClientID: "registry", SignInConfig: authn.SignInConfig{ClientSecret: "hunter2", DisplayName: "Corp <b>SSO</b>"}}
 	for _, with := range change {
 		with(&c)
 	}
 	f.open(t, f.provider(t, c))
 	return f
+}
+
+var declared = authz.Config{
+	Admins:   []authz.Admin{{Subjects: []string{"group:platform"}}},
+	Projects: []authz.Project{{Patterns: []string{"team/**"}, Grants: []authz.Grant{{Role: "developer", Subjects: []string{"group:dev"}}}}},
+}
+
+// rules is the policy of what is declared and stored at the moment.
+func (f *front) rules() *authz.Policy {
+	records := management.PolicyRecords(f.state, declared, management.Config{})
+	policy, err := authz.Compile(records.Add(declared))
+	if err != nil {
+		panic(err)
+	}
+	return policy.With(f.state)
 }
 
 func openState(t *testing.T, f *front) *state.State {
@@ -117,7 +122,7 @@ func (f *front) open(t *testing.T, providers ...*authn.OIDC) {
 	var handler http.Handler
 	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
 	t.Cleanup(f.Close)
-	policy := func() *authz.Policy { return f.policy }
+	policy := f.rules
 	f.sessions = portal.NewSessions(portal.SessionOptions{State: f.state, Policy: policy, Sealer: f.sealer, PublicURL: f.URL, Now: f.now})
 	if f.logins = nil; !f.noLogins {
 		f.logins = f.state.NewLogins(state.LoginConfig{Lifetime: 24 * time.Hour, Idle: time.Hour}, nil)

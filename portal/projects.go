@@ -110,14 +110,18 @@ func (x *exchange) showProject(name, problem string) error {
 		facts = append(facts, fact{txtState, cell{Text: txtReadOnly, Badge: "warn"}})
 	}
 	v := view{Title: sprintf(txtProjectTitle, p.Name), Lead: p.Description, Notice: x.notice(), Problem: problem, Blocks: []block{{Facts: facts}, {Heading: txtMembers, Table: members}}}
+	v.Blocks = append(v.Blocks, block{Links: []link{{Text: txtProjectRobots, Href: x.path("robots?q=" + escape(p.Name+"+"))}}})
 	if stored {
-		hidden := field{Kind: "hidden", Name: "name", Value: p.Name}
-		v.Blocks = append(v.Blocks,
-			block{Heading: txtMemberNew, Form: &form{Action: x.path("projects/members"), Submit: txtMemberAdd, Fields: []field{
-				hidden, {Name: "subject", Label: txtMember, Help: txtMemberHelp, Value: x.form("subject", ""), Required: true}, roleField(x.form("role", "developer")),
-			}}},
-			block{Heading: txtDelete, Text: txtProjectDeleteNote, Form: &form{Action: x.path("projects/delete"), Submit: txtDelete, Danger: true, Fields: []field{hidden}}})
+		v.Blocks = append(v.Blocks, block{Heading: txtMemberNew, Form: &form{Action: x.path("projects/members"), Submit: txtMemberAdd, Fields: []field{
+			{Kind: "hidden", Name: "name", Value: p.Name},
+			{Name: "subject", Label: txtMember, Help: txtMemberHelp, Value: x.form("subject", ""), Required: true}, roleField(x.form("role", "developer")),
+		}}})
 	}
+	forms, err := x.projectForms(m, who, p)
+	if err != nil {
+		return err
+	}
+	v.Blocks = append(v.Blocks, forms...)
 	return x.show(v)
 }
 
@@ -153,8 +157,14 @@ func (x *exchange) putMember() error {
 	if err != nil {
 		return err
 	}
-	name := x.form("name", "")
-	_, _, err = m.PutMember(x.r.Context(), who, name, x.form("subject", ""), management.MemberInput{Role: x.form("role", "")}, management.Match{})
+	name, subject := x.form("name", ""), x.form("subject", "")
+	p, err := m.Project(who, name)
+	if err != nil {
+		return err
+	}
+	in := memberBefore(p, subject)
+	in.Role = x.form("role", "")
+	_, _, err = m.PutMember(x.r.Context(), who, name, subject, in, management.Match{Revision: p.Revision()})
 	if text := correctable(err); err != nil && text != "" {
 		return x.showProject(name, text)
 	}
