@@ -43,7 +43,7 @@ func (x *exchange) loginsOf(user string) ([]*management.IdentityToken, error) {
 
 // loginTable lists identity tokens, each with the button that ends it.
 func loginTable(list []*management.IdentityToken, caption, empty string, end func(*management.IdentityToken) button) *table {
-	t := &table{Caption: caption, Columns: []string{txtLoginClient, txtAddress, txtLoginSince, txtLastUsed, txtExpires, ""}, Empty: empty}
+	t := &table{Caption: caption, Columns: []string{txtLoginClient, txtLoginSince, txtLastUsed, txtExpires, ""}, Empty: empty}
 	for _, login := range list {
 		about := []string{login.ID}
 		if login.Permissions != nil {
@@ -54,8 +54,7 @@ func loginTable(list []*management.IdentityToken, caption, empty string, end fun
 		b.Text, b.Label, b.Danger = txtLoginEnd, sprintf(txtLoginEndLabel, name, login.Remote), true
 		t.Rows = append(t.Rows, []cell{
 			{Text: name, Sub: strings.Join(about, " · ")},
-			{Text: login.Remote, Code: true},
-			{Time: login.Created},
+			{Time: login.Created, Sub: login.Remote},
 			used(login.LastUsed),
 			{Time: login.Expires},
 			{Buttons: []button{b}},

@@ -37,7 +37,7 @@ func (x *exchange) showProjects(problem string) error {
 	v := view{Title: txtProjects, Lead: txtProjectsLead, Notice: x.notice(), Problem: problem, Blocks: []block{{Heading: txtProjectsAll, Table: t}}}
 	if m.Self(who).Admin {
 		v.Blocks = append(v.Blocks, block{Heading: txtProjectNew, Form: &form{Action: x.path("projects"), Submit: txtProjectCreate, Fields: []field{
-			{Name: "name", Label: txtName, Value: x.form("name", ""), Required: true},
+			{Name: "name", Label: txtItsName, Value: x.form("name", ""), Required: true},
 			{Name: "patterns", Label: txtRepositories, Help: txtPatternsHelp, Value: x.form("patterns", ""), Required: true},
 			{Name: "description", Label: txtDescription, Value: x.form("description", "")},
 		}}})
@@ -109,8 +109,8 @@ func (x *exchange) showProject(name, problem string) error {
 	if p.ReadOnly {
 		facts = append(facts, fact{txtState, cell{Text: txtReadOnly, Badge: "warn"}})
 	}
-	v := view{Title: sprintf(txtProjectTitle, p.Name), Lead: p.Description, Notice: x.notice(), Problem: problem, Blocks: []block{{Facts: facts}, {Heading: txtMembers, Table: members}}}
-	v.Blocks = append(v.Blocks, block{Links: []link{{Text: txtProjectRobots, Href: x.path("robots?q=" + escape(p.Name+"+"))}}})
+	robots := link{Text: txtProjectRobots, Href: x.path("robots?q=" + escape(p.Name+"+"))}
+	v := view{Title: sprintf(txtProjectTitle, p.Name), Lead: p.Description, Notice: x.notice(), Problem: problem, Blocks: []block{{Facts: facts, Links: []link{robots}}, {Heading: txtMembers, Table: members}}}
 	if stored {
 		v.Blocks = append(v.Blocks, block{Heading: txtMemberNew, Form: &form{Action: x.path("projects/members"), Submit: txtMemberAdd, Fields: []field{
 			{Kind: "hidden", Name: "name", Value: p.Name},

@@ -52,7 +52,7 @@ func (x *exchange) newRobot() error { return x.robotForm("") }
 func (x *exchange) robotForm(problem string) error {
 	return x.show(view{Title: txtRobotNew, Lead: txtRobotNewLead, Problem: problem, Blocks: []block{{Form: &form{
 		Action: x.path("robots/new"), Submit: txtRobotCreate, Cancel: x.path("robots"), Fields: []field{
-			{Name: "name", Label: txtName, Help: txtRobotNameHelp, Value: x.form("name", ""), Required: true},
+			{Name: "name", Label: txtItsName, Help: txtRobotNameHelp, Value: x.form("name", ""), Required: true},
 			{Name: "description", Label: txtDescription, Value: x.form("description", "")},
 			{Name: "permissions", Label: txtRobotMay, Help: txtPermissionsHelp, Kind: "area", Value: x.form("permissions", ""), Required: true},
 			{Name: "expires", Label: txtExpires, Help: txtExpiresHelp, Kind: "date", Value: x.form("expires", "")},

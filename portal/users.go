@@ -68,7 +68,7 @@ func (x *exchange) user() error {
 	if err != nil {
 		return err
 	}
-	t := &table{Caption: txtUserTokens, Columns: []string{txtTokenName, txtLastUsed, txtExpires, ""}, Empty: txtNone, Next: x.next(tokens.Next)}
+	t := &table{Caption: txtUserTokens, Columns: []string{txtItsName, txtLastUsed, txtExpires, ""}, Empty: txtNone, Next: x.next(tokens.Next)}
 	for _, token := range tokens.Items {
 		t.Rows = append(t.Rows, []cell{{Text: token.Name, Sub: token.ID}, used(token.LastUsed), x.expiry(token.Expires), {Buttons: []button{
 			{Text: txtWithdraw, Action: x.path("users/withdraw-token"), Hidden: []field{{Name: "id", Value: token.ID}, {Name: "user", Value: u.ID}, {Name: "name", Value: token.Name}}, Label: sprintf(txtWithdrawLabel, token.Name), Danger: true},
