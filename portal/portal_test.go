@@ -63,6 +63,8 @@ type front struct {
 	manager  *management.Manager
 	logins   *state.Logins
 	noLogins bool
+	config   portal.Config
+	https    bool // with a certificate, and without a public URL
 	sealer   gcm
 	clock    atomic.Int64
 }
@@ -120,10 +122,18 @@ func (f *front) provider(t *testing.T, c authn.OIDCConfig) *authn.OIDC {
 func (f *front) open(t *testing.T, providers ...*authn.OIDC) {
 	t.Helper()
 	var handler http.Handler
-	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
+	f.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
+	scheme, public := "http://", ""
+	if f.https {
+		f.Server.StartTLS()
+		scheme = "https://"
+	} else {
+		f.Server.Start()
+		public = f.URL
+	}
 	t.Cleanup(f.Close)
 	policy := f.rules
-	f.sessions = portal.NewSessions(portal.SessionOptions{State: f.state, Policy: policy, Sealer: f.sealer, PublicURL: f.URL, Now: f.now})
+	f.sessions = portal.NewSessions(portal.SessionOptions{State: f.state, Policy: policy, Sealer: f.sealer, Config: f.config, PublicURL: public, Now: f.now})
 	if f.logins = nil; !f.noLogins {
 		f.logins = f.state.NewLogins(state.LoginConfig{Lifetime: 24 * time.Hour, Idle: time.Hour}, nil)
 	}
@@ -133,8 +143,8 @@ func (f *front) open(t *testing.T, providers ...*authn.OIDC) {
 		t.Fatal(err)
 	}
 	f.portal, err = portal.New(portal.Options{
-		Logins: f.logins, Service: "registry.test", Manager: f.manager, Sessions: f.sessions, State: f.state, Policy: policy, Providers: providers, PublicURL: f.URL, Now: f.now,
-		Base: func(r *http.Request) string { return "http://" + r.Host },
+		Logins: f.logins, Service: "registry.test", Manager: f.manager, Sessions: f.sessions, State: f.state, Policy: policy, Providers: providers, PublicURL: public, Now: f.now,
+		Config: f.config, Base: func(r *http.Request) string { return scheme + r.Host },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -155,7 +165,7 @@ func (f *front) browser() *person {
 		f.Fatal(err)
 	}
 	p := &person{front: f}
-	p.client = &http.Client{Jar: jar, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
+	p.client = &http.Client{Jar: jar, Transport: f.Server.Client().Transport, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
 		p.hops = append(p.hops, r.URL.String())
 		r.Header.Set("Sec-Fetch-Mode", "navigate")
 		return nil
