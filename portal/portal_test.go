@@ -67,6 +67,7 @@ type front struct {
 	https    bool // with a certificate, and without a public URL
 	sealer   gcm
 	clock    atomic.Int64
+	compiled atomic.Pointer[authz.Policy] // nil: to be made anew
 }
 
 func (f *front) now() time.Time          { return time.Now().Add(time.Duration(f.clock.Load())) }
@@ -91,12 +92,17 @@ var declared = authz.Config{
 
 // rules is the policy of what is declared and stored at the moment.
 func (f *front) rules() *authz.Policy {
+	if p := f.compiled.Load(); p != nil {
+		return p
+	}
 	records := management.PolicyRecords(f.state, declared, management.Config{})
 	policy, err := authz.Compile(records.Add(declared))
 	if err != nil {
 		panic(err)
 	}
-	return policy.With(f.state)
+	policy = policy.With(f.state)
+	f.compiled.Store(policy)
+	return policy
 }
 
 func openState(t *testing.T, f *front) *state.State {
@@ -106,6 +112,7 @@ func openState(t *testing.T, f *front) *state.State {
 		t.Fatal(err)
 	}
 	t.Cleanup(st.Close)
+	t.Cleanup(st.OnPolicy(func() { f.compiled.Store(nil) }))
 	return st
 }
 
