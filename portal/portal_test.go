@@ -63,6 +63,7 @@ type front struct {
 	manager  *management.Manager
 	logins   *state.Logins
 	noLogins bool
+	graph    *graph // where the providers are reached
 	config   portal.Config
 	https    bool // with a certificate, and without a public URL
 	sealer   gcm
@@ -76,6 +77,7 @@ func (f *front) advance(d time.Duration) { f.clock.Add(int64(d)) }
 func newFront(t *testing.T, change ...func(*authn.OIDCConfig)) *front {
 	t.Helper()
 	f := &front{T: t, idp: newIDP(t), sealer: newGCM(t)}
+	f.graph = &graph{idp: f.idp}
 	f.state = openState(t, f)
 	c := authn.OIDCConfig{Issuer: f.idp.URL, ClientID: "registry", SignInConfig: authn.SignInConfig{ClientSecret: "hunter2", DisplayName: "Corp <b>SSO</b>"}}
 	for _, with := range change {
@@ -118,7 +120,7 @@ func openState(t *testing.T, f *front) *state.State {
 
 func (f *front) provider(t *testing.T, c authn.OIDCConfig) *authn.OIDC {
 	t.Helper()
-	a, err := authn.NewOIDC(c, authn.Options{Now: f.now})
+	a, err := authn.NewOIDC(c, authn.Options{Now: f.now, Transport: f.graph})
 	if err != nil {
 		t.Fatal(err)
 	}
