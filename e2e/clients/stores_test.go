@@ -14,7 +14,8 @@ import (
 // TestCredentialStores keeps device logins in real stores of operating
 // systems: a GnuPG-encrypted one and a desktop's Secret Service.
 func TestCredentialStores(t *testing.T) {
-	process.Need(t, "crane", "skopeo", "docker-credential-pass", "pass", "gpg", "secret-tool", "gnome-keyring-daemon", "dbus-daemon")
+	process.Need(t, "crane", "skopeo", "pass", "gpg", "secret-tool", "gnome-keyring-daemon", "dbus-daemon")
+	helpers := dockersHelpers(t)
 	s := newPeopleScene(t, "on")
 	alice := s.signIn("alice")
 	maker := s.shell()
@@ -27,7 +28,7 @@ func TestCredentialStores(t *testing.T) {
 	}
 	dir := helper(t)
 	program := filepath.Join(dir, "docker-credential-caddy-registry")
-	path := "PATH=" + dir + ":" + os.Getenv("PATH")
+	path := "PATH=" + dir + ":" + helpers + ":" + os.Getenv("PATH")
 
 	// keeps logs in, uses the login, and logs out; kept looks into the store.
 	keeps := func(t *testing.T, sh *shell, kept func() string, name string, login, logout []string) {
@@ -63,11 +64,11 @@ func TestCredentialStores(t *testing.T) {
 
 	t.Run("pass", func(t *testing.T) {
 		sh := s.shell(append(passStore(t), path, "CADDY_REGISTRY_STORE=helper:pass")...)
-		list := func() string { return printedBy(t, sh, "docker-credential-pass", "list") }
+		list := func() string { return printedBy(t, sh, filepath.Join(helpers, "docker-credential-pass"), "list") }
 		keeps(t, sh, list, program, []string{"login", s.addr}, []string{"logout", s.addr})
 	})
 	t.Run("what docker's configuration names", func(t *testing.T) {
-		sh := s.shell(passStore(t)...)
+		sh := s.shell(append(passStore(t), path)...)
 		config := filepath.Join(sh.home, "docker", "config.json")
 		if err := os.MkdirAll(filepath.Dir(config), 0o700); err != nil {
 			t.Fatal(err)
@@ -79,7 +80,7 @@ func TestCredentialStores(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		list := func() string { return printedBy(t, sh, "docker-credential-pass", "list") }
+		list := func() string { return printedBy(t, sh, filepath.Join(helpers, "docker-credential-pass"), "list") }
 		keeps(t, sh, list, caddy, []string{"registry-auth", "login", s.addr, "--no-browser"}, []string{"registry-auth", "logout", s.addr})
 	})
 	t.Run("secret service", func(t *testing.T) {
@@ -87,6 +88,18 @@ func TestCredentialStores(t *testing.T) {
 		list := func() string { return printedBy(t, sh, program, "list") }
 		keeps(t, sh, list, program, []string{"login", s.addr}, []string{"logout", s.addr})
 	})
+}
+
+// dockersHelpers is where docker's own credential helpers are. They are not in
+// PATH: docker would keep all logins with them by itself.
+func dockersHelpers(t *testing.T) string {
+	t.Helper()
+	dir, err := filepath.Abs(filepath.Join("..", "..", ".bin", "stores", "usr", "bin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	process.Need(t, filepath.Join(dir, "docker-credential-pass"))
+	return dir
 }
 
 // printedBy is what a command prints, which must succeed.

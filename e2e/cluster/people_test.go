@@ -214,9 +214,11 @@ func (s *peopleScene) device(t *testing.T) {
 func TestPeopleWhoLeave(t *testing.T) {
 	s := newPeopleScene(t)
 	var bearers, identity []string
+	var browsers []*idp.Person
 	for _, user := range []string{"alice", "admin", "bob", "carol"} {
 		p := s.signIn(user, s.a, s.b)
 		token := s.accessToken(p, fmt.Sprint(user, "s"))
+		browsers = append(browsers, p)
 		bearers = append(bearers, stage.Basic(user, token))
 		identity = append(identity, s.identityToken(s.b, user, token))
 	}
@@ -228,6 +230,7 @@ func TestPeopleWhoLeave(t *testing.T) {
 		}
 		return true
 	}
+	within(t, time.Second, "alice's session is known everywhere", func() bool { return s.reads(browsers[0], s.a) && s.reads(browsers[0], s.b) })
 	within(t, time.Second, "everybody is known everywhere", func() bool { return works(0) && works(1) && works(2) && works(3) })
 	for end := time.Now().Add(6 * time.Second); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
 		if !works(0) || !works(1) || !works(2) || !works(3) {
@@ -248,7 +251,7 @@ func TestPeopleWhoLeave(t *testing.T) {
 	}
 	took := within(t, 4*time.Second, "alice is gone on both gateways", func() bool {
 		for _, n := range []*node{s.a, s.b} {
-			if n.send(t.Context(), "GET", "/v2/", bearers[0], "").StatusCode != 401 || s.exchange(n, identity[0]) {
+			if n.send(t.Context(), "GET", "/v2/", bearers[0], "").StatusCode != 401 || s.exchange(n, identity[0]) || s.reads(browsers[0], n) {
 				return false
 			}
 		}

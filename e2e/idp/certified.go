@@ -34,6 +34,16 @@ func StartCertified(ctx context.Context, dir string) (*Certified, error) {
 // StartCertifiedFor starts the provider with a client "web", with the secret
 // "web-secret": a gateway at the address app that signs people in itself.
 func StartCertifiedFor(ctx context.Context, dir, app string) (*Certified, error) {
+	port, err := process.FreePort()
+	if err != nil {
+		return nil, err
+	}
+	return StartCertifiedBehind(ctx, dir, app, fmt.Sprintf("http://127.0.0.1:%d", port), port)
+}
+
+// StartCertifiedBehind is StartCertifiedFor on a port that people reach by
+// another address, the issuer: that of a reverse proxy.
+func StartCertifiedBehind(ctx context.Context, dir, app, issuer string, port int) (*Certified, error) {
 	home, err := sourceDir()
 	if err != nil {
 		return nil, err
@@ -45,21 +55,17 @@ func StartCertifiedFor(ctx context.Context, dir, app string) (*Certified, error)
 			return nil, fmt.Errorf("install the identity provider: npm ci: %w\n%s", err, out)
 		}
 	}
-	port, err := process.FreePort()
-	if err != nil {
-		return nil, err
-	}
 	cmd := exec.Command("node", "provider.mjs")
 	cmd.Dir = home
-	cmd.Env = append(os.Environ(), fmt.Sprintf("PORT=%d", port), "NODE_NO_WARNINGS=1", "APP="+app)
+	cmd.Env = append(os.Environ(), fmt.Sprintf("PORT=%d", port), "ISSUER="+issuer, "NODE_NO_WARNINGS=1", "APP="+app)
 	p, err := process.Start("identity provider", cmd, filepath.Join(dir, "idp.log"))
 	if err != nil {
 		return nil, err
 	}
-	c := &Certified{Issuer: fmt.Sprintf("http://127.0.0.1:%d", port), process: p}
+	c := &Certified{Issuer: issuer, process: p}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	if err := p.Ready(ctx, process.Answers(c.Issuer+"/.well-known/openid-configuration")); err != nil {
+	if err := p.Ready(ctx, process.Answers(fmt.Sprintf("http://127.0.0.1:%d/.well-known/openid-configuration", port))); err != nil {
 		_ = c.Stop()
 		return nil, err
 	}

@@ -1,5 +1,5 @@
 // A certified OpenID provider (oidc-provider) with a handful of people, for
-// the end-to-end tests. Listens on 127.0.0.1:$PORT and prints "ready ISSUER".
+// the end-to-end tests. Listens on 127.0.0.1:$PORT as $ISSUER and prints "ready ISSUER".
 // With $APP the gateway there is a client (web).
 // POST /test/rotate[?drop=1] makes new signing keys, dropping the old ones.
 // POST /test/disable?client=ID takes a client away, ?user=NAME a person.
@@ -12,7 +12,7 @@ import { createMemoryAdapter } from 'oidc-provider/lib/adapters/memory_adapter.j
 import * as jose from 'jose';
 
 const port = Number(process.env.PORT);
-const issuer = `http://127.0.0.1:${port}`;
+const issuer = process.env.ISSUER;
 
 // Everybody's password is NAME-pw.
 const groups = {
