@@ -134,10 +134,10 @@ func (f *front) open(t *testing.T, providers ...*authn.OIDC) {
 	f.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
 	scheme, public := "http://", ""
 	if f.https {
-		f.Server.StartTLS()
+		f.StartTLS()
 		scheme = "https://"
 	} else {
-		f.Server.Start()
+		f.Start()
 		public = f.URL
 	}
 	t.Cleanup(f.Close)

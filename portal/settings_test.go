@@ -44,7 +44,7 @@ func TestProjectSettings(t *testing.T) {
 		t.Fatal(page.body)
 	}
 	change := url.Values{"name": {"web"}, "revision": {revision[1]}, "description": {"The web shop"}, "patterns": {"web/** shop/**"}, "immutable": {"v*"}}
-	page = root.settled("/auth/projects/settings", "Saved.", change)
+	root.settled("/auth/projects/settings", "Saved.", change)
 	p, _ := f.state.Projects.Get("web")
 	if v := p.Value; len(v.Patterns) != 2 || v.Description != "The web shop" || len(v.Immutable) != 1 || len(v.Members) != 1 {
 		t.Errorf("%+v", v)
