@@ -16,7 +16,6 @@ import (
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
-
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 )
 

@@ -114,7 +114,8 @@ func (x *exchange) showProject(name, problem string) error {
 	if stored {
 		v.Blocks = append(v.Blocks, block{Heading: txtMemberNew, Form: &form{Action: x.path("projects/members"), Submit: txtMemberAdd, Fields: []field{
 			{Kind: "hidden", Name: "name", Value: p.Name},
-			{Name: "subject", Label: txtMember, Help: txtMemberHelp, Value: x.form("subject", ""), Required: true}, roleField(x.form("role", "developer")),
+			{Name: "subject", Label: txtMember, Help: txtMemberHelp, Value: x.form("subject", ""), Required: true},
+			roleField(x.form("role", "developer")),
 		}}})
 	}
 	forms, err := x.projectForms(m, who, p)

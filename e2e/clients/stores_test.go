@@ -163,7 +163,7 @@ func secretService(t *testing.T) []string {
 	t.Helper()
 	dir := shortDir(t)
 	env := []string{"DBUS_SESSION_BUS_ADDRESS=unix:path=" + filepath.Join(dir, "bus"), "XDG_RUNTIME_DIR=" + dir, "XDG_DATA_HOME=" + dir, "HOME=" + dir}
-	start := func(name string, stdin string, args ...string) {
+	start := func(name, stdin string, args ...string) {
 		t.Helper()
 		cmd := exec.Command(name, args...)
 		cmd.Env, cmd.Stdin = append(os.Environ(), env...), strings.NewReader(stdin)
