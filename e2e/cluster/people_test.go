@@ -27,6 +27,7 @@ const peopleLines = withKey + `
 		}
 		token {
 			refresh_tokens on
+			refresh_token_rotation on
 		}
 		project team/** {
 			maintainer group:team-maintainers
@@ -167,6 +168,7 @@ func TestPeople(t *testing.T) {
 		within(t, time.Second, "A knows the session", func() bool { return s.reads(alice, s.a) })
 	})
 	t.Run("a device", s.device)
+	t.Run("identity tokens", s.rotate)
 	t.Run("the provider's logout arrives at B", func(t *testing.T) {
 		alice := s.signIn("alice", s.a, s.a)
 		within(t, time.Second, "B knows the session", func() bool { return s.reads(alice, s.b) })
@@ -206,6 +208,33 @@ func (s *peopleScene) device(t *testing.T) {
 	within(t, time.Second, "the identity token on B", func() bool { return s.exchange(s.b, token) })
 	if status, answer := s.post(s.b, "/auth/device/token", take); status != http.StatusBadRequest {
 		t.Errorf("the code once more, on B: %d %v", status, answer["error"])
+	}
+}
+
+// rotate exchanges an identity token on A for a new one, which is good on B;
+// who does not ask for a new one keeps the old one. Neither is good for
+// another service or as a password.
+func (s *peopleScene) rotate(t *testing.T) {
+	alice := s.signIn("alice", s.a, s.a)
+	token := s.identityToken(s.a, "alice", s.accessToken(alice, "rotated"))
+	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}, "service": {stage.Service}, "client_id": {"docker"}}
+	if status, answer := s.post(s.a, "/v2/token", form); status != http.StatusOK || answer["refresh_token"] != nil && answer["refresh_token"] != token {
+		t.Errorf("a client that keeps its token: %d, another one: %t", status, answer["refresh_token"] != token)
+	}
+	form.Set("access_type", "offline")
+	_, answer := s.post(s.a, "/v2/token", form)
+	next, _ := answer["refresh_token"].(string)
+	if next == token || !strings.HasPrefix(next, "crait_") {
+		t.Fatalf("not rotated: %v", answer["error"])
+	}
+	within(t, time.Second, "the new one on B", func() bool { return s.exchange(s.b, next) })
+	form.Set("refresh_token", next)
+	form.Set("service", "another.example.com")
+	if status, _ := s.post(s.b, "/v2/token", form); status == http.StatusOK {
+		t.Error("it is good for another service")
+	}
+	if got := s.b.send(t.Context(), "GET", "/v2/", stage.Basic("alice", next), "").StatusCode; got != http.StatusUnauthorized {
+		t.Errorf("as a password: %d", got)
 	}
 }
 
