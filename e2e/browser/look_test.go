@@ -27,7 +27,13 @@ type violation struct {
 // accessible lets axe look at the page.
 func (w *window) accessible(program, name string) {
 	w.Helper()
-	w.do(chromedp.Evaluate[chromedp.Void](program))
+	loaded, err := chromedp.Run(w.ctx, chromedp.Evaluate[bool]("'axe' in window"))
+	if err != nil {
+		w.Fatal(err)
+	}
+	if !loaded {
+		w.do(chromedp.Evaluate[chromedp.Void](program))
+	}
 	found, err := chromedp.Run(w.ctx, chromedp.Evaluate[string](
 		`axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']}).then(r => JSON.stringify(r.violations))`, chromedp.EvalAwaitPromise))
 	if err != nil {
