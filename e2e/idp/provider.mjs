@@ -1,8 +1,9 @@
 // A certified OpenID provider (oidc-provider) with a handful of people, for
-// the end-to-end tests. Listens on 127.0.0.1:$PORT and prints "ready ISSUER".
+// the end-to-end tests. Listens on 127.0.0.1:$PORT as $ISSUER and prints "ready ISSUER".
 // With $APP the gateway there is a client (web).
 // POST /test/rotate[?drop=1] makes new signing keys, dropping the old ones.
 // POST /test/disable?client=ID takes a client away, ?user=NAME a person.
+// GET /test/refreshes counts the refresh tokens that were shown.
 // Service accounts are clients with a secret, ID-secret, that get JWT access
 // tokens.
 import http from 'node:http';
@@ -11,7 +12,7 @@ import { createMemoryAdapter } from 'oidc-provider/lib/adapters/memory_adapter.j
 import * as jose from 'jose';
 
 const port = Number(process.env.PORT);
-const issuer = `http://127.0.0.1:${port}`;
+const issuer = process.env.ISSUER;
 
 // Everybody's password is NAME-pw.
 const groups = {
@@ -73,9 +74,19 @@ const passwordGrant = (provider) => provider.registerGrantType('password', async
 }, ['username', 'password', 'scope']);
 
 const adapter = createMemoryAdapter(); // survives a key rotation, which makes a new Provider
+const refreshes = { Granted: 0, Refused: 0, Repeated: 0 };
+const shown = new Set(); // refresh tokens
 const build = () => {
   const provider = new Provider(issuer, configuration());
   passwordGrant(provider);
+  provider.use(async (ctx, next) => {
+    await next();
+    const { grant_type: grant, refresh_token: token } = ctx.oidc?.params ?? {};
+    if (grant !== 'refresh_token') return;
+    refreshes[ctx.status === 200 ? 'Granted' : 'Refused'] += 1;
+    if (shown.has(token)) refreshes.Repeated += 1;
+    shown.add(token);
+  });
   return provider;
 };
 const configuration = () => ({
@@ -154,6 +165,8 @@ const server = http.createServer(async (req, res) => {
       else disabled.add(url.searchParams.get('client'));
       provider = build();
       res.end('disabled');
+    } else if (url.pathname === '/test/refreshes') {
+      res.end(JSON.stringify(refreshes));
     } else if (url.pathname.startsWith('/interaction/')) {
       await interaction(req, res);
     } else {
