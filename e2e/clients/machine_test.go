@@ -2,6 +2,7 @@ package clients
 
 import (
 	"crypto/x509"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -49,6 +50,7 @@ func TestMachines(t *testing.T) {
 	t.Run("curl with a certificate", m.curlCertificate)
 	t.Run("skopeo with a certificate", m.skopeoCertificate)
 	t.Run("docker with a certificate", m.dockerCertificate)
+	t.Run("containerd with a certificate", m.containerdCertificate)
 	t.Run("proxy", m.proxied)
 	t.Run("TokenReview", m.tokenReview)
 	t.Run("external service", m.external)
@@ -125,6 +127,24 @@ func (m *machines) dockerCertificate(t *testing.T) {
 	p.pull("team/docker")
 	p.must("make an image", d.Make("other/docker", firstTag, []byte("x")))
 	p.refused("push to a foreign repository", d.Push("other/docker", firstTag))
+}
+
+// containerdCertificate: containerd finds the certificate by hosts.toml.
+func (m *machines) containerdCertificate(t *testing.T) {
+	e := needEngines(t)
+	sh := newShell(t, &stage.Stage{Addr: m.addr}, "CONTAINERD_ADDRESS="+e.ContainerdSocket())
+	for _, name := range []string{"client", "stranger"} {
+		hosts := sh.path(name)
+		if err := os.MkdirAll(filepath.Join(hosts, m.addr), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		config := fmt.Sprintf("server = \"https://%s\"\n\n[host.\"https://%[1]s\"]\n  ca = %q\n  client = [[%q, %q]]\n", m.addr, m.file("ca"), m.file(name), m.keyFile(name))
+		write(t, filepath.Join(hosts, m.addr, "hosts.toml"), config)
+		_, err := sh.run("ctr", "--namespace", "certificates-"+name, "content", "fetch", "--hosts-dir", hosts, sh.ref("team/app", "x"))
+		if (err == nil) != (name == "client") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
 // proxied: people sign in at a proxy, which tells the gateway who they are.

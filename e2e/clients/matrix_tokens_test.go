@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/idp"
+	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/jose"
 	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/stage"
 )
 
@@ -93,7 +94,7 @@ func (m *matrix) oidc() *row {
 		if _, err := i.Login(t.Context(), "registry", "carol"); err == nil {
 			t.Error("who was dismissed gets an ID token")
 		}
-		last, err := i.JobToken(t.Context(), "registry", map[string]string{"sub": "carol", "preferred_username": "carol"}, 6*time.Minute+time.Second)
+		last, err := i.JobToken(t.Context(), "registry", jose.Object{"sub": "carol", "preferred_username": "carol"}, 6*time.Minute+time.Second)
 		must(t, err)
 		return []visitor{{user: "carol", secret: last}}
 	}
@@ -122,7 +123,7 @@ func (m *matrix) workload() *row {
 	m.terms["%ISSUER%"], m.terms["%RETIRED%"] = i.Issuer, retired
 	job := func(t *testing.T, audience, repository string, age time.Duration) visitor {
 		t.Helper()
-		token, err := i.JobToken(t.Context(), audience, map[string]string{"sub": "repo:" + repository, "repository": repository}, age)
+		token, err := i.JobToken(t.Context(), audience, jose.Object{"sub": "repo:" + repository, "repository": repository}, age)
 		must(t, err)
 		return visitor{user: "job", secret: token}
 	}

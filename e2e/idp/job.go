@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/jose"
 )
 
 // JobRequestToken is what a job shows at the address of [Certified.JobRequestURL].
@@ -15,17 +17,14 @@ const JobRequestToken = "a-job"
 // JobRequestURL is where a CI job with these claims asks for tokens, as GitHub
 // Actions has it in ACTIONS_ID_TOKEN_REQUEST_URL: "&audience=NAME" is added to
 // it.
-func (c *Certified) JobRequestURL(claims map[string]string) string {
-	query := url.Values{"api-version": {"2.0"}}
-	for name, value := range claims {
-		query.Set(name, value)
-	}
+func (c *Certified) JobRequestURL(claims jose.Object) string {
+	query := url.Values{"api-version": {"2.0"}, "claims": {string(claims.Bytes())}}
 	return c.Issuer + "/jobs/token?" + query.Encode()
 }
 
 // JobToken returns a token that a CI job got some time ago. It is good for five
 // minutes.
-func (c *Certified) JobToken(ctx context.Context, audience string, claims map[string]string, age time.Duration) (string, error) {
+func (c *Certified) JobToken(ctx context.Context, audience string, claims jose.Object, age time.Duration) (string, error) {
 	target := fmt.Sprintf("%s&audience=%s&age=%d", c.JobRequestURL(claims), url.QueryEscape(audience), int(age.Seconds()))
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {

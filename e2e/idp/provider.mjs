@@ -3,7 +3,7 @@
 // With $APP the gateway there is a client (web).
 // POST /test/rotate[?drop=1] makes new signing keys, dropping the old ones.
 // POST /test/disable?client=ID takes a client away, ?user=NAME a person.
-// GET /jobs/token?CLAIM=VALUE…&audience=NAME is what GitHub Actions has for its
+// GET /jobs/token?claims=JSON&audience=NAME is what GitHub Actions has for its
 // jobs, at $ACTIONS_ID_TOKEN_REQUEST_URL: with the bearer token "a-job" it
 // answers with a token of these claims; age=SECONDS makes it older.
 // Service accounts are clients with a secret, ID-secret, that get JWT access
@@ -135,9 +135,9 @@ const jobToken = async (url, req, res) => {
     res.writeHead(401);
     return res.end();
   }
-  const { audience, age, ...claims } = Object.fromEntries(url.searchParams);
+  const { audience, age, claims } = Object.fromEntries(url.searchParams);
   const issued = Math.floor(Date.now() / 1000) - Number(age ?? 0);
-  const value = await new jose.SignJWT({ ...claims, aud: audience, iss: issuer, jti: crypto.randomUUID() })
+  const value = await new jose.SignJWT({ ...JSON.parse(claims), aud: audience, iss: issuer, jti: crypto.randomUUID() })
     .setProtectedHeader({ alg: keys[0].alg, kid: keys[0].kid, typ: 'JWT' })
     .setIssuedAt(issued).setExpirationTime(issued + 300).sign(await jose.importJWK(keys[0]));
   res.setHeader('content-type', 'application/json');
