@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 )
 
