@@ -44,6 +44,8 @@ const (
 	skopeoRefused     = "invalid username/password"
 	skopeoMalformed   = "400"
 	skopeoDenied      = "denied"
+	skopeoNoTLS       = "tls:"
+	skopeoNoLine      = "pinging container registry" // it may be reset before TLS says why
 )
 
 const (
@@ -147,10 +149,10 @@ var failureMatrix = map[string]map[failure]cell{
 	},
 	"mtls": {
 		wrongSecret: {what: "a certificate that stands for nobody", status: 401, says: skopeoDenied},
-		accountGone: {what: "a certificate that is over", status: 0, says: "tls:"},
-		hugeInput:   {what: "a certificate of 1 MB", status: 0, says: "tls:"},
+		accountGone: {what: "a certificate that is over", status: 0, says: skopeoNoTLS},
+		hugeInput:   {what: "a certificate of 1 MB", status: 0, says: skopeoNoLine},
 		hugeAnswer:  {none: noList},
-		rotation:    {what: "a renewed certificate gets in; with another authority and a reload the old one ends", status: 0, says: "tls:"},
+		rotation:    {what: "a renewed certificate gets in; with another authority and a reload the old one ends", status: 0, says: skopeoNoTLS},
 		slow:        {none: noProvider},
 		down:        {none: noProvider},
 	},
