@@ -15,9 +15,9 @@ import (
 
 // secretOptions are what a registry's pod gets of the exported Secrets: the
 // variables of one and the files of another.
-func secretOptions(t *testing.T, s *stage.Stage, dir string) upstream.Options {
+func secretOptions(t *testing.T, s *stage.Stage, _ string) upstream.Options {
 	secrets := exportedSecrets(t, s, "")
-	dir = t.TempDir() // the keys come with the Secret
+	dir := t.TempDir() // the keys come with the Secret
 	for file, content := range secrets["registry-token-keys"].StringData {
 		write(t, filepath.Join(dir, file), content)
 	}

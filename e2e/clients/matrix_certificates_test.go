@@ -79,10 +79,13 @@ func (m *matrix) trustedHeaders() *row {
 	r.turns = map[failure]func(*testing.T) turn{
 		wrongSecret: func(*testing.T) turn {
 			return turn{shown: []visitor{
-				{user: "alice", secret: "wrong", at: at}, {headers: []string{named}}, {headers: []string{named}, cert: "server"},
+				{user: "alice", secret: "wrong", at: at},
+				{headers: []string{named}},
+				{headers: []string{named}, cert: "server"},
 				{headers: []string{named, named}, cert: "proxy"},
 			}, welcome: []visitor{
-				alice, {headers: []string{named}, cert: "proxy"},
+				alice,
+				{headers: []string{named}, cert: "proxy"},
 				{headers: []string{named, "X_Auth_User: two\tnames"}, cert: "proxy"}, // Caddy drops that
 			}}
 		},

@@ -44,8 +44,11 @@ func (m *matrix) ldap() *row {
 	r.turns = map[failure]func(*testing.T) turn{
 		wrongSecret: func(*testing.T) turn {
 			return turn{shown: []visitor{
-				{user: "alice", secret: "bob-pw"}, {user: "alice", secret: ""}, {user: "nobody", secret: "x"},
-				{user: "a*", secret: "alice-pw"}, {user: "*)(uid=alice", secret: "alice-pw"},
+				{user: "alice", secret: "bob-pw"},
+				{user: "alice", secret: ""},
+				{user: "nobody", secret: "x"},
+				{user: "a*", secret: "alice-pw"},
+				{user: "*)(uid=alice", secret: "alice-pw"},
 			}, welcome: []visitor{r.known}}
 		},
 		accountGone: func(t *testing.T) turn {

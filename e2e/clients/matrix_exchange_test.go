@@ -33,7 +33,9 @@ func (m *matrix) basicExchange() *row {
 	r.turns = map[failure]func(*testing.T) turn{
 		wrongSecret: func(*testing.T) turn {
 			return turn{shown: []visitor{
-				{user: "builder", secret: "wrong"}, {user: "alice", secret: "bob-pw"}, {user: "nobody", secret: "x"},
+				{user: "builder", secret: "wrong"},
+				{user: "alice", secret: "bob-pw"},
+				{user: "nobody", secret: "x"},
 				{user: "builder", secret: "x&client_secret=" + idp.ServiceSecret("builder")},
 			}, welcome: []visitor{r.known, person("alice")}, logged: "refused by the provider"}
 		},
