@@ -106,6 +106,9 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 	default:
 		return nil, fmt.Errorf("passwords %q: want on or off", config.Passwords)
 	}
+	if err = authn.CheckRobotPrefixes(config.RobotPrefixes); err != nil {
+		return nil, err
+	}
 	if r.policy, err = newLivePolicy(config.Policy, r.managementConfig(), r.logger); err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}

@@ -79,6 +79,10 @@ type Credential struct {
 
 	// Evidence is what else the request shows; nil where there is no request.
 	Evidence *Evidence
+
+	// robots are what robots put before their names in the realm, as its
+	// [Chain] says.
+	robots *robotLogins
 }
 
 // Errors that authenticators return, wrapped with details.

@@ -39,6 +39,7 @@ type Chain struct {
 	byName   map[string]Authenticator
 	notNames map[string][]string // by authenticator, see Prefixed
 	throttle *Throttle
+	robots   *robotLogins
 	admit    func(*Principal) error // see Admit
 
 	passwordsOff bool // see WithoutPasswords
@@ -55,6 +56,9 @@ func NewChain(list []Named, throttle *Throttle) *Chain {
 	c := &Chain{list: slices.Clone(list), byName: make(map[string]Authenticator, len(list)), notNames: notNames(list), throttle: throttle}
 	for _, n := range list {
 		c.byName[n.Name] = n.Authenticator
+		if robots, ok := n.Authenticator.(*Robots); ok {
+			c.robots = robots.logins
+		}
 		if _, ok := n.Authenticator.(Ambient); ok {
 			c.ambients = append(c.ambients, n)
 		}
@@ -76,6 +80,7 @@ func (ch *Chain) WantsEvidence() bool { return len(ch.ambients) > 0 || len(ch.ro
 // authenticator, never the secret. Who it is gets the roles that a
 // [RoleSource] of the chain sees, unless it is nobody.
 func (ch *Chain) Authenticate(ctx context.Context, c *Credential) (*Principal, error) {
+	c.robots = ch.robots
 	p, err := ch.principal(ctx, c)
 	if err == nil && len(ch.roles) > 0 && !p.IsAnonymous() {
 		return ch.withRoles(p, c.Evidence)

@@ -82,6 +82,9 @@ func (e *External) Authenticate(ctx context.Context, c *Credential) (*Principal,
 	if _, ours := secretKind(c.Secret); ours || !slices.Contains(e.config.Credentials, q.Kind) {
 		return nil, ErrNotMine
 	}
+	if q.Kind == externalPassword && c.robots.isRobots(c.Username) {
+		return nil, ErrNotMine
+	}
 	if q.Kind == externalPassword && looksLikeJWT(c.Secret) && !slices.Contains(e.config.Credentials, externalBearer) {
 		return nil, ErrNotMine // a token in the place of a password
 	}

@@ -96,5 +96,5 @@ func isPassword(c *Credential) bool {
 	if _, ours := secretKind(c.Secret); ours {
 		return false
 	}
-	return robotName(c.Username) == c.Username && checkUserName(c.Username) == nil
+	return !c.robots.isRobots(c.Username) && checkUserName(c.Username) == nil
 }
