@@ -11,9 +11,12 @@ import (
 	"time"
 )
 
-// CredentialExternal is the [Principal.Credential] of whom an external service
-// knows.
-const CredentialExternal = "external"
+// The values of [Principal.Credential] of whom an external service knows. A
+// token in the place of a password is a token.
+const (
+	CredentialExternalPassword = "external_password"
+	CredentialExternalToken    = "external_token"
+)
 
 // Bounds of what a service may answer.
 const (
@@ -55,6 +58,14 @@ type externalQuestion struct {
 	Username string `json:"username,omitempty"`
 	Secret   string `json:"secret"`
 	ClientIP string `json:"client_ip,omitempty"`
+}
+
+// credential is the kind of credential that is asked about.
+func (q *externalQuestion) credential() string {
+	if q.Kind == externalPassword && !looksLikeJWT(q.Secret) {
+		return CredentialExternalPassword
+	}
+	return CredentialExternalToken
 }
 
 // externalAnswer is what a service answers with 200. Other fields are an
@@ -131,6 +142,7 @@ func (e *External) ask(ctx context.Context, q *externalQuestion) (answer, error)
 	if err != nil {
 		return answer{}, fmt.Errorf("answer: %w", err)
 	}
+	p.Credential = q.credential()
 	if !p.Expires.IsZero() && !e.remote.now().Before(p.Expires) {
 		return answer{err: fmt.Errorf("%w: says the service", ErrExpired), keep: e.negative}, nil
 	}
@@ -145,7 +157,7 @@ func (e *External) ask(ctx context.Context, q *externalQuestion) (answer, error)
 // service's fault, not the client's.
 func (e *External) principal(a *externalAnswer) (*Principal, error) {
 	prefix := e.config.Prefix
-	p := &Principal{Kind: a.Kind, Name: prefix + a.Name, Subject: a.Subject, Expires: a.Expires, Credential: CredentialExternal}
+	p := &Principal{Kind: a.Kind, Name: prefix + a.Name, Subject: a.Subject, Expires: a.Expires}
 	switch {
 	case a.Kind == "":
 		p.Kind = KindUser

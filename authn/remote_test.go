@@ -80,10 +80,10 @@ func TestExternal(t *testing.T) {
 	}{
 		{
 			"a user", 200, `{"name":"alice","groups":["dev"],"roles":["sr"],"subject":"42"}`,
-			&Principal{Kind: KindUser, Name: "x-alice", Groups: []string{"x-dev"}, Roles: []string{"x-sr"}, Subject: "42", Credential: CredentialExternal},
+			&Principal{Kind: KindUser, Name: "x-alice", Groups: []string{"x-dev"}, Roles: []string{"x-sr"}, Subject: "42", Credential: CredentialExternalPassword},
 			nil,
 		},
-		{"a robot", 200, `{"kind":"robot","name":"ci"}`, &Principal{Kind: KindRobot, Name: "x-ci", Credential: CredentialExternal}, nil},
+		{"a robot", 200, `{"kind":"robot","name":"ci"}`, &Principal{Kind: KindRobot, Name: "x-ci", Credential: CredentialExternalPassword}, nil},
 		{"wrong", 401, ``, nil, ErrInvalid},
 		{"forbidden", 403, ``, nil, ErrInvalid},
 		{"not mine", 404, ``, nil, ErrNotMine},
