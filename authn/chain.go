@@ -1,6 +1,7 @@
 package authn
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -165,11 +166,15 @@ func (ch *Chain) vouch(name string, p *Principal) (*Principal, error) {
 			return nil, fmt.Errorf("%s: %w: the name %s begins with %q, as those of another authenticator do", name, ErrInvalid, p.Name, prefix)
 		}
 	}
-	if p.Authenticator != "" {
+	own := p.Kind == KindUser && p.Subject != "" && p.Issuer == ""
+	if p.Authenticator != "" && !own {
 		return p, nil
 	}
 	named := *p
-	named.Authenticator = name
+	named.Authenticator = cmp.Or(p.Authenticator, name)
+	if own { // the same subject of another authenticator is somebody else
+		named.Issuer = named.Authenticator
+	}
 	return &named, nil
 }
 
