@@ -71,6 +71,8 @@ func (o *outcomes) ask(ctx context.Context, c *Credential, question func(context
 		now := o.now()
 		if err != nil {
 			p, until = nil, now.Add(o.keep)
+		} else {
+			p.Proven = now
 		}
 		if !errors.Is(err, ErrUnavailable) && until.After(now) {
 			o.entries.put(o.entries.generation.Load(), &key, saidOf{p, err}, now, until)

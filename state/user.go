@@ -90,8 +90,12 @@ func (s *State) See(p *authn.Principal) (id string, u *User, before *Item[User],
 	if email, ok := p.Claims["email"].(string); ok {
 		next.Email = email
 	}
-	changed = !same || moved || now.Sub(next.Last) > seenAgain || !next.Unconfirmed.IsZero()
-	next.Unconfirmed = time.Time{}
+	// A password that is remembered from before says nothing about now.
+	confirmed := !next.Unconfirmed.IsZero() && (p.Proven.IsZero() || p.Proven.After(next.Unconfirmed))
+	if confirmed {
+		next.Unconfirmed = time.Time{}
+	}
+	changed = !same || moved || confirmed || now.Sub(next.Last) > seenAgain
 	next.Last = now
 	return id, &next, before, changed
 }
