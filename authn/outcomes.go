@@ -34,8 +34,10 @@ type saidOf struct {
 }
 
 func newOutcomes(questions int, timeout, keep time.Duration, now func() time.Time) *outcomes {
+	pool := NewHashPool(questions)
+	pool.patience = pool.wait // a question takes no time of ours, unless the system is away
 	return &outcomes{
-		entries: newCache[saidOf](outcomeEntries), macs: newProcessMAC(), pool: NewHashPool(questions),
+		entries: newCache[saidOf](outcomeEntries), macs: newProcessMAC(), pool: pool,
 		timeout: timeout, keep: keep, now: now,
 	}
 }
