@@ -10,26 +10,30 @@ import (
 // livemap is a map that is read without a lock and without allocating, while
 // it changes: it is cut into pieces, and a change replaces the piece it is in.
 // A piece of a hundred thousand entries has about fifty.
-type livemap[V any] struct {
+type livemap[K comparable, V any] struct {
 	seed   maphash.Seed
+	by     func(K) string // the part of a key that tells most of them apart
 	write  sync.Mutex
-	pieces [pieces]atomic.Pointer[map[string]V]
+	pieces [pieces]atomic.Pointer[map[K]V]
 	count  atomic.Int64
 	filled *atomic.Bool // false while nobody reads: pieces are filled in place
 }
 
 const pieces = 2048
 
-func newLivemap[V any](filled *atomic.Bool) *livemap[V] {
-	return &livemap[V]{seed: maphash.MakeSeed(), filled: filled}
+// itself is by of maps whose keys are text.
+func itself(key string) string { return key }
+
+func newLivemap[K comparable, V any](filled *atomic.Bool, by func(K) string) *livemap[K, V] {
+	return &livemap[K, V]{by: by, seed: maphash.MakeSeed(), filled: filled}
 }
 
-func (m *livemap[V]) piece(key string) *atomic.Pointer[map[string]V] {
-	return &m.pieces[maphash.String(m.seed, key)%pieces]
+func (m *livemap[K, V]) piece(key K) *atomic.Pointer[map[K]V] {
+	return &m.pieces[maphash.String(m.seed, m.by(key))%pieces]
 }
 
 // get returns the value of a key.
-func (m *livemap[V]) get(key string) (V, bool) {
+func (m *livemap[K, V]) get(key K) (V, bool) {
 	if p := m.piece(key).Load(); p != nil {
 		v, ok := (*p)[key]
 		return v, ok
@@ -39,11 +43,11 @@ func (m *livemap[V]) get(key string) (V, bool) {
 }
 
 // set changes the value of a key.
-func (m *livemap[V]) set(key string, value V) {
+func (m *livemap[K, V]) set(key K, value V) {
 	m.write.Lock()
 	defer m.write.Unlock()
 	at := m.piece(key)
-	next := map[string]V{}
+	next := map[K]V{}
 	if p := at.Load(); p != nil {
 		if next = *p; m.filled.Load() {
 			next = maps.Clone(*p)
@@ -57,7 +61,7 @@ func (m *livemap[V]) set(key string, value V) {
 }
 
 // remove forgets a key.
-func (m *livemap[V]) remove(key string) {
+func (m *livemap[K, V]) remove(key K) {
 	m.write.Lock()
 	defer m.write.Unlock()
 	at := m.piece(key)
@@ -75,10 +79,10 @@ func (m *livemap[V]) remove(key string) {
 }
 
 // len returns how many entries there are.
-func (m *livemap[V]) len() int { return int(m.count.Load()) }
+func (m *livemap[K, V]) len() int { return int(m.count.Load()) }
 
 // all calls yield for every entry, in no order, until it returns false.
-func (m *livemap[V]) all(yield func(string, V) bool) {
+func (m *livemap[K, V]) all(yield func(K, V) bool) {
 	for i := range m.pieces {
 		if p := m.pieces[i].Load(); p != nil {
 			for k, v := range *p {

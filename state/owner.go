@@ -34,7 +34,7 @@ const pendingOwner = 10 * time.Minute
 
 // ownerIndex finds owners without putting an id together.
 type ownerIndex struct {
-	repositories, namespaces *livemap[*ownerEntry]
+	repositories, namespaces *livemap[string, *ownerEntry]
 }
 
 type ownerEntry struct {
@@ -43,10 +43,10 @@ type ownerEntry struct {
 }
 
 func (x *ownerIndex) follow(t *Table[Owner], filled *atomic.Bool) {
-	x.repositories, x.namespaces = newLivemap[*ownerEntry](filled), newLivemap[*ownerEntry](filled)
+	x.repositories, x.namespaces = newLivemap[string, *ownerEntry](filled, itself), newLivemap[string, *ownerEntry](filled, itself)
 	t.onChange(func(before, after *Item[Owner]) {
 		if after == nil {
-			x.of(before.ID, func(m *livemap[*ownerEntry], name string) { m.remove(name) })
+			x.of(before.ID, func(m *livemap[string, *ownerEntry], name string) { m.remove(name) })
 			return
 		}
 		o := after.Value
@@ -54,12 +54,12 @@ func (x *ownerIndex) follow(t *Table[Owner], filled *atomic.Bool) {
 		if o.Pending {
 			e.lapses = o.Since.Add(pendingOwner)
 		}
-		x.of(after.ID, func(m *livemap[*ownerEntry], name string) { m.set(name, e) })
+		x.of(after.ID, func(m *livemap[string, *ownerEntry], name string) { m.set(name, e) })
 	})
 }
 
 // of calls f with the map that an id belongs to.
-func (x *ownerIndex) of(id string, f func(m *livemap[*ownerEntry], name string)) {
+func (x *ownerIndex) of(id string, f func(m *livemap[string, *ownerEntry], name string)) {
 	kind, name, _ := strings.Cut(id, "/")
 	switch kind {
 	case authz.OwnedRepository.String():

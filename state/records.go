@@ -47,8 +47,7 @@ type Project struct {
 	ReadOnly  bool          `json:"read_only,omitempty"`
 }
 
-// Setting is one switch or value. Ids: "read_only", "read_only/<project>",
-// "bootstrap".
+// Setting is one switch or value. Ids: "read_only", "read_only/<project>".
 type Setting struct {
 	On      bool      `json:"on,omitempty"`
 	Text    string    `json:"text,omitempty"`
@@ -57,8 +56,5 @@ type Setting struct {
 	By      string    `json:"by,omitempty"`
 }
 
-// The ids of settings.
-const (
-	SettingReadOnly  = "read_only"
-	SettingBootstrap = "bootstrap"
-)
+// SettingReadOnly is the id of the setting for the whole realm.
+const SettingReadOnly = "read_only"

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"maps"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -36,53 +36,68 @@ func RevokePrincipal(principal string) string { return "principal/" + principal 
 // restrictions are who may not come in, and what has ended, found without a
 // lock: few of many.
 type restrictions struct {
-	users   atomic.Pointer[map[authn.Identity]*User]
-	revoked atomic.Pointer[map[string]*Revocation]
-	all     atomic.Pointer[Revocation]
+	users      *livemap[authn.Identity, *User]
+	tokens     *livemap[string, *Revocation] // by jti
+	principals *livemap[named, *Revocation]  // of all that was issued to one
+	all        atomic.Pointer[Revocation]
+}
+
+// named is a principal as policies name it.
+type named struct {
+	kind authn.Kind
+	name string
+}
+
+func nameOf(p *authn.Principal) named {
+	if p.IsAnonymous() {
+		return named{kind: authn.KindAnonymous}
+	}
+	return named{p.Kind, p.Name}
 }
 
 func (r *restrictions) follow(s *State) {
-	r.users.Store(&map[authn.Identity]*User{})
-	r.revoked.Store(&map[string]*Revocation{})
+	r.users = newLivemap[authn.Identity, *User](&s.filled, func(i authn.Identity) string { return i.Subject + i.Name })
+	r.tokens = newLivemap[string, *Revocation](&s.filled, itself)
+	r.principals = newLivemap[named, *Revocation](&s.filled, func(n named) string { return n.name })
 	s.Users.onChange(func(before, after *Item[User]) {
-		restricted := after != nil && after.Value.restricted()
-		if before == nil && !restricted {
-			return
+		if before != nil && (after == nil || before.Value.Identity() != after.Value.Identity() || !after.Value.restricted()) {
+			r.users.remove(before.Value.Identity())
 		}
-		if before != nil && !before.Value.restricted() && !restricted {
-			return
+		if after != nil && after.Value.restricted() {
+			r.users.set(after.Value.Identity(), after.Value)
 		}
-		next := maps.Clone(*r.users.Load())
-		if before != nil {
-			delete(next, before.Value.Identity())
-		}
-		if restricted {
-			next[after.Value.Identity()] = after.Value
-		}
-		r.users.Store(&next)
 	})
 	s.Revocations.onChange(func(before, after *Item[Revocation]) {
-		id := ""
-		if before != nil {
-			id = before.ID
-		} else {
-			id = after.ID
+		switch {
+		case after != nil:
+			r.put(after.ID, after.Value)
+		case before != nil:
+			r.put(before.ID, nil)
 		}
-		var value *Revocation
-		if after != nil {
-			value = after.Value
-		}
-		if id == RevokeAll {
-			r.all.Store(value)
-			return
-		}
-		next := maps.Clone(*r.revoked.Load())
-		delete(next, id)
-		if value != nil {
-			next[id] = value
-		}
-		r.revoked.Store(&next)
 	})
+}
+
+// put takes note of a revocation; nil of its end.
+func (r *restrictions) put(id string, v *Revocation) {
+	if id == RevokeAll {
+		r.all.Store(v)
+		return
+	}
+	switch kind, what, _ := strings.Cut(id, "/"); kind {
+	case "token":
+		change(r.tokens, what, v)
+	case "principal":
+		kind, name, _ := strings.Cut(what, ":")
+		change(r.principals, named{authn.Kind(kind), name}, v)
+	}
+}
+
+func change[K comparable](m *livemap[K, *Revocation], key K, v *Revocation) {
+	if v == nil {
+		m.remove(key)
+	} else {
+		m.set(key, v)
+	}
 }
 
 func (u *User) restricted() bool {
@@ -110,8 +125,8 @@ func (u *User) admits(issued time.Time) error {
 // blocks nor allocates.
 func (s *State) Check(p *authn.Principal) error {
 	r := &s.restrictions
-	if users := *r.users.Load(); len(users) > 0 && p.Kind == authn.KindUser {
-		if u, ok := users[p.Identity()]; ok {
+	if p.Kind == authn.KindUser && r.users.len() > 0 {
+		if u, ok := r.users.get(p.Identity()); ok {
 			if err := u.admits(p.Issued); err != nil {
 				return err
 			}
@@ -122,17 +137,15 @@ func (s *State) Check(p *authn.Principal) error {
 			return err
 		}
 	}
-	revoked := *r.revoked.Load()
-	if len(revoked) == 0 {
-		return nil
-	}
-	if v, ok := revoked[RevokePrincipal(p.String())]; ok {
-		if err := v.ends(p); err != nil {
-			return err
+	if r.principals.len() > 0 {
+		if v, ok := r.principals.get(nameOf(p)); ok {
+			if err := v.ends(p); err != nil {
+				return err
+			}
 		}
 	}
-	if p.Credential == authn.CredentialRegistryToken {
-		if _, ok := revoked[RevokeToken(p.CredentialID)]; ok {
+	if p.Credential == authn.CredentialRegistryToken && r.tokens.len() > 0 {
+		if _, ok := r.tokens.get(p.CredentialID); ok {
 			return fmt.Errorf("%w: registry token %s was revoked", authn.ErrExpired, p.CredentialID)
 		}
 	}

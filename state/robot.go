@@ -107,8 +107,8 @@ func (r *Robot) Compile() (*authn.Robot, *authz.Permissions, error) {
 
 // robotIndex finds robots by what requests have of them.
 type robotIndex struct {
-	byName   *livemap[*robotEntry]
-	bySecret *livemap[*robotEntry]
+	byName   *livemap[string, *robotEntry]
+	bySecret *livemap[string, *robotEntry]
 	slow     atomic.Pointer[[]authn.Hash]
 }
 
@@ -118,7 +118,7 @@ type robotEntry struct {
 }
 
 func (x *robotIndex) follow(t *Table[Robot], filled *atomic.Bool) {
-	x.byName, x.bySecret = newLivemap[*robotEntry](filled), newLivemap[*robotEntry](filled)
+	x.byName, x.bySecret = newLivemap[string, *robotEntry](filled, itself), newLivemap[string, *robotEntry](filled, itself)
 	t.onChange(func(before, after *Item[Robot]) {
 		var next *robotEntry
 		if after != nil {

@@ -161,7 +161,8 @@ func (s *State) Store() store.Store { return s.store }
 
 func (s *State) now() time.Time { return s.options.Now() }
 
-// load replaces everything by what the store has.
+// load replaces everything by what the store has, also by what is older: a
+// store that has gone back was restored from a backup.
 func (s *State) load(ctx context.Context) error {
 	documents, sequence, err := s.store.Load(ctx, s.realm)
 	if err != nil {
@@ -173,10 +174,18 @@ func (s *State) load(ctx context.Context) error {
 	}
 	there := make(map[store.Key]bool, len(documents))
 	s.mu.Lock()
+	restored := sequence < s.seen.Load()
+	if restored {
+		s.options.Log.Warn("the store has gone back, as after a restore: what it has now counts, also what was revoked since", "realm", s.realm, "from", s.seen.Load(), "to", sequence)
+		for _, d := range s.deleted {
+			s.tables[d.Kind].forget(d.ID, d.Revision)
+		}
+		s.deleted = nil
+	}
 	for i, d := range documents {
 		there[d.Key] = true
 		if items[i] != nil {
-			s.tables[d.Kind].take(items[i])
+			s.tables[d.Kind].take(items[i], restored)
 		}
 	}
 	s.mu.Unlock()
@@ -188,7 +197,7 @@ func (s *State) load(ctx context.Context) error {
 			}
 		}
 	}
-	s.take(gone, true)
+	s.take(gone, true, restored)
 	return nil
 }
 
@@ -214,8 +223,9 @@ func (s *State) readAll(documents []store.Document) ([]any, error) {
 }
 
 // take brings the tables up to a batch. Told says that it comes from the
-// store, in the order of things, and not from this process ahead of it.
-func (s *State) take(b store.Batch, told bool) {
+// store, in the order of things, and not from this process ahead of it;
+// restored that it counts although newer things are known.
+func (s *State) take(b store.Batch, told, restored bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, d := range b.Documents {
@@ -227,7 +237,7 @@ func (s *State) take(b store.Batch, told bool) {
 		if err != nil {
 			s.options.Log.Error("a stored record cannot be used and counts as deleted", "realm", s.realm, "error", err)
 		}
-		t.take(item)
+		t.take(item, restored)
 		if d.Data == nil {
 			s.deleted = append(s.deleted, d)
 		}
@@ -257,7 +267,7 @@ func (s *State) follow(ctx context.Context) {
 		start := time.Now()
 		err := s.store.Watch(ctx, s.realm, s.seen.Load(), func(b store.Batch) {
 			s.recovered()
-			s.take(b, true)
+			s.take(b, true, false)
 		})
 		if ctx.Err() != nil || errors.Is(err, store.ErrClosed) || err == nil {
 			return

@@ -183,14 +183,45 @@ func BenchmarkOpen(b *testing.B) {
 	}
 }
 
-// BenchmarkCheck is what every request pays.
+// BenchmarkCheck is what every request pays, also where many others have been
+// restricted.
 func BenchmarkCheck(b *testing.B) {
-	s := open(b, memstore.New())
-	p := &authn.Principal{Kind: authn.KindUser, Name: "alice", Issuer: "https://idp", Subject: "1", Credential: authn.CredentialRegistryToken}
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := s.Check(p); err != nil {
-			b.Fatal(err)
-		}
+	for _, others := range []int{0, 10_000} {
+		b.Run(fmt.Sprint(others), func(b *testing.B) {
+			s, p := restricted(b, others)
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := s.Check(p); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
+}
+
+// TestCheckAllocates: it does not.
+func TestCheckAllocates(t *testing.T) {
+	s, p := restricted(t, 10)
+	if n := testing.AllocsPerRun(100, func() {
+		if err := s.Check(p); err != nil {
+			t.Error(err)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// restricted returns a state in which others have been locked out and revoked,
+// and a principal who has not.
+func restricted(tb testing.TB, others int) (*state.State, *authn.Principal) {
+	s := open(tb, memstore.New())
+	for i := range others {
+		commit(tb, s, func(tx *state.Tx) {
+			user := &state.User{Name: fmt.Sprint("u", i), Issuer: "https://idp", Subject: fmt.Sprint(i), Disabled: true}
+			state.Put(tx, s.Users, user.Identity().ID(), user, state.Absent)
+			state.Put(tx, s.Revocations, state.RevokeToken(fmt.Sprint("j", i)), &state.Revocation{}, state.Absent)
+			state.Put(tx, s.Revocations, state.RevokePrincipal(fmt.Sprint("robot:r", i)), &state.Revocation{NotBefore: time.Now()}, state.Absent)
+		})
+	}
+	return s, &authn.Principal{Kind: authn.KindUser, Name: "alice", Issuer: "https://idp", Subject: "alice", Credential: authn.CredentialRegistryToken, CredentialID: "hers"}
 }

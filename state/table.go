@@ -16,7 +16,7 @@ import (
 // changes when the store says so, and at once by this process's own commits.
 type Table[T any] struct {
 	kind  string
-	items *livemap[*Item[T]]
+	items *livemap[string, *Item[T]]
 	hooks []func(before, after *Item[T])
 }
 
@@ -30,7 +30,7 @@ type Item[T any] struct {
 
 // newTable makes the table of a kind and lets the state feed it.
 func newTable[T any](s *State, kind string) *Table[T] {
-	t := &Table[T]{kind: kind, items: newLivemap[*Item[T]](&s.filled)}
+	t := &Table[T]{kind: kind, items: newLivemap[string, *Item[T]](&s.filled, itself)}
 	s.tables[kind] = t
 	return t
 }
@@ -86,11 +86,11 @@ type preparer interface{ prepare() }
 
 // take brings the table up to an item that read returned. What is older than
 // what is known is passed over, since a process sees its own changes before
-// the store tells.
-func (t *Table[T]) take(item any) {
+// the store tells, unless the store was restored.
+func (t *Table[T]) take(item any, restored bool) {
 	after, _ := item.(*Item[T])
 	before, known := t.items.get(after.ID)
-	if known && before.Revision >= after.Revision {
+	if known && before.Revision >= after.Revision && !restored {
 		return
 	}
 	t.items.set(after.ID, after)
@@ -126,7 +126,7 @@ func (t *Table[T]) ids() []string {
 // table is what the state needs of a [Table], whatever its records.
 type table interface {
 	read(d store.Document) (any, error)
-	take(item any)
+	take(item any, restored bool)
 	forget(id string, until uint64)
 	ids() []string
 }

@@ -90,7 +90,7 @@ func (s *State) Commit(ctx context.Context, tx *Tx) error {
 	for i, c := range tx.changes {
 		batch.Documents[i] = store.Document{Key: c.Key, Revision: sequence, Data: c.Data}
 	}
-	s.take(batch, false)
+	s.take(batch, false, false)
 	if s.options.OnEvent != nil {
 		for _, e := range tx.events {
 			s.options.OnEvent(e)
