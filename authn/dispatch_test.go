@@ -269,8 +269,10 @@ func TestExternalRecheck(t *testing.T) {
 			ch   *Chain
 			good bool
 		}{
-			{"as before", on, true}, {"passwords off", on.WithoutPasswords(), test.off},
-			{"tokens only", authenticator("bearer"), test.tokensOnly}, {"passwords only", authenticator("password"), test.passwords},
+			{"as before", on, true},
+			{"passwords off", on.WithoutPasswords(), test.off},
+			{"tokens only", authenticator("bearer"), test.tokensOnly},
+			{"passwords only", authenticator("password"), test.passwords},
 		} {
 			if err := now.ch.Recheck(&issued, nil); (err == nil) != now.good || err != nil && !errors.Is(err, ErrDisabled) {
 				t.Errorf("%s, %s: %v", test.name, now.name, err)
