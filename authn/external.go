@@ -102,7 +102,7 @@ func (e *External) Authenticate(ctx context.Context, c *Credential) (*Principal,
 	if c.Remote.IsValid() {
 		q.ClientIP = c.Remote.String()
 	}
-	return e.remote.who(ctx, func(ctx context.Context) (answer, error) { return e.ask(ctx, &q) },
+	return e.remote.who(ctx, Claimant{From: c.Remote, Account: c.Username}, func(ctx context.Context) (answer, error) { return e.ask(ctx, &q) },
 		q.Kind, q.Username, q.Secret, q.ClientIP)
 }
 

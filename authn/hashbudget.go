@@ -31,6 +31,7 @@ const (
 // hashBudget is how much time the wrong checks of each place may take. What is
 // spent comes back with time.
 type hashBudget struct {
+	off    bool // there is no bound
 	burst  time.Duration
 	places map[netip.Addr]*hashSpent
 	usual  time.Duration // what a wrong check took lately
@@ -56,7 +57,7 @@ func newHashBudget() hashBudget {
 // wait returns how long it takes until a purse has something again.
 func (b *hashBudget) wait(from netip.Addr, of purse, now time.Time) time.Duration {
 	s := b.places[from]
-	if s == nil {
+	if s == nil || b.off {
 		return 0
 	}
 	return (s.left(of, now) - max(b.burst, hashFew*b.usual)) * hashShare
