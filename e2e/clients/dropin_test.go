@@ -29,6 +29,7 @@ const (
 // Clients talk to the registry and to nobody else, follow its challenge, and
 // the registry verifies what they come back with.
 func TestDropIn(t *testing.T) {
+	t.Parallel()
 	keycloak := upstream.TokenAuth{Realm: keycloakPath, Service: keycloakService, Issuer: keycloakIssuer}
 	undocumented := upstream.TokenAuth{Realm: strings.TrimSuffix(keycloakPath, "/auth"), Service: keycloakService, Issuer: keycloakIssuer}
 	harbor := upstream.TokenAuth{Realm: harborPath, Service: harborService, Issuer: harborIssuer}

@@ -19,6 +19,7 @@ import (
 // TestExports gives each registry what the gateway's command prints for it, in
 // each form that is for registries.
 func TestExports(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name  string
 		kind  upstream.Kind

@@ -32,6 +32,7 @@ const (
 // that do not get a new one in between finish nevertheless, and clients that
 // do, do.
 func TestSlowUpload(t *testing.T) {
+	t.Parallel()
 	s := startPolicyStage(t, stage.Options{Token: "lifetime 10s"})
 	t.Run("clients", func(t *testing.T) {
 		t.Run("one token", func(t *testing.T) {

@@ -2,6 +2,7 @@ package clients
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"sync"
@@ -22,6 +23,10 @@ var shared struct {
 }
 
 func TestMain(m *testing.M) {
+	// Those that run in parallel wait for programs and clocks most of the time.
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
+	}
 	code := m.Run()
 	for kind, s := range shared.stages {
 		for _, fault := range s.Gateway.Log.Faults(0) {

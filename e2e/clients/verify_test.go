@@ -15,6 +15,7 @@ import (
 // TestRegistriesVerifyOurTokens lets the registry behind the gateway check the
 // gateway's tokens itself.
 func TestRegistriesVerifyOurTokens(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name  string
 		kind  upstream.Kind
