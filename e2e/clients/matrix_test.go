@@ -44,8 +44,7 @@ const (
 	skopeoRefused     = "invalid username/password"
 	skopeoMalformed   = "400"
 	skopeoDenied      = "denied"
-	skopeoNoTLS       = "tls:"
-	skopeoNoLine      = "pinging container registry" // it may be reset before TLS says why
+	skopeoNoLine      = "pinging container registry" // the connection may be reset before TLS says why
 )
 
 const (
@@ -149,10 +148,10 @@ var failureMatrix = map[string]map[failure]cell{
 	},
 	"mtls": {
 		wrongSecret: {what: "a certificate that stands for nobody", status: 401, says: skopeoDenied},
-		accountGone: {what: "a certificate that is over", status: 0, says: skopeoNoTLS},
+		accountGone: {what: "a certificate that is over", status: 0, says: skopeoNoLine},
 		hugeInput:   {what: "a certificate of 1 MB", status: 0, says: skopeoNoLine},
 		hugeAnswer:  {none: noList},
-		rotation:    {what: "a renewed certificate gets in; with another authority and a reload the old one ends", status: 0, says: skopeoNoTLS},
+		rotation:    {what: "a renewed certificate gets in; with another authority and a reload the old one ends", status: 0, says: skopeoNoLine},
 		slow:        {none: noProvider},
 		down:        {none: noProvider},
 	},
