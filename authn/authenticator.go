@@ -94,6 +94,9 @@ var (
 	ErrUnconfirmed = fmt.Errorf("%w: the identity provider has not confirmed the user for too long", ErrExpired)
 	// ErrDisabled: the principal is disabled or has been withdrawn.
 	ErrDisabled = errors.New("principal disabled")
+	// ErrCrossSite: what a browser sends by itself is no proof that a page of
+	// this site asks. It comes with [ErrInvalid].
+	ErrCrossSite = errors.New("cross-site request")
 	// ErrForbiddenSource: right, but not from this client address.
 	ErrForbiddenSource = errors.New("credential not accepted from this address")
 	// ErrUnavailable: it cannot be checked now (provider away, keys not

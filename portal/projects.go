@@ -158,14 +158,8 @@ func (x *exchange) putMember() error {
 	if err != nil {
 		return err
 	}
-	name, subject := x.form("name", ""), x.form("subject", "")
-	p, err := m.Project(who, name)
-	if err != nil {
-		return err
-	}
-	in := memberBefore(p, subject)
-	in.Role = x.form("role", "")
-	_, _, err = m.PutMember(x.r.Context(), who, name, subject, in, management.Match{Revision: p.Revision()})
+	name := x.form("name", "")
+	err = m.SetMemberRole(x.r.Context(), who, name, x.form("subject", ""), x.form("role", ""))
 	if text := correctable(err); err != nil && text != "" {
 		return x.showProject(name, text)
 	}

@@ -1,7 +1,6 @@
 package portal
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 
@@ -110,16 +109,4 @@ func (x *exchange) switchProject() error {
 		return err
 	}
 	return x.goTo("projects/one?done=saved&name=" + escape(name))
-}
-
-// memberBefore is what a subject has in a project now, so that a new role
-// keeps the conditions of the old one.
-func memberBefore(p *management.Project, subject string) management.MemberInput {
-	i := slices.IndexFunc(p.Members, func(m management.Member) bool { return m.Subject == subject })
-	if i < 0 {
-		return management.MemberInput{}
-	}
-	in := p.Members[i].MemberInput
-	in.Actions = nil
-	return in
 }
