@@ -86,7 +86,7 @@ func (c *Certified) Rotate(ctx context.Context, drop bool) error {
 }
 
 // ServiceSecret is the client secret of a service account: builder, which
-// maintains team, scanner and ephemeral.
+// maintains team, scanner, ephemeral, and crowd, which is in 50,000 groups.
 func ServiceSecret(client string) string { return client + "-secret: with ?&=% and +" }
 
 // Disable takes a service account away.

@@ -4,6 +4,9 @@
 // POST /test/rotate[?drop=1] makes new signing keys, dropping the old ones.
 // POST /test/disable?client=ID takes a client away, ?user=NAME a person.
 // GET /test/refreshes counts the refresh tokens that were shown.
+// GET /jobs/token?claims=JSON&audience=NAME is what GitHub Actions has for its
+// jobs, at $ACTIONS_ID_TOKEN_REQUEST_URL: with the bearer token "a-job" it
+// answers with a token of these claims; age=SECONDS makes it older.
 // Service accounts are clients with a secret, ID-secret, that get JWT access
 // tokens.
 import http from 'node:http';
@@ -49,7 +52,12 @@ const web = app && {
   backchannel_logout_session_required: true,
   grant_types: ['authorization_code', 'refresh_token'],
 };
-const services = { builder: ['team-maintainers'], scanner: ['staff'], ephemeral: ['staff'] };
+const services = {
+  builder: ['team-maintainers'],
+  scanner: ['staff'],
+  ephemeral: ['staff'],
+  crowd: Array.from({ length: 50000 }, (_, i) => `group-with-a-long-name-${i}`), // in every group that there is
+};
 const disabled = new Set();
 const leavers = new Set();
 
@@ -132,6 +140,21 @@ const configuration = () => ({
 });
 let provider = build();
 
+// Signs a token as a CI platform does.
+const jobToken = async (url, req, res) => {
+  if (req.headers.authorization?.toLowerCase() !== 'bearer a-job') {
+    res.writeHead(401);
+    return res.end();
+  }
+  const { audience, age, claims } = Object.fromEntries(url.searchParams);
+  const issued = Math.floor(Date.now() / 1000) - Number(age ?? 0);
+  const value = await new jose.SignJWT({ ...JSON.parse(claims), aud: audience, iss: issuer, jti: crypto.randomUUID() })
+    .setProtectedHeader({ alg: keys[0].alg, kid: keys[0].kid, typ: 'JWT' })
+    .setIssuedAt(issued).setExpirationTime(issued + 300).sign(await jose.importJWK(keys[0]));
+  res.setHeader('content-type', 'application/json');
+  return res.end(JSON.stringify({ count: value.length, value }));
+};
+
 const text = async (req) => { let s = ''; for await (const chunk of req) s += chunk; return s; };
 
 const interaction = async (req, res) => {
@@ -167,6 +190,8 @@ const server = http.createServer(async (req, res) => {
       res.end('disabled');
     } else if (url.pathname === '/test/refreshes') {
       res.end(JSON.stringify(refreshes));
+    } else if (url.pathname === '/jobs/token') {
+      await jobToken(url, req, res);
     } else if (url.pathname.startsWith('/interaction/')) {
       await interaction(req, res);
     } else {
