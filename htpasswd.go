@@ -132,6 +132,9 @@ func (h *Htpasswd) Recheck(p *authn.Principal, c *authn.Credential) error {
 	return h.users.Recheck(p, c)
 }
 
+// GroupsNow returns the groups that a user is in.
+func (h *Htpasswd) GroupsNow(p *authn.Principal) []string { return h.users.GroupsNow(p) }
+
 // Equalize spends the time of a wrong password on an unknown user.
 func (h *Htpasswd) Equalize(ctx context.Context, c *authn.Credential) error {
 	return h.users.Equalize(ctx, c)

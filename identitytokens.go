@@ -13,5 +13,10 @@ func (r *realm) newLogins(run *running) *state.Logins {
 		Idle:       r.token.RefreshIdle(),
 		Rotate:     r.token.RefreshTokenRotation == tokenendpoint.On,
 		SameClient: r.token.RefreshTokenClient == tokenendpoint.SameClient,
-	}, func(p *authn.Principal, c *authn.Credential) error { return run.chain.Recheck(p, c) })
+	}, func(p *authn.Principal, c *authn.Credential) error {
+		if p.Credential == state.CredentialToken {
+			return run.vouching.Vouch(p, c)
+		}
+		return run.chain.Vouch(p, c)
+	})
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 )
 
-// watchUsers asks, in the background, the providers where people sign in
-// whether they are still there.
+// watchUsers asks, in the background, the providers where people sign in, and
+// directories, whether they are still there.
 func (r *realm) watchUsers(ctx context.Context, run *running) {
 	o := state.LivenessOptions{
 		Sealer: run.sealer, Log: r.slog,
@@ -19,6 +19,18 @@ func (r *realm) watchUsers(ctx context.Context, run *running) {
 		c := provider.Config()
 		v := state.Vouching{Issuer: c.IdentityIssuer(), Provider: provider}
 		v.Every, v.Grace, v.MaxAge = c.Rechecks()
+		o.Providers = append(o.Providers, v)
+	}
+	for _, a := range r.authenticators {
+		l, ok := a.Authenticator.(*LDAP)
+		if !ok {
+			continue
+		}
+		v := state.Vouching{Issuer: l.IdentityIssuer()}
+		v.Every, v.Grace, v.MaxAge = l.Rechecks()
+		if l.directory.LooksUp() {
+			v.Directory = l.directory
+		}
 		o.Providers = append(o.Providers, v)
 	}
 	live := run.state.NewLiveness(o)

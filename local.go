@@ -70,6 +70,9 @@ func (l *Local) Recheck(p *authn.Principal, c *authn.Credential) error {
 	return l.users.Recheck(p, c)
 }
 
+// GroupsNow returns the groups that a user is in.
+func (l *Local) GroupsNow(p *authn.Principal) []string { return l.users.GroupsNow(p) }
+
 // Equalize spends the time of a wrong password on an unknown user.
 func (l *Local) Equalize(ctx context.Context, c *authn.Credential) error {
 	return l.users.Equalize(ctx, c)

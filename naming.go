@@ -32,5 +32,8 @@ func nameAuthenticators(modules []any) ([]authn.Named, error) {
 		}
 		list = append(list, authn.Named{Name: name, Authenticator: a})
 	}
+	if err := taken.workloadsAgainstServices(); err != nil {
+		return nil, err
+	}
 	return list, taken.clientsAgainstWorkloads()
 }

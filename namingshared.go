@@ -19,12 +19,15 @@ type sharedOnce struct {
 	declared map[string]string // workloads by name
 	unlisted map[string]string // names of workloads that are not listed, by prefix
 	accounts map[string]string // robots and companion services by name
+	services map[string]string // companion services by name
+	acting   map[string]string // workloads by the robot that they act as
 }
 
 func newSharedOnce() *sharedOnce {
 	return &sharedOnce{
 		names: map[string]string{}, prefixes: map[string]nameOwner{}, issuers: map[string]string{}, identity: map[string]string{},
 		declared: map[string]string{}, unlisted: map[string]string{}, accounts: map[string]string{},
+		services: map[string]string{}, acting: map[string]string{},
 	}
 }
 
@@ -144,7 +147,14 @@ func (s *sharedOnce) robots(m any, name string) error {
 			names = append(names, robot.Name)
 		}
 	case *ServiceSecrets:
-		names = m.RobotNames()
+		for _, service := range m.RobotNames() {
+			names = append(names, service)
+			s.services[service] = name
+		}
+	case *Workload:
+		for _, robot := range m.RobotNames() {
+			s.acting[robot] = name
+		}
 	}
 	for _, robot := range names {
 		if other, taken := once(s.accounts, robot, name); taken && other != name {
@@ -178,6 +188,17 @@ func (s *sharedOnce) clientsAgainstWorkloads() error {
 			if strings.HasPrefix(workload, prefix) {
 				return fmt.Errorf("a client of %s could take the name of workload %q of %s: give %[1]s a `prefix` of its own", s.unlisted[prefix], workload, s.declared[workload])
 			}
+		}
+	}
+	return nil
+}
+
+// workloadsAgainstServices keeps workloads from acting as a companion service,
+// which is accepted from some addresses only.
+func (s *sharedOnce) workloadsAgainstServices() error {
+	for _, robot := range slices.Sorted(maps.Keys(s.acting)) {
+		if service, taken := s.services[robot]; taken {
+			return fmt.Errorf("a workload of %s acts as robot %q, which is a companion service of %s: rules could not tell them apart", s.acting[robot], robot, service)
 		}
 	}
 	return nil

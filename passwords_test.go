@@ -1,8 +1,10 @@
 package registryauth
 
 import (
+	"encoding/json"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -82,5 +84,42 @@ func TestPeoplesPasswords(t *testing.T) {
 		if tt.module.PeoplesPasswords() != tt.want {
 			t.Errorf("%s: want %v", name, tt.want)
 		}
+	}
+}
+
+// chosenHash is of the password "password", and quick.
+const chosenHash = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$8Tf44YakA6Z5zNBgblq13Nr+Q8FkCFWsjG4z6b1j7rM"
+
+// TestRobotPrefixReachesEverybody: what a realm has robots put before their
+// names is kept from who asks others, although these come first.
+func TestRobotPrefixReachesEverybody(t *testing.T) {
+	asked := make(chan string, 10)
+	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var q struct{ Username string }
+		_ = json.NewDecoder(r.Body).Decode(&q)
+		asked <- q.Username
+		w.WriteHeader(http.StatusNotFound)
+	}))
+	t.Cleanup(service.Close)
+	realm := "external " + service.URL + "\nrobot_prefix bot$ bot.\n" + strings.Replace(standardRealm, "robot ci", "robot old pull {\nsecret_hash "+chosenHash+"\n}\nrobot ci", 1)
+	g := startGateway(t, realm)
+	for name, status := range map[string]int{"bot$old": 200, "bot.old": 200} {
+		if a := g.do("GET", "/v2/", "", basic(name, "password")); a.StatusCode != status {
+			t.Errorf("%s: %d", name, a.StatusCode)
+		}
+	}
+	for _, name := range []string{"bot.old", "bot$nobody", "robot-old"} {
+		if a := g.do("GET", "/v2/", "", basic(name, "wrong")); a.StatusCode != http.StatusUnauthorized {
+			t.Errorf("%s with a wrong password: %d", name, a.StatusCode)
+		}
+	}
+	close(asked)
+	for name := range asked {
+		if name != "robot-old" {
+			t.Errorf("the password of %s was shown to the service", name)
+		}
+	}
+	if err := g.tryLoad(standardRealm + "robot_prefix \"\"\n"); err == nil || !strings.Contains(err.Error(), "robot_prefix") {
+		t.Errorf("an empty prefix: %v", err)
 	}
 }

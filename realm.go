@@ -66,6 +66,7 @@ type running struct {
 	sealer   *state.Sealer
 	manager  *management.Manager
 	chain    *authn.Chain
+	vouching *authn.Chain // the same with everybody who can vouch for people
 	endpoint *tokenendpoint.Endpoint
 	portal   *portal.Portal // nil: off
 	logins   *state.Logins  // nil: there are no identity tokens
@@ -105,6 +106,9 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 	case "", caddyfile.PasswordsOn, caddyfile.PasswordsOff:
 	default:
 		return nil, fmt.Errorf("passwords %q: want on or off", config.Passwords)
+	}
+	if err = authn.CheckRobotPrefixes(config.RobotPrefixes); err != nil {
+		return nil, err
 	}
 	if r.policy, err = newLivePolicy(config.Policy, r.managementConfig(), r.logger); err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
@@ -254,7 +258,7 @@ func (r *realm) open(ctx, limit context.Context, old tokenendpoint.KeyStore) err
 	if err != nil {
 		return err
 	}
-	list := append([]authn.Named{{Name: "registry_token", Authenticator: registryToken}}, r.withStored(live)...)
+	list := append([]authn.Named{{Name: "registry_token", Authenticator: registryToken}}, r.withStored(run)...)
 	if err := r.openManagement(run); err != nil {
 		return err
 	}
@@ -268,6 +272,7 @@ func (r *realm) open(ctx, limit context.Context, old tokenendpoint.KeyStore) err
 		list = append(list, authn.Named{Name: authn.IdentityTokensName, Authenticator: run.logins})
 	}
 	run.chain = authn.NewChain(list, r.memory.throttle)
+	run.vouching = run.chain
 	if r.config.Passwords == caddyfile.PasswordsOff {
 		run.chain = run.chain.WithoutPasswords()
 	}

@@ -96,7 +96,7 @@ func logEvent(log *zap.Logger, realm string, e state.Event) {
 // withStored returns the realm's authenticators with those of what is stored:
 // stored robots stand beside the declared ones, and personal access tokens at
 // the end.
-func (r *realm) withStored(s *state.State) []authn.Named {
+func (r *realm) withStored(run *running) []authn.Named {
 	list := slices.Clone(r.authenticators)
 	at := slices.IndexFunc(list, func(n authn.Named) bool { return n.Name == authn.RobotsName })
 	var declared []authn.RobotConfig
@@ -114,7 +114,7 @@ func (r *realm) withStored(s *state.State) []authn.Named {
 		r.logger.Error("the declared robots", zap.Error(err)) // they were good when they were provisioned
 		return r.authenticators
 	}
-	robots.Follow(s)
+	robots.Follow(run.state)
 	if len(r.config.RobotPrefixes) > 0 {
 		robots.SetPrefixes(r.config.RobotPrefixes)
 	}
@@ -124,7 +124,9 @@ func (r *realm) withStored(s *state.State) []authn.Named {
 			u.useRobots(robots)
 		}
 	}
-	return append(list, authn.Named{Name: state.TokensName, Authenticator: authn.NewIssued(authn.SecretPersonalToken, s, nil)})
+	tokens := authn.NewIssued(authn.SecretPersonalToken, run.state, nil)
+	tokens.VouchedBy(func(p *authn.Principal, c *authn.Credential) error { return run.vouching.Vouch(p, c) })
+	return append(list, authn.Named{Name: state.TokensName, Authenticator: tokens})
 }
 
 // openKeys opens what encrypts stored values, and the signing keys, which are

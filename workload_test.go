@@ -7,10 +7,13 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -24,13 +27,16 @@ type jobIssuer struct {
 	key *ecdsa.PrivateKey
 }
 
-func newJobIssuer(t testing.TB) *jobIssuer {
+func newJobIssuer(t testing.TB) *jobIssuer { return startJobIssuer(t, httptest.NewServer) }
+
+func startJobIssuer(t testing.TB, start func(http.Handler) *httptest.Server) *jobIssuer {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	i := &jobIssuer{key: key}
-	i.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	i.Server = start(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/.well-known/openid-configuration" {
 			_ = json.NewEncoder(w).Encode(map[string]any{"issuer": i.URL, "jwks_uri": i.URL + "/jwks"})
 			return
@@ -255,4 +261,43 @@ func TestWorkloadConflicts(t *testing.T) {
 	if _, err := nameAuthenticators(modules); err == nil || !strings.Contains(err.Error(), `both have a workload "ci"`) {
 		t.Errorf("one name at two issuers: %v", err)
 	}
+}
+
+// TestWorkloadIssuersOfOneRealm has jobs of two issuers, one of which only a
+// private authority vouches for.
+func TestWorkloadIssuersOfOneRealm(t *testing.T) {
+	public, private := newJobIssuer(t), startJobIssuer(t, httptest.NewTLSServer)
+	authority := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(authority, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: private.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	realm := strings.NewReplacer("PUBLIC", public.URL, "PRIVATE", private.URL, "CA_FILE", authority).Replace(standardRealm + `
+	workload cloud PUBLIC {
+		audience registry.test
+		require repository corp/*
+	}
+	workload cluster PRIVATE {
+		audience registry.test
+		require repository corp/*
+		trust_pool file CA_FILE
+	}
+	project jobs/** {
+		developer workload:cloud
+		guest workload:cluster
+	}
+`)
+	g := startGateway(t, realm)
+	asks := func(what string, issuer *jobIssuer, method string, want int) {
+		t.Helper()
+		path := map[string]string{"GET": "/v2/jobs/app/manifests/v1", "POST": "/v2/jobs/app/blobs/uploads/"}[method]
+		if a := g.do(method, path, "", bearer(issuer.token(t, nil))); a.StatusCode != want {
+			t.Errorf("%s: %s: %d %s, want %d", what, method, a.StatusCode, a.body, want)
+		}
+	}
+	asks("the public issuer's", public, "POST", 200)
+	asks("the private issuer's", private, "GET", 200)
+	asks("the private issuer's", private, "POST", 403)
+	g.restart(strings.Replace(realm, "trust_pool file "+authority, "", 1))
+	asks("an authority that is not trusted", private, "GET", 503)
+	asks("the public issuer's all the same", public, "GET", 200)
 }

@@ -79,6 +79,10 @@ type Credential struct {
 
 	// Evidence is what else the request shows; nil where there is no request.
 	Evidence *Evidence
+
+	// robots are what robots put before their names in the realm, as its
+	// [Chain] says.
+	robots *robotLogins
 }
 
 // Errors that authenticators return, wrapped with details.
@@ -97,6 +101,8 @@ var (
 	// ErrCrossSite: what a browser sends by itself is no proof that a page of
 	// this site asks. It comes with [ErrInvalid].
 	ErrCrossSite = errors.New("cross-site request")
+	// ErrGone: there is no such user any more. It is an [ErrDisabled].
+	ErrGone = fmt.Errorf("%w: there is no such user any more", ErrDisabled)
 	// ErrForbiddenSource: right, but not from this client address.
 	ErrForbiddenSource = errors.New("credential not accepted from this address")
 	// ErrUnavailable: it cannot be checked now (provider away, keys not

@@ -1,6 +1,7 @@
 package authn
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,6 +40,7 @@ type Chain struct {
 	byName   map[string]Authenticator
 	notNames map[string][]string // by authenticator, see Prefixed
 	throttle *Throttle
+	robots   *robotLogins
 	admit    func(*Principal) error // see Admit
 
 	passwordsOff bool // see WithoutPasswords
@@ -55,6 +57,9 @@ func NewChain(list []Named, throttle *Throttle) *Chain {
 	c := &Chain{list: slices.Clone(list), byName: make(map[string]Authenticator, len(list)), notNames: notNames(list), throttle: throttle}
 	for _, n := range list {
 		c.byName[n.Name] = n.Authenticator
+		if robots, ok := n.Authenticator.(*Robots); ok {
+			c.robots = robots.logins
+		}
 		if _, ok := n.Authenticator.(Ambient); ok {
 			c.ambients = append(c.ambients, n)
 		}
@@ -76,6 +81,7 @@ func (ch *Chain) WantsEvidence() bool { return len(ch.ambients) > 0 || len(ch.ro
 // authenticator, never the secret. Who it is gets the roles that a
 // [RoleSource] of the chain sees, unless it is nobody.
 func (ch *Chain) Authenticate(ctx context.Context, c *Credential) (*Principal, error) {
+	c.robots = ch.robots
 	p, err := ch.principal(ctx, c)
 	if err == nil && len(ch.roles) > 0 && !p.IsAnonymous() {
 		return ch.withRoles(p, c.Evidence)
@@ -160,11 +166,15 @@ func (ch *Chain) vouch(name string, p *Principal) (*Principal, error) {
 			return nil, fmt.Errorf("%s: %w: the name %s begins with %q, as those of another authenticator do", name, ErrInvalid, p.Name, prefix)
 		}
 	}
-	if p.Authenticator != "" {
+	own := p.Kind == KindUser && p.Subject != "" && p.Issuer == ""
+	if p.Authenticator != "" && !own {
 		return p, nil
 	}
 	named := *p
-	named.Authenticator = name
+	named.Authenticator = cmp.Or(p.Authenticator, name)
+	if own { // the same subject of another authenticator is somebody else
+		named.Issuer = named.Authenticator
+	}
 	return &named, nil
 }
 

@@ -232,3 +232,51 @@ func TestWithoutPasswordsElsewhere(t *testing.T) {
 		}
 	}
 }
+
+// TestExternalRecheck: what was issued for a password ends when passwords are
+// switched off, or the service is not asked about them any more, and what was
+// issued for a token, in whatever place, goes on.
+func TestExternalRecheck(t *testing.T) {
+	service := newAskedService(t, says(200, `{"name":"a"}`))
+	const jwt = "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJ4In0.c2ln"
+	authenticator := func(credentials ...string) *Chain {
+		e, err := NewExternal(ExternalConfig{URL: service.URL, Credentials: credentials}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return NewChain([]Named{{e.Name(), e}}, nil)
+	}
+	on := authenticator("password", "bearer")
+	for _, test := range []struct {
+		name                       string
+		c                          *Credential
+		credential                 string
+		off, tokensOnly, passwords bool // whether it goes on
+	}{
+		{"a password", basicPassword("alice", "pw"), CredentialExternalPassword, false, false, true},
+		{"a token", &Credential{Scheme: SchemeBearer, Secret: "opaque"}, CredentialExternalToken, true, true, false},
+		{"a token in the place of a password", basicPassword("alice", jwt), CredentialExternalToken, true, true, false},
+	} {
+		p, err := on.Authenticate(t.Context(), test.c)
+		if err != nil || p.Credential != test.credential {
+			t.Errorf("%s: %+v, %v", test.name, p, err)
+			continue
+		}
+		issued := *p
+		issued.Origin, issued.Credential = p.Credential, CredentialRegistryToken
+		for _, now := range []struct {
+			name string
+			ch   *Chain
+			good bool
+		}{
+			{"as before", on, true},
+			{"passwords off", on.WithoutPasswords(), test.off},
+			{"tokens only", authenticator("bearer"), test.tokensOnly},
+			{"passwords only", authenticator("password"), test.passwords},
+		} {
+			if err := now.ch.Recheck(&issued, nil); (err == nil) != now.good || err != nil && !errors.Is(err, ErrDisabled) {
+				t.Errorf("%s, %s: %v", test.name, now.name, err)
+			}
+		}
+	}
+}

@@ -11,9 +11,12 @@ import (
 	"time"
 )
 
-// CredentialExternal is the [Principal.Credential] of whom an external service
-// knows.
-const CredentialExternal = "external"
+// The values of [Principal.Credential] of whom an external service knows. A
+// token in the place of a password is a token.
+const (
+	CredentialExternalPassword = "external_password"
+	CredentialExternalToken    = "external_token"
+)
 
 // Bounds of what a service may answer.
 const (
@@ -57,6 +60,14 @@ type externalQuestion struct {
 	ClientIP string `json:"client_ip,omitempty"`
 }
 
+// credential is the kind of credential that is asked about.
+func (q *externalQuestion) credential() string {
+	if q.Kind == externalPassword && !looksLikeJWT(q.Secret) {
+		return CredentialExternalPassword
+	}
+	return CredentialExternalToken
+}
+
 // externalAnswer is what a service answers with 200. Other fields are an
 // error: one that is misspelt must not be overlooked.
 type externalAnswer struct {
@@ -82,13 +93,16 @@ func (e *External) Authenticate(ctx context.Context, c *Credential) (*Principal,
 	if _, ours := secretKind(c.Secret); ours || !slices.Contains(e.config.Credentials, q.Kind) {
 		return nil, ErrNotMine
 	}
+	if q.Kind == externalPassword && c.robots.isRobots(c.Username) {
+		return nil, ErrNotMine
+	}
 	if q.Kind == externalPassword && looksLikeJWT(c.Secret) && !slices.Contains(e.config.Credentials, externalBearer) {
 		return nil, ErrNotMine // a token in the place of a password
 	}
 	if c.Remote.IsValid() {
 		q.ClientIP = c.Remote.String()
 	}
-	return e.remote.who(ctx, func(ctx context.Context) (answer, error) { return e.ask(ctx, &q) },
+	return e.remote.who(ctx, Claimant{From: c.Remote, Account: c.Username}, func(ctx context.Context) (answer, error) { return e.ask(ctx, &q) },
 		q.Kind, q.Username, q.Secret, q.ClientIP)
 }
 
@@ -128,6 +142,7 @@ func (e *External) ask(ctx context.Context, q *externalQuestion) (answer, error)
 	if err != nil {
 		return answer{}, fmt.Errorf("answer: %w", err)
 	}
+	p.Credential = q.credential()
 	if !p.Expires.IsZero() && !e.remote.now().Before(p.Expires) {
 		return answer{err: fmt.Errorf("%w: says the service", ErrExpired), keep: e.negative}, nil
 	}
@@ -142,7 +157,7 @@ func (e *External) ask(ctx context.Context, q *externalQuestion) (answer, error)
 // service's fault, not the client's.
 func (e *External) principal(a *externalAnswer) (*Principal, error) {
 	prefix := e.config.Prefix
-	p := &Principal{Kind: a.Kind, Name: prefix + a.Name, Subject: a.Subject, Expires: a.Expires, Credential: CredentialExternal}
+	p := &Principal{Kind: a.Kind, Name: prefix + a.Name, Subject: a.Subject, Expires: a.Expires}
 	switch {
 	case a.Kind == "":
 		p.Kind = KindUser

@@ -2,6 +2,7 @@ package authn
 
 import (
 	"context"
+	"fmt"
 	"slices"
 )
 
@@ -28,4 +29,22 @@ func (t externalTokens) Authenticate(ctx context.Context, c *Credential) (*Princ
 		return nil, ErrNotMine
 	}
 	return t.External.Authenticate(ctx, c)
+}
+
+// Recheck implements [Rechecker]: what passwords were exchanged for ends.
+func (t externalTokens) Recheck(p *Principal, c *Credential) error {
+	if p.Origin != CredentialExternalToken {
+		return fmt.Errorf("%w: %s did not sign in with a token, and passwords are switched off", ErrDisabled, p)
+	}
+	return t.External.Recheck(p, c)
+}
+
+// Recheck implements [Rechecker]: a registry token is good while the service is
+// asked about credentials of the kind that it was issued for.
+func (e *External) Recheck(p *Principal, _ *Credential) error {
+	asked := map[string]string{CredentialExternalPassword: externalPassword, CredentialExternalToken: externalBearer}[p.Origin]
+	if asked != "" && !slices.Contains(e.config.Credentials, asked) {
+		return fmt.Errorf("%w: the service is not asked about a %s any more", ErrDisabled, asked)
+	}
+	return nil
 }

@@ -205,6 +205,9 @@ func (h *Htpasswd) Authenticate(ctx context.Context, c *Credential) (*Principal,
 // Recheck implements [Rechecker].
 func (h *Htpasswd) Recheck(p *Principal, _ *Credential) error { return h.table.Load().recheck(p) }
 
+// GroupsNow implements [GroupKeeper].
+func (h *Htpasswd) GroupsNow(p *Principal) []string { return h.table.Load().groups(p) }
+
 // Equalize implements [Equalizer].
 func (h *Htpasswd) Equalize(ctx context.Context, c *Credential) error {
 	return h.table.Load().equalize(ctx, h.match, c)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -11,7 +12,8 @@ import (
 // personal access token. It is immutable.
 type IssuedSecret struct {
 	Hash      Hash
-	Principal *Principal // who shows it; CredentialID is the secret's id
+	Principal *Principal // who shows it, not shared; CredentialID is the secret's id
+	Owner     string     // the authenticator that saw its owner last, see [Chain.Vouch]
 	From      []netip.Prefix
 	Expires   time.Time // zero: never
 }
@@ -34,7 +36,12 @@ type Issued struct {
 	kind      SecretKind
 	directory SecretDirectory
 	now       func() time.Time
+	vouch     func(*Principal, *Credential) error // nil: nobody is asked
 }
+
+// VouchedBy has vouch say whether the owner of a secret is still good, as
+// [Chain.Vouch] does. It must be set before the authenticator is used.
+func (a *Issued) VouchedBy(vouch func(*Principal, *Credential) error) { a.vouch = vouch }
 
 // NewIssued returns the authenticator for the secrets of one kind. now is the
 // clock, nil for the real one.
@@ -61,7 +68,7 @@ func (a *Issued) Authenticate(_ context.Context, c *Credential) (*Principal, err
 	if !s.Hash.Matches(c.Secret) {
 		return nil, fmt.Errorf("%w: no such secret", ErrInvalid)
 	}
-	if err := s.admits(c.Remote, a.now()); err != nil {
+	if err := a.admits(s, c); err != nil {
 		return nil, err
 	}
 	if c.Scheme == SchemeBasic && a.directory.IsAnother(c.Username, s.Principal) {
@@ -85,7 +92,30 @@ func (a *Issued) Recheck(p *Principal, c *Credential) error {
 	if s.Principal.Identity() != p.Identity() {
 		return fmt.Errorf("%w: the secret is somebody else's now", ErrDisabled)
 	}
-	return s.admits(c.Remote, a.now())
+	if err := a.admits(s, c); err != nil {
+		return err
+	}
+	for _, g := range p.Groups {
+		if !slices.Contains(s.Principal.Groups, g) {
+			return fmt.Errorf("%w: %s is not in group %s any more", ErrDisabled, p, g)
+		}
+	}
+	return nil
+}
+
+// admits says whether the secret is good for a client, and its owner still is
+// who it was.
+func (a *Issued) admits(s *IssuedSecret, c *Credential) error {
+	if err := s.admits(c.Remote, a.now()); err != nil || a.vouch == nil {
+		return err
+	}
+	owner := *s.Principal
+	owner.Authenticator = s.Owner
+	if err := a.vouch(&owner, c); err != nil {
+		return err
+	}
+	s.Principal.Groups = owner.Groups
+	return nil
 }
 
 func (s *IssuedSecret) admits(remote netip.Addr, now time.Time) error {

@@ -179,7 +179,7 @@ func (a *LDAP) principal(s ldapSession, entry *ldap.Entry, login string) (*Princ
 		}
 	}
 	p := &Principal{
-		Kind: KindUser, Name: a.config.Prefix + name, Subject: entry.DN, Claims: claims,
+		Kind: KindUser, Name: a.config.Prefix + name, Issuer: a.config.IdentityIssuer(), Subject: entry.DN, Claims: claims,
 		Authenticator: a.Name(), Credential: CredentialLDAPPassword,
 	}
 	if err := checkUserName(p.Name); err != nil {

@@ -23,6 +23,7 @@ type fakeDirectory struct {
 	asked     []string                              // binds and filters
 	bound     string                                // as whom the session is
 	search    func(*ldap.SearchRequest) (err error) // fails a search
+	referrals []string                              // of every search
 }
 
 func (d *fakeDirectory) with(_ context.Context, do func(ldapSession) error) error {
@@ -67,7 +68,7 @@ func (d *fakeDirectory) Search(r *ldap.SearchRequest) (*ldap.SearchResult, error
 			return nil, err
 		}
 	}
-	return &ldap.SearchResult{Entries: d.found[r.BaseDN+" "+r.Filter]}, nil
+	return &ldap.SearchResult{Entries: d.found[r.BaseDN+" "+r.Filter], Referrals: d.referrals}, nil
 }
 
 const aliceDN = "uid=alice,ou=people,dc=x"
@@ -105,6 +106,7 @@ func password(user, secret string) *Credential {
 
 func TestLDAPPrincipal(t *testing.T) {
 	d := newFakeDirectory()
+	d.referrals = []string{"ldap://evil.test/ou=people,dc=x"} // is left alone
 	a := d.authenticator(t, &testClock{}, func(c *LDAPConfig) {
 		c.MemberOf, c.GroupBase, c.Attributes, c.Prefix = "memberOf", "ou=groups,dc=x", []string{"departmentNumber"}, "x-"
 	})

@@ -89,6 +89,8 @@ type LDAPConfig struct {
 	// Put before the names of people and groups.
 	Prefix string `json:"prefix,omitempty"`
 
+	RecheckConfig
+
 	// How long a right password is remembered. Default: 5 minutes, at most
 	// 24 hours.
 	Cache Duration `json:"cache,omitempty"`
@@ -151,6 +153,16 @@ func (c LDAPConfig) withDefaults() LDAPConfig {
 		c.Connections = defaultLDAPConnections
 	}
 	return c
+}
+
+// IdentityIssuer is the issuer that the directory's people are known by, with
+// the names of their entries for subjects. It does not change when another
+// server comes first.
+func (c LDAPConfig) IdentityIssuer() string {
+	if c.Prefix == "" {
+		return LDAPName
+	}
+	return LDAPName + ":" + c.Prefix
 }
 
 // searchesGroups reports whether groups are found by a search.
@@ -252,7 +264,10 @@ func (c LDAPConfig) checkLimits() error {
 	if err := checkSpan("cache_failures", c.CacheFailures, time.Minute); err != nil {
 		return err
 	}
-	return checkSpan("timeout", c.Timeout, time.Minute)
+	if err := checkSpan("timeout", c.Timeout, time.Minute); err != nil {
+		return err
+	}
+	return c.checkRechecks()
 }
 
 func checkBase(field, dn string) error {

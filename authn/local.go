@@ -119,6 +119,9 @@ func (l *Local) Authenticate(ctx context.Context, c *Credential) (*Principal, er
 // Recheck implements [Rechecker].
 func (l *Local) Recheck(p *Principal, _ *Credential) error { return l.table.recheck(p) }
 
+// GroupsNow implements [GroupKeeper].
+func (l *Local) GroupsNow(p *Principal) []string { return l.table.groups(p) }
+
 // Equalize implements [Equalizer].
 func (l *Local) Equalize(ctx context.Context, c *Credential) error {
 	return l.table.equalize(ctx, l.match, c)

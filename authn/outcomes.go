@@ -34,8 +34,10 @@ type saidOf struct {
 }
 
 func newOutcomes(questions int, timeout, keep time.Duration, now func() time.Time) *outcomes {
+	pool := NewHashPool(questions)
+	pool.patience = pool.wait // a question takes no time of ours, unless the system is away
 	return &outcomes{
-		entries: newCache[saidOf](outcomeEntries), macs: newProcessMAC(), pool: NewHashPool(questions),
+		entries: newCache[saidOf](outcomeEntries), macs: newProcessMAC(), pool: pool,
 		timeout: timeout, keep: keep, now: now,
 	}
 }
@@ -71,6 +73,8 @@ func (o *outcomes) ask(ctx context.Context, c *Credential, question func(context
 		now := o.now()
 		if err != nil {
 			p, until = nil, now.Add(o.keep)
+		} else {
+			p.Proven = now
 		}
 		if !errors.Is(err, ErrUnavailable) && until.After(now) {
 			o.entries.put(o.entries.generation.Load(), &key, saidOf{p, err}, now, until)
@@ -96,5 +100,5 @@ func isPassword(c *Credential) bool {
 	if _, ours := secretKind(c.Secret); ours {
 		return false
 	}
-	return robotName(c.Username) == c.Username && checkUserName(c.Username) == nil
+	return !c.robots.isRobots(c.Username) && checkUserName(c.Username) == nil
 }

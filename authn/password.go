@@ -1,7 +1,5 @@
 package authn
 
-import "strings"
-
 // CredentialPassword is [Principal.Credential] of a person who showed a
 // password that the gateway has the hash of.
 const CredentialPassword = "password"
@@ -24,12 +22,12 @@ type BreakGlass interface {
 
 // IsPassword reports whether what is shown can be a password that somebody
 // chose: it comes by [SchemeBasic] and is neither a JWT nor a secret of ours,
-// whose shape says more than the user name, nor a robot's, whom the name
+// whose shape says more than the user name, nor a robot's, whom a name such as
 // "robot$…" gives away.
 func (c *Credential) IsPassword() bool {
 	if c.Scheme != SchemeBasic || looksLikeJWT(c.Secret) {
 		return false
 	}
 	_, isSecret := secretKind(c.Secret)
-	return !isSecret && !strings.HasPrefix(strings.ToLower(c.Username), robotPrefix)
+	return !isSecret && !c.robots.onlyRobots(c.Username)
 }

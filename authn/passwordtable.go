@@ -137,6 +137,15 @@ func (t *passwordTable) recheck(p *Principal) error {
 	return nil
 }
 
+// groups is [GroupKeeper.GroupsNow].
+func (t *passwordTable) groups(p *Principal) []string {
+	name, ok := strings.CutPrefix(p.Name, t.prefix)
+	if u := t.users[name]; ok && u != nil {
+		return u.principal().Groups
+	}
+	return nil
+}
+
 // breakGlass returns the table with the users that are meant for emergencies.
 func (t *passwordTable) breakGlass() *passwordTable {
 	only := newPasswordTable(t.authenticator, t.prefix)

@@ -73,6 +73,10 @@ type Principal struct {
 	// Issued is when the credential was issued. Zero: not known.
 	Issued time.Time
 
+	// Proven is when the credential was checked, if that is remembered for a
+	// while. Zero: just now.
+	Proven time.Time
+
 	// Expires is when the credential stops to be valid. Zero: never.
 	Expires time.Time
 

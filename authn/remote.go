@@ -40,7 +40,7 @@ type remote struct {
 	answers *cache[answer]
 	macs    *processMAC
 	flights singleflight.Group
-	slots   chan struct{}
+	pool    *HashPool // bounds how many questions are under way, and is fair
 	breaker breaker
 	now     func() time.Time
 	log     *zap.Logger
@@ -49,8 +49,9 @@ type remote struct {
 func newRemote(name string, timeout time.Duration, concurrent int, o Options) *remote {
 	r := &remote{
 		name: name, client: providerClient(o.Transport), answers: newCache[answer](remoteEntries),
-		macs: newProcessMAC(), slots: make(chan struct{}, concurrent), now: o.Now, log: o.Logger,
+		macs: newProcessMAC(), pool: NewHashPool(concurrent), now: o.Now, log: o.Logger,
 	}
+	r.pool.patience, r.pool.budget.off = r.pool.wait, true // it is the service's time, and tokens are no guesses
 	if r.now == nil {
 		r.now = time.Now
 	}
@@ -62,15 +63,26 @@ func newRemote(name string, timeout time.Duration, concurrent int, o Options) *r
 }
 
 // who returns the answer to a question that the parts stand for. It comes from
-// memory or from put, whose own errors mean that there is no answer.
-func (r *remote) who(ctx context.Context, put func(context.Context) (answer, error), parts ...string) (*Principal, error) {
+// memory or from put, whose own errors mean that there is no answer. Of those
+// who wait for an answer, the places and accounts that were wrong the least
+// lately come first.
+func (r *remote) who(ctx context.Context, claimant Claimant, put func(context.Context) (answer, error), parts ...string) (*Principal, error) {
 	key := r.macs.sum(parts...)
 	if a, known := r.answers.get(&key, r.now()); known {
 		return a.principal, a.err
 	}
 	done := r.flights.DoChan(string(key[:]), func() (any, error) {
 		// Not the context of whoever came first: he may leave.
-		return r.fetch(context.WithoutCancel(ctx), put, &key)
+		ctx := context.WithoutCancel(ctx)
+		var a answer
+		var err error
+		if busy := r.pool.Do(ctx, claimant, func() bool {
+			a, err = r.fetch(ctx, put, &key)
+			return err != nil || a.err == nil
+		}); busy != nil {
+			return nil, busy
+		}
+		return a, err
 	})
 	select {
 	case result := <-done:
@@ -85,12 +97,6 @@ func (r *remote) who(ctx context.Context, put func(context.Context) (answer, err
 }
 
 func (r *remote) fetch(ctx context.Context, put func(context.Context) (answer, error), key *cacheKey) (answer, error) {
-	select {
-	case r.slots <- struct{}{}:
-		defer func() { <-r.slots }()
-	default:
-		return answer{}, fmt.Errorf("%w: %d questions to the service are under way", ErrBusy, cap(r.slots))
-	}
 	if !r.breaker.admits(r.now()) {
 		return answer{}, fmt.Errorf("%w: the service has failed %d times in a row and is left alone for a moment", ErrUnavailable, breakerLimit)
 	}

@@ -80,10 +80,10 @@ func TestExternal(t *testing.T) {
 	}{
 		{
 			"a user", 200, `{"name":"alice","groups":["dev"],"roles":["sr"],"subject":"42"}`,
-			&Principal{Kind: KindUser, Name: "x-alice", Groups: []string{"x-dev"}, Roles: []string{"x-sr"}, Subject: "42", Credential: CredentialExternal},
+			&Principal{Kind: KindUser, Name: "x-alice", Groups: []string{"x-dev"}, Roles: []string{"x-sr"}, Subject: "42", Credential: CredentialExternalPassword},
 			nil,
 		},
-		{"a robot", 200, `{"kind":"robot","name":"ci"}`, &Principal{Kind: KindRobot, Name: "x-ci", Credential: CredentialExternal}, nil},
+		{"a robot", 200, `{"kind":"robot","name":"ci"}`, &Principal{Kind: KindRobot, Name: "x-ci", Credential: CredentialExternalPassword}, nil},
 		{"wrong", 401, ``, nil, ErrInvalid},
 		{"forbidden", 403, ``, nil, ErrInvalid},
 		{"not mine", 404, ``, nil, ErrNotMine},
@@ -247,6 +247,7 @@ func TestRemoteCrowd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	e.remote.pool.wait, e.remote.pool.patience = 50*time.Millisecond, 50*time.Millisecond
 	errs := make(chan error, 12)
 	for i := range 12 {
 		go func() {
@@ -273,6 +274,52 @@ func TestRemoteCrowd(t *testing.T) {
 	}
 	if got := s.questions.Load(); got != 2 {
 		t.Errorf("asked %d times", got)
+	}
+}
+
+// TestRemoteIsFair floods a service from one place: who comes from another is
+// asked about next, and not refused.
+func TestRemoteIsFair(t *testing.T) {
+	s := newAskedService(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		time.Sleep(5 * time.Millisecond)
+		if strings.Contains(string(body), `"right"`) {
+			_, _ = io.WriteString(w, `{"name":"a"}`)
+			return
+		}
+		w.WriteHeader(http.StatusUnauthorized)
+	})
+	e, err := NewExternal(ExternalConfig{URL: s.URL, MaxConcurrent: 2}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := make(chan struct{})
+	var guesses atomic.Int64
+	var flood sync.WaitGroup
+	for range 100 {
+		flood.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				c := basicPassword("a", fmt.Sprint("guess", guesses.Add(1)))
+				c.Remote = here
+				_, _ = e.Authenticate(t.Context(), c)
+			}
+		})
+	}
+	defer func() { close(stop); flood.Wait() }()
+	for s.questions.Load() < 20 {
+		time.Sleep(time.Millisecond)
+	}
+	for i := range 20 {
+		c := basicPassword(fmt.Sprint("b", i), "right")
+		c.Remote = elsewhere
+		if _, err := e.Authenticate(t.Context(), c); err != nil {
+			t.Errorf("from another place: %v", err)
+		}
 	}
 }
 

@@ -19,8 +19,8 @@ type Robots struct {
 	slow   []Hash            // a robot's slow hashes, for the time of a wrong password
 
 	// stored are robots that come and go at run time, nil if there are none.
-	stored   RobotDirectory
-	prefixes []string
+	stored RobotDirectory
+	logins *robotLogins
 
 	match *passwordMatcher
 	now   func() time.Time
@@ -39,18 +39,14 @@ type RobotDirectory interface {
 	SlowHashes() []Hash
 }
 
-// DefaultRobotPrefixes are what robots put before their names to log in: the
-// one that Harbor has, which can only be a robot's, and one that needs no
-// quoting in a shell.
-var DefaultRobotPrefixes = []string{"robot$", "robot-"}
-
 // Follow adds the robots of a directory to those that are declared, which
 // come first. It must be called before the robots are used.
 func (rs *Robots) Follow(directory RobotDirectory) { rs.stored = directory }
 
 // SetPrefixes replaces the [DefaultRobotPrefixes]. It must be called before
-// the robots are used.
-func (rs *Robots) SetPrefixes(prefixes []string) { rs.prefixes = prefixes }
+// the robots are used, and before they are given to a [Chain], which keeps what
+// begins so from everybody else.
+func (rs *Robots) SetPrefixes(prefixes []string) { rs.logins = &robotLogins{prefixes} }
 
 // Declared reports whether a robot of that name is declared.
 func (rs *Robots) Declared(name string) bool { return rs.byName[name] != nil }
@@ -78,7 +74,7 @@ func (rs *Robots) holding(id string) *Robot {
 func NewRobots(list []RobotConfig, pool *HashPool, cache *VerifiedCache, now func() time.Time) (*Robots, error) {
 	rs := &Robots{
 		byName: make(map[string]*Robot, len(list)), byID: make(map[string]*Robot, len(list)),
-		prefixes: DefaultRobotPrefixes, match: newPasswordMatcher(pool, cache), now: now,
+		match: newPasswordMatcher(pool, cache), now: now,
 	}
 	if now == nil {
 		rs.now = time.Now
@@ -132,12 +128,12 @@ func (rs *Robots) Authenticate(ctx context.Context, c *Credential) (*Principal, 
 		return nil, ErrNotMine
 	case isSecret || looksLikeJWT(c.Secret):
 		// The shape says more than the name, unless it can only be a robot's.
-		if !rs.onlyRobots(c.Username) {
+		if !rs.logins.onlyRobots(c.Username) {
 			return nil, ErrNotMine
 		}
 	default:
 		r := rs.byLogin(c.Username)
-		if r == nil && !rs.onlyRobots(c.Username) {
+		if r == nil && !rs.logins.onlyRobots(c.Username) {
 			return nil, ErrNotMine
 		}
 		s, err = rs.byPassword(ctx, r, c)
@@ -255,7 +251,7 @@ func (rs *Robots) byLogin(login string) *Robot {
 	if r := rs.named(login); r != nil {
 		return r
 	}
-	for _, prefix := range rs.prefixes {
+	for _, prefix := range rs.logins.prefixes() {
 		if name, ok := strings.CutPrefix(login, prefix); ok {
 			if r := rs.named(name); r != nil {
 				return r
@@ -263,28 +259,4 @@ func (rs *Robots) byLogin(login string) *Robot {
 		}
 	}
 	return nil
-}
-
-// onlyRobots reports whether a login name can be nobody's but a robot's: it
-// has a prefix which ends as no name of a person does.
-func (rs *Robots) onlyRobots(login string) bool {
-	for _, prefix := range rs.prefixes {
-		if strings.HasSuffix(prefix, "$") && strings.HasPrefix(login, prefix) {
-			return true
-		}
-	}
-	return false
-}
-
-// robotPrefix begins the login name that can only be a robot's.
-const robotPrefix = "robot$"
-
-// robotName takes the usual prefixes off a robot's login name.
-func robotName(login string) string {
-	for _, prefix := range DefaultRobotPrefixes {
-		if name, ok := strings.CutPrefix(login, prefix); ok {
-			return name
-		}
-	}
-	return login
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 )
 
 // SignInConfig is the part of an [OIDCConfig] that is about signing in with a
@@ -36,37 +35,11 @@ type SignInConfig struct {
 	// all that is needed. Default: `on`.
 	UserInfo string `json:"userinfo,omitempty"`
 
-	// How often the provider is asked, with the refresh token that it gave at
-	// sign-in, whether a user is still there; a negative value for never.
-	// Default: 15 minutes.
-	Recheck Duration `json:"recheck,omitempty"`
-
-	// How long users who could not be asked about go on, because the provider
-	// is away; a negative value for ever. Default: 24 hours.
-	RecheckGrace Duration `json:"recheck_grace,omitempty"`
-
-	// How long users whom the provider gave no refresh token for go on without
-	// a new sign-in or ID token; a negative value for ever. Default: 30 days.
-	SignInMaxAge Duration `json:"sign_in_max_age,omitempty"`
+	RecheckConfig
 
 	// The issuer that the provider had before it moved. Its users stay who
 	// they are, if their subjects (`sub`) are the same there.
 	SubjectAlias string `json:"subject_alias,omitempty"`
-}
-
-// Defaults of what is asked about users.
-const (
-	minRecheck          = time.Second
-	defaultRecheck      = 15 * time.Minute
-	defaultRecheckGrace = 24 * time.Hour
-	defaultSignInMaxAge = 30 * 24 * time.Hour
-)
-
-// Rechecks returns how often users are asked about, and how long they go on
-// where that is not possible, with a refresh token and without; negative: never
-// and for ever.
-func (c SignInConfig) Rechecks() (every, grace, maxAge time.Duration) {
-	return c.Recheck.orDefault(defaultRecheck), c.RecheckGrace.orDefault(defaultRecheckGrace), c.SignInMaxAge.orDefault(defaultSignInMaxAge)
 }
 
 // SwitchOn and SwitchOff are the values of switches such as
@@ -102,10 +75,8 @@ func (c SignInConfig) checkSignIn(clientID string) error {
 			return fmt.Errorf("%s %.20q: want on or off", name, value)
 		}
 	}
-	if every, _, maxAge := c.Rechecks(); every >= 0 && every < minRecheck || every > 24*time.Hour {
-		return fmt.Errorf("recheck %s is not between %s and 24h", every, minRecheck)
-	} else if maxAge >= 0 && maxAge < time.Minute {
-		return fmt.Errorf("sign_in_max_age %s is shorter than a minute", maxAge)
+	if err := c.checkRechecks(); err != nil {
+		return err
 	}
 	if c.SignsIn() && clientID == "" {
 		return errors.New("sign-in needs a client_id")

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
@@ -70,7 +69,7 @@ func (t *Throttle) Failed(c *Credential, err error) error {
 	if c.Scheme != SchemeBasic || !errors.Is(err, ErrInvalid) {
 		return err
 	}
-	account := t.mac.sum("account", sourceOf(c.Remote), canonicalAccount(c.Username))
+	account := t.mac.sum("account", sourceOf(c.Remote), c.robots.account(c.Username))
 	secret := t.mac.sum("secret", c.Secret)
 	over := t.strike(binary.LittleEndian.Uint64(account[:]), binary.LittleEndian.Uint64(secret[:]))
 	if over <= 0 {
@@ -125,11 +124,4 @@ func sourceNetwork(a netip.Addr) netip.Addr {
 		}
 	}
 	return a
-}
-
-// canonicalAccount folds the spellings under which one account can be tried,
-// so that another spelling is not another count.
-func canonicalAccount(user string) string {
-	user = strings.ToLower(strings.TrimSpace(user))
-	return robotName(user)
 }

@@ -72,7 +72,7 @@ func (t *TokenReview) Authenticate(ctx context.Context, c *Credential) (*Princip
 	if !expires.IsZero() && !t.remote.now().Before(expires) {
 		return nil, fmt.Errorf("%w: service account token", ErrExpired)
 	}
-	return t.remote.who(ctx, func(ctx context.Context) (answer, error) {
+	return t.remote.who(ctx, Claimant{From: c.Remote}, func(ctx context.Context) (answer, error) {
 		return t.review(ctx, c.Secret, token.claims, expires)
 	}, c.Secret)
 }

@@ -8,12 +8,13 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// Defaults of a [VerifiedCache]. A wrong answer is kept for a few seconds
-// only, enough for a client that tries the same wrong password in a loop.
+// Defaults of a [VerifiedCache]. A wrong answer is kept for a shorter time, so
+// that guesses do not take the place of those who are right; it is enough for a
+// client that tries the same wrong password for ever to cost next to nothing.
 const (
 	verifiedEntries  = 16 << 10
 	verifiedPositive = 10 * time.Minute
-	verifiedNegative = 5 * time.Second
+	verifiedNegative = 2 * time.Minute
 )
 
 // VerifiedCache remembers the outcome of slow password checks, so that a
@@ -30,7 +31,7 @@ type VerifiedCache struct {
 }
 
 // NewVerifiedCache makes a bounded cache: 16,384 outcomes, right ones for ten
-// minutes, wrong ones for five seconds.
+// minutes, wrong ones for two.
 func NewVerifiedCache() *VerifiedCache {
 	return &VerifiedCache{
 		entries:  newCache[bool](verifiedEntries),

@@ -113,7 +113,7 @@ func TestVerifiedCacheLeaderLeaves(t *testing.T) {
 
 func TestHashPoolBounds(t *testing.T) {
 	pool := NewHashPool(2)
-	pool.wait = 50 * time.Millisecond
+	pool.wait, pool.patience = 50*time.Millisecond, 50*time.Millisecond
 	hold := make(chan struct{})
 	var running, most atomic.Int32
 	compute := func() bool {
@@ -159,7 +159,7 @@ func TestHashPoolBounds(t *testing.T) {
 // A busy pool is no wrong password, and must not be remembered as one.
 func TestVerifiedCacheBusy(t *testing.T) {
 	c, pool, h := NewVerifiedCache(), NewHashPool(1), &stubHash{secret: "right"}
-	pool.wait = time.Millisecond
+	pool.wait, pool.patience = time.Millisecond, time.Millisecond
 	hold := make(chan struct{})
 	started := make(chan struct{})
 	go func() {
@@ -170,7 +170,7 @@ func TestVerifiedCacheBusy(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	close(hold)
-	pool.wait = time.Second
+	pool.wait, pool.patience = time.Second, time.Second
 	if ok, err := c.Verify(t.Context(), pool, Check{Secret: "right", Hash: h}); !ok || err != nil {
 		t.Errorf("afterwards: %v, %v", ok, err)
 	}

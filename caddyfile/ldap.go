@@ -31,6 +31,9 @@ import (
 //		cache_failures     <duration>
 //		timeout            <duration>
 //		connections        <number>
+//		recheck            <duration>|off
+//		recheck_grace      <duration>|off
+//		sign_in_max_age    <duration>|off
 //		trust_pool         <module> …
 //		starttls
 //		insecure_plaintext
@@ -99,9 +102,12 @@ func ldapLine(d *caddyfile.Dispenser, c *authn.LDAPConfig) error {
 	case "insecure_plaintext":
 		return flag(d, &c.InsecurePlaintext)
 	}
+	if known, err := recheckLine(d, &c.RecheckConfig); known {
+		return err
+	}
 	return unrecognized(d, "ldap", "bind_as", "search", "service_account", "username", "email", "display_name", "attribute",
 		"member_of", "group_search", "group_name", "nested", "required_group", "prefix", "cache", "cache_failures",
-		"timeout", "connections", "trust_pool", "starttls", "insecure_plaintext")
+		"timeout", "connections", "trust_pool", "starttls", "insecure_plaintext", "recheck", "recheck_grace", "sign_in_max_age")
 }
 
 // serviceAccount reads a name and a password.

@@ -24,14 +24,22 @@ func signInLine(d *caddyfile.Dispenser, c *authn.SignInConfig) (known bool, err 
 		return true, authParams(d, c)
 	case "userinfo":
 		return true, scalar(d, &c.UserInfo)
+	case "subject_alias":
+		return true, scalar(d, &c.SubjectAlias)
+	}
+	return recheckLine(d, &c.RecheckConfig)
+}
+
+// recheckLine reads the lines that are about asking whether people are still
+// there, and reports whether it is one.
+func recheckLine(d *caddyfile.Dispenser, c *authn.RecheckConfig) (known bool, err error) {
+	switch d.Val() {
 	case "recheck":
 		return true, duration(d, &c.Recheck, "off")
 	case "recheck_grace":
 		return true, duration(d, &c.RecheckGrace, "off")
 	case "sign_in_max_age":
 		return true, duration(d, &c.SignInMaxAge, "off")
-	case "subject_alias":
-		return true, scalar(d, &c.SubjectAlias)
 	}
 	return false, nil
 }

@@ -18,11 +18,23 @@ type IdentityProvider interface {
 	Describe(ctx context.Context, r *authn.Refreshed, subject string) (*authn.Principal, error)
 }
 
+// Directory knows people without being shown anything of theirs; [authn.LDAP]
+// is one.
+type Directory interface {
+	// Lookup returns somebody as the directory has them now: [authn.ErrGone]
+	// if they are not there any more, [authn.ErrDisabled] if they may not sign
+	// in, [authn.ErrUnavailable] if it has not said anything about them.
+	Lookup(ctx context.Context, p *authn.Principal) (*authn.Principal, error)
+}
+
 // Vouching is how the users of one identity provider are asked about.
 type Vouching struct {
 	// Issuer is whose users they are.
-	Issuer   string
-	Provider IdentityProvider
+	Issuer string
+	// Provider is asked with the refresh tokens of those who have one,
+	// Directory about everybody. Without either nobody can be asked.
+	Provider  IdentityProvider
+	Directory Directory
 	// Every is how often a user is asked about, Grace how long one goes on
 	// beyond that while the provider does not answer, MaxAge how long without
 	// a refresh token. Negative: never, and for ever.
@@ -114,19 +126,28 @@ func (u *User) confirmed() time.Time {
 // due reports whether a user is to be asked about now. Users who signed in
 // together are spread out.
 func (p *asked) due(id string, u *User, now time.Time) bool {
-	if p.Every <= 0 || u.Gone || u.Disabled || u.Provider == nil || len(u.Provider.Sealed) == 0 {
+	if u.Gone || u.Disabled || !p.asks(u) {
 		return false
 	}
+	checked := u.confirmed()
+	if p.Directory == nil {
+		checked = u.Provider.Checked
+	}
 	h := fnv.New32a()
-	fmt.Fprint(h, id, u.Provider.Checked.UnixNano())
+	fmt.Fprint(h, id, checked.UnixNano())
 	early := p.Every / 4 * time.Duration(h.Sum32()%1024) / 1024
-	return !now.Before(u.Provider.Checked.Add(p.Every - p.Every/8 - early))
+	return !now.Before(checked.Add(p.Every - p.Every/8 - early))
+}
+
+// asks reports whether a user is asked about at all.
+func (p *asked) asks(u *User) bool {
+	return p.Every > 0 && (p.Directory != nil || p.Provider != nil && u.Provider != nil && len(u.Provider.Sealed) > 0)
 }
 
 // overdue reports whether nobody has vouched for a user for too long.
 func (p *asked) overdue(u *User, now time.Time) bool {
 	limit := p.MaxAge
-	if p.Every > 0 && u.Provider != nil && len(u.Provider.Sealed) > 0 {
+	if p.asks(u) {
 		if limit = p.Grace; limit >= 0 {
 			limit += p.Every
 		}
@@ -160,6 +181,9 @@ func (l *Liveness) work() (w work) {
 func (l *Liveness) owners() map[string]bool {
 	now, owns := l.state.now(), map[string]bool{}
 	for t := range l.state.Tokens.All() {
+		if u, ok := l.state.Users.Get(t.Value.User); ok && t.Value.Created.Before(u.Value.NotBefore) {
+			continue // ended, although it is still to be seen
+		}
 		if !t.Value.Disabled && (t.Value.Expires.IsZero() || now.Before(t.Value.Expires)) {
 			owns[t.Value.User] = true
 		}

@@ -61,7 +61,7 @@ func (l *Liveness) Sweep(ctx context.Context) {
 
 // askAll asks about users, a few at a time.
 func (l *Liveness) askAll(ctx context.Context, lease *Lease, due []*Item[User]) {
-	slices.SortFunc(due, func(a, b *Item[User]) int { return a.Value.Provider.Checked.Compare(b.Value.Provider.Checked) })
+	slices.SortFunc(due, func(a, b *Item[User]) int { return a.Value.confirmed().Compare(b.Value.confirmed()) })
 	var group errgroup.Group
 	group.SetLimit(atOnce)
 	for _, item := range due {
@@ -75,7 +75,11 @@ func (l *Liveness) askAll(ctx context.Context, lease *Lease, due []*Item[User]) 
 		group.Go(func() error {
 			one, cancel := context.WithTimeout(context.WithoutCancel(ctx), askFor)
 			defer cancel()
-			l.options.Count(l.ask(one, p, item))
+			ask := l.ask
+			if p.Directory != nil {
+				ask = l.lookUp
+			}
+			l.options.Count(ask(one, p, item))
 			return nil
 		})
 	}
@@ -206,19 +210,7 @@ func (l *Liveness) save(ctx context.Context, id string, sealed []byte, token str
 func (l *Liveness) gone(ctx context.Context, id string, sealed []byte, why error) LivenessOutcome {
 	err := l.change(ctx, id, sealed, func(tx *Tx, u *User) {
 		u.Gone, u.Provider = true, nil
-		ended := 0
-		for item := range l.state.Sessions.All() {
-			if item.Value.User == id {
-				Delete(tx, l.state.Sessions, item.ID, store.Precondition{})
-				ended++
-			}
-		}
-		for item := range l.state.IdentityTokens.All() {
-			if item.Value.User == id {
-				Delete(tx, l.state.IdentityTokens, item.ID, store.Precondition{})
-				ended++
-			}
-		}
+		ended := l.endLogins(tx, id)
 		tx.Note(System, "user.gone", Object{Kind: "user", ID: id, Name: u.Name}, nil, map[string]any{"reason": why.Error(), "ended": ended})
 	})
 	if err != nil {
@@ -227,6 +219,24 @@ func (l *Liveness) gone(ctx context.Context, id string, sealed []byte, why error
 	}
 	l.options.Log.Warn("the identity provider does not let a user go on: all that the user has has ended", "user", id, "reason", why)
 	return LivenessGone
+}
+
+// endLogins deletes the sessions and docker logins of a user, and returns how
+// many there were.
+func (l *Liveness) endLogins(tx *Tx, id string) (ended int) {
+	for item := range l.state.Sessions.All() {
+		if item.Value.User == id {
+			Delete(tx, l.state.Sessions, item.ID, store.Precondition{})
+			ended++
+		}
+	}
+	for item := range l.state.IdentityTokens.All() {
+		if item.Value.User == id {
+			Delete(tx, l.state.IdentityTokens, item.ID, store.Precondition{})
+			ended++
+		}
+	}
+	return ended
 }
 
 // rest makes what a user has rest until the user is confirmed.

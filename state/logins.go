@@ -35,7 +35,8 @@ type Logins struct {
 }
 
 // NewLogins makes the logins of a realm. vouch says whether the authenticator
-// that a principal names still knows it, see [authn.Chain.Recheck].
+// that a principal names still knows it, see [authn.Chain.Vouch]; the
+// principal's credential is what its identity token was got with.
 func (s *State) NewLogins(c LoginConfig, vouch func(*authn.Principal, *authn.Credential) error) *Logins {
 	return &Logins{state: s, config: c, vouch: vouch}
 }
@@ -130,10 +131,11 @@ func (l *Logins) principal(item *Item[IdentityToken], c *authn.Credential) (*aut
 		origin.Origin, origin.OriginID = v.Origin, v.OriginID
 	}
 	if u, ok := l.state.Users.Get(v.User); ok && l.vouch != nil && u.Value.Authenticator != "" {
-		origin.Authenticator, origin.Issued = u.Value.Authenticator, v.Created
+		origin.Authenticator, origin.Credential, origin.Issued = u.Value.Authenticator, v.Origin, v.Created
 		if err := l.vouch(&origin, c); err != nil {
 			return nil, err
 		}
+		p.Groups = origin.Groups
 	}
 	p.Authenticator, p.Credential, p.CredentialID = authn.IdentityTokensName, authn.CredentialIdentityToken, item.ID
 	p.Issued, p.Expires = v.Created, v.Expires

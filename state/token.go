@@ -48,6 +48,10 @@ func (s *State) IssuedSecret(id string) (*authn.IssuedSecret, error) {
 	if err != nil {
 		return nil, err
 	}
+	owner := ""
+	if u, ok := s.Users.Get(t.User); ok {
+		owner = u.Value.Authenticator
+	}
 	principal.Authenticator, principal.Credential, principal.CredentialID = TokensName, CredentialToken, id
 	principal.Issued, principal.Expires, principal.Limits = t.Created, t.Expires, t.Limits
 	hash, err := authn.ParseHash(t.Hash)
@@ -58,7 +62,7 @@ func (s *State) IssuedSecret(id string) (*authn.IssuedSecret, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", authn.ErrInvalid, err)
 	}
-	return &authn.IssuedSecret{Hash: hash, Principal: principal, From: from, Expires: t.Expires}, nil
+	return &authn.IssuedSecret{Hash: hash, Principal: principal, Owner: owner, From: from, Expires: t.Expires}, nil
 }
 
 // Owning returns the user who owns something that was issued at a time, or

@@ -79,6 +79,9 @@ func (u *User) outdated(p *authn.Principal) bool {
 // seenAgain is how much later a user has to be seen for it to be written.
 const seenAgain = 10 * time.Minute
 
+// movedAgain is the same for the authenticator that the user comes by.
+const movedAgain = time.Minute
+
 // See returns the record of a user who was authenticated just now, and whether
 // it differs enough from what is stored to be written.
 func (s *State) See(p *authn.Principal) (id string, u *User, before *Item[User], changed bool) {
@@ -101,13 +104,19 @@ func (s *State) See(p *authn.Principal) (id string, u *User, before *Item[User],
 		next.Asserted = said
 	}
 	same := known && next.Name == p.Name && slices.Equal(next.Groups, p.Groups) && slices.Equal(next.Roles, p.Roles) && equalJSON(next.Claims, p.Claims)
+	// Who comes by two ways in turn is not written down each time.
+	moved := next.Authenticator != p.Authenticator && now.Sub(next.Last) > movedAgain
 	next.Issuer, next.Subject, next.Name, next.Authenticator = p.Issuer, p.Subject, p.Name, p.Authenticator
 	next.Groups, next.Roles, next.Claims = p.Groups, p.Roles, p.Claims
 	if email, ok := p.Claims["email"].(string); ok {
 		next.Email = email
 	}
-	changed = !same || now.Sub(next.Last) > seenAgain || !next.Unconfirmed.IsZero()
-	next.Unconfirmed = time.Time{}
+	// A password that is remembered from before says nothing about now.
+	confirmed := !next.Unconfirmed.IsZero() && (p.Proven.IsZero() || p.Proven.After(next.Unconfirmed))
+	if confirmed {
+		next.Unconfirmed = time.Time{}
+	}
+	changed = !same || moved || confirmed || now.Sub(next.Last) > seenAgain
 	next.Last = now
 	return id, &next, before, changed
 }

@@ -1,6 +1,7 @@
 package clients
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -215,4 +216,83 @@ func basicGet(t *testing.T, url, user, password string) *http.Response {
 	defer res.Body.Close()
 	_, _ = io.Copy(io.Discard, res.Body)
 	return res
+}
+
+// TestDirectoryPeopleWhoLeave takes people who have access tokens out of the
+// directory, and the directory away.
+func TestDirectoryPeopleWhoLeave(t *testing.T) {
+	server := startSlapd(t)
+	s := ldapStage(t, server, `
+		ldap SECURE_URL {
+			search PEOPLE
+			service_account SERVICE_DN {env.LDAP_PASSWORD}
+			group_search GROUPS
+			nested recursive
+			prefix ldap-
+			cache 1s
+			recheck 1s
+			trust_pool file CA
+		}
+		management
+		project dir/** {
+			guest group:ldap-everyone
+		}`)
+	tokens := map[string]string{"alice": directoryToken(t, s, "alice"), "bob": directoryToken(t, s, "bob")}
+	status := func(name string) int { return basicStatus(t, s.URL+"/v2/dir/app/tags/list", name, tokens[name]) }
+	change := func(ldif string) {
+		t.Helper()
+		if err := server.Change(t.Context(), ldif); err != nil {
+			t.Fatal(err)
+		}
+	}
+	becomes := func(what, name string, want int) {
+		t.Helper()
+		eventually(t, what, func() bool { return status(name) == want })
+	}
+	becomes("alice's token is good", "alice", 404)
+	becomes("bob's token is good", "bob", 404)
+
+	change("dn: cn=staff," + slapd.Groups + "\nchangetype: modify\nreplace: member\nmember: uid=carol," + slapd.People + "\n")
+	becomes("bob is out of the group", "bob", 403)
+	change("dn: cn=staff," + slapd.Groups + "\nchangetype: modify\nreplace: member\nmember: uid=bob," + slapd.People + "\n")
+	becomes("bob is in the group again", "bob", 404)
+	change("dn: uid=bob," + slapd.People + "\nchangetype: modify\nadd: pwdAccountLockedTime\npwdAccountLockedTime: 000001010000Z\n")
+	becomes("bob is locked out", "bob", 401)
+	change("dn: uid=bob," + slapd.People + "\nchangetype: modify\ndelete: pwdAccountLockedTime\n")
+	becomes("bob may sign in again", "bob", 404)
+	change("dn: uid=bob," + slapd.People + "\nchangetype: delete\n")
+	becomes("bob is gone", "bob", 401)
+	change("dn: uid=bob," + slapd.People + "\nchangetype: add\nobjectClass: inetOrgPerson\nuid: bob\ncn: Another\nsn: Bob\nuserPassword: other-pw\n")
+	eventually(t, "another bob signs in", func() bool { return basicStatus(t, s.URL+"/v2/", "bob", "other-pw") == 200 })
+	if got := status("bob"); got != 401 {
+		t.Errorf("the first bob's token: %d", got)
+	}
+	if err := server.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(3 * time.Second)
+	if got := status("alice"); got != 404 {
+		t.Errorf("alice's token while the directory is away: %d", got)
+	}
+}
+
+// directoryToken makes an access token for somebody of the directory.
+func directoryToken(t *testing.T, s *stage.Stage, name string) string {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/auth/api/v1/tokens", strings.NewReader(`{"name":"laptop"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.SetBasicAuth(name, name+"-pw")
+	r.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var made struct{ Secret string }
+	if err := json.NewDecoder(resp.Body).Decode(&made); err != nil || made.Secret == "" {
+		t.Fatalf("an access token for %s: %d, %v", name, resp.StatusCode, err)
+	}
+	return made.Secret
 }

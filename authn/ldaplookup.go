@@ -1,0 +1,148 @@
+package authn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/go-ldap/ldap/v3"
+	"go.uber.org/zap"
+)
+
+// LooksUp reports whether people can be looked up without their passwords:
+// with a service account, or where the search is anonymous anyway.
+func (a *LDAP) LooksUp() bool { return a.config.ServiceDN != "" || a.config.BindAs == "" }
+
+// IdentityIssuer implements [IdentityIssuer].
+func (a *LDAP) IdentityIssuer() string { return a.config.IdentityIssuer() }
+
+// Config returns what the directory was declared with.
+func (a *LDAP) Config() LDAPConfig { return a.config }
+
+// Lookup returns how the directory describes somebody now who signed in
+// earlier. [ErrGone]: there is no such entry any more. [ErrDisabled]: it is
+// there and may not sign in: the search for people leaves it out, the account
+// is disabled, or in none of the required groups. [ErrUnavailable]: the
+// directory has not said anything about them.
+func (a *LDAP) Lookup(ctx context.Context, known *Principal) (p *Principal, err error) {
+	name, ok := strings.CutPrefix(known.Name, a.config.Prefix)
+	if !ok || known.Issuer != a.IdentityIssuer() || !a.LooksUp() {
+		return nil, fmt.Errorf("%w: %s is not of this directory", ErrUnavailable, known)
+	}
+	err = a.directory.with(ctx, func(s ldapSession) (err error) {
+		p, err = a.lookUp(s, known.Subject, name)
+		return err
+	})
+	switch {
+	case errors.Is(err, ErrUnavailable):
+		a.log.Debug("directory cannot be asked about somebody", zap.String("directory", a.config.URLs[0]), zap.Error(err))
+	case errors.Is(err, ErrInvalid): // what is wrong with the entry would be wrong with a sign-in
+		err = fmt.Errorf("%w: %s", ErrDisabled, err.Error())
+	}
+	return p, err
+}
+
+func (a *LDAP) lookUp(s ldapSession, dn, name string) (*Principal, error) {
+	if err := a.bindService(s); err != nil {
+		return nil, err
+	}
+	read := func(base, filter string) (*ldap.Entry, error) {
+		entries, err := search(s, base, ldap.ScopeBaseObject, 1, filter, append(a.attributes(), accountAttributes...))
+		return first(entries), err
+	}
+	entry, err := read(dn, a.config.peopleFilter())
+	if err == nil && entry == nil {
+		return nil, a.missing(read, dn)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := accountDisabled(entry, a.now()); err != nil {
+		return nil, err
+	}
+	return a.principal(s, entry, name)
+}
+
+// missing says what it means that somebody is not found: nothing, if the
+// service account does not see where the people were either.
+func (a *LDAP) missing(read func(base, filter string) (*ldap.Entry, error), dn string) error {
+	const anything = "(objectClass=*)"
+	switch there, err := read(dn, anything); {
+	case err != nil:
+		return err
+	case there != nil:
+		return fmt.Errorf("%w: the search for people does not find the entry any more", ErrDisabled)
+	}
+	base := a.config.SearchBase
+	if base == "" {
+		_, base, _ = cutDN(dn)
+	}
+	switch there, err := read(base, anything); {
+	case err != nil:
+		return err
+	case there == nil:
+		return fmt.Errorf("%w: the service account does not see %.200q", ErrUnavailable, base)
+	}
+	return ErrGone
+}
+
+// cutDN splits the name of an entry into its own part and its parent's name.
+func cutDN(dn string) (own, parent string, err error) {
+	parsed, err := ldap.ParseDN(dn)
+	if err != nil || len(parsed.RDNs) < 2 {
+		return dn, "", err
+	}
+	up := ldap.DN{RDNs: parsed.RDNs[1:]}
+	return parsed.RDNs[0].String(), up.String(), nil
+}
+
+// exactMatch finds extensible matches (RFC 4515 §3), in which `*` is a
+// character like others.
+var exactMatch = regexp.MustCompile(`:=[^)]*\{user\}`)
+
+// peopleFilter is the filter that finds somebody, whoever it is. People may
+// sign in with another name than the one that they are called by.
+func (c LDAPConfig) peopleFilter() string {
+	if c.SearchBase == "" || exactMatch.MatchString(c.SearchFilter) {
+		return "(objectClass=*)"
+	}
+	return strings.ReplaceAll(c.SearchFilter, "{user}", "*")
+}
+
+// accountAttributes are those in which directories say that an account is
+// disabled. Most have to be asked for by name.
+var accountAttributes = []string{"userAccountControl", "accountExpires", "nsAccountLock", "pwdAccountLockedTime", "loginDisabled"}
+
+// accountDisabled says whether an entry is of an account that may not sign in.
+// An account that is locked for a while, for wrong passwords, is not disabled:
+// whoever knows a user name can do that.
+func accountDisabled(entry *ldap.Entry, now time.Time) error {
+	value := entry.GetEqualFoldAttributeValue
+	disabled := func(why string) error { return fmt.Errorf("%w: the account is disabled (%s)", ErrDisabled, why) }
+	var flags, expires int64
+	_, _ = fmt.Sscan(value("userAccountControl"), &flags)
+	_, _ = fmt.Sscan(value("accountExpires"), &expires)
+	const (
+		accountDisable = 0x2                // Active Directory's ADS_UF_ACCOUNTDISABLE
+		never          = 0x7FFFFFFFFFFFFFFF // of accountExpires, as is 0
+		ticks          = int64(10_000_000)  // of a second
+		since1601      = int64(11644473600) // seconds until 1970
+		forGood        = "000001010000Z"    // of draft-behera-ldap-password-policy §5.3.3
+	)
+	switch {
+	case flags&accountDisable != 0:
+		return disabled("userAccountControl")
+	case expires > 0 && expires < never && now.Unix() >= expires/ticks-since1601:
+		return disabled("accountExpires")
+	case strings.EqualFold(value("nsAccountLock"), "true"): // 389 Directory Server, FreeIPA
+		return disabled("nsAccountLock")
+	case strings.EqualFold(value("loginDisabled"), "true"): // eDirectory
+		return disabled("loginDisabled")
+	case value("pwdAccountLockedTime") == forGood:
+		return disabled("pwdAccountLockedTime")
+	}
+	return nil
+}
