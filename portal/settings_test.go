@@ -3,11 +3,13 @@ package portal_test
 import (
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 )
 
 // signedIn is the browser of somebody with groups.
@@ -112,7 +114,13 @@ func TestMemberKeepsConditions(t *testing.T) {
 	root.settled("/auth/projects/members", "Saved.", url.Values{"name": {"web"}, "subject": {"group:ci"}, "role": {"guest"}})
 	item, _ := f.state.Projects.Get("web")
 	next := *item.Value
+	next.Members = slices.Clone(next.Members)
 	next.Members[0].From = []string{"10.0.0.0/8"}
+	var tx state.Tx
+	state.Put(&tx, f.state.Projects, "web", &next, state.Unchanged(item))
+	if err := f.state.Commit(t.Context(), &tx); err != nil {
+		t.Fatal(err)
+	}
 	root.settled("/auth/projects/members", "Saved.", url.Values{"name": {"web"}, "subject": {"group:ci"}, "role": {"developer"}})
 	item, _ = f.state.Projects.Get("web")
 	if m := item.Value.Members; len(m) != 1 || m[0].Role != "developer" || len(m[0].From) != 1 {
