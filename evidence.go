@@ -28,7 +28,7 @@ func (run *running) evidence(r *http.Request) *authn.Evidence {
 }
 
 func requestEvidence(r *http.Request) *authn.Evidence {
-	e := &authn.Evidence{Method: r.Method, Header: r.Header, Peer: peerAddr(r), Trusted: fromTrustedProxy(r)}
+	e := &authn.Evidence{Method: r.Method, Header: shownHeader(r), Peer: peerAddr(r), Trusted: fromTrustedProxy(r)}
 	// PeerCertificates is what the client sent; only what is in VerifiedChains
 	// was verified.
 	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 && len(r.TLS.VerifiedChains[0]) > 0 {

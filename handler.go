@@ -119,6 +119,7 @@ func (h *Handler) serveOther(w http.ResponseWriter, r *http.Request, next caddyh
 		return nil
 	}
 	h.realm.dropForeignIdentity(r)
+	hideCookies(r)
 	return next.ServeHTTP(w, r)
 }
 

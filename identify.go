@@ -20,6 +20,7 @@ var (
 	errRealmNotReady = errors.New("the realm is not ready")
 	errNotSignedIn   = errors.New("not signed in")
 	errRouteDenied   = errors.New("signed in, and may not")
+	errLimited       = errors.New("the access token is good for a part of the registry API only")
 )
 
 // identify finds out who sends a request to a route beside the registry API
@@ -38,6 +39,7 @@ func (p *Provider) identify(w http.ResponseWriter, r *http.Request) (*authn.Prin
 	policy := realm.policy.load()
 	principal, refusal := p.admit(run, policy, r)
 	realm.dropForeignIdentity(r)
+	hideCookies(r)
 	realm.recorder.route(r, principal, refusal)
 	if refusal != nil {
 		if refusal.status == http.StatusUnauthorized {
@@ -79,6 +81,9 @@ func (p *Provider) admit(run *running, policy *authz.Policy, r *http.Request) (*
 	switch {
 	case err != nil:
 		return nil, &routeRefusal{status: http.StatusUnauthorized, err: err}
+	case principal.Limits != nil:
+		// What is behind would take it for all of its owner.
+		return principal, &routeRefusal{status: http.StatusForbidden, err: errLimited}
 	case p.access.allows(principal, need, policy):
 		return principal, nil
 	case principal.IsAnonymous():

@@ -2,6 +2,7 @@ package registryauth
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,7 +20,12 @@ type livePolicy struct {
 	config   management.Config
 	current  atomic.Pointer[authz.Policy]
 	changed  chan struct{} // has one entry if it is to be made anew
+	wanted   atomic.Uint64 // how often that was said
 	logger   *zap.Logger
+
+	mu   sync.Mutex
+	made uint64        // of wanted, what current is made with
+	next chan struct{} // closed when made grows
 }
 
 // newLivePolicy compiles the declared part, which is what is in force until
@@ -29,7 +35,7 @@ func newLivePolicy(declared authz.Config, config management.Config, logger *zap.
 	if err != nil {
 		return nil, err
 	}
-	p := &livePolicy{declared: declared, config: config, changed: make(chan struct{}, 1), logger: logger}
+	p := &livePolicy{declared: declared, config: config, changed: make(chan struct{}, 1), next: make(chan struct{}), logger: logger}
 	p.current.Store(policy)
 	return p, nil
 }
@@ -40,31 +46,67 @@ func (p *livePolicy) load() *authz.Policy { return p.current.Load() }
 
 // touch makes the policy anew, soon and in the background.
 func (p *livePolicy) touch() {
+	p.wanted.Add(1)
 	select {
 	case p.changed <- struct{}{}:
 	default:
 	}
 }
 
-// settle is how long changes are gathered: an import of ten thousand role
-// mappings makes a few policies and not ten thousand.
+// settle is how long changes are gathered at most: where a policy takes long
+// to be made, making it never takes more than a part of the time.
 const settle = 50 * time.Millisecond
 
-// follow makes the policy anew whenever what is stored changes.
+// maxInForce is how long a change waits at most to be in force here.
+const maxInForce = time.Second
+
+// inForce waits until all that was changed before is in force, so that whoever
+// is told that a change was made finds it made.
+func (p *livePolicy) inForce(ctx context.Context) {
+	wanted := p.wanted.Load()
+	limit := time.NewTimer(maxInForce)
+	defer limit.Stop()
+	for {
+		p.mu.Lock()
+		made, next := p.made, p.next
+		p.mu.Unlock()
+		if made >= wanted {
+			return
+		}
+		select {
+		case <-next:
+		case <-limit.C:
+			return // the gateway is being reloaded, or very busy
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// start makes the policy of what is stored, and makes it anew whenever that
+// changes, until ctx is done.
+func (p *livePolicy) start(ctx context.Context, s *state.State) {
+	cancel := s.OnPolicy(p.touch) // before it is read, so that no change is missed
+	p.compile(s)
+	go func() {
+		defer cancel()
+		p.follow(ctx, s)
+	}()
+}
+
 func (p *livePolicy) follow(ctx context.Context, s *state.State) {
-	cancel := s.OnPolicy(p.touch)
-	defer cancel()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-p.changed:
 		}
+		start := time.Now()
 		p.compile(s)
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(settle):
+		case <-time.After(min(settle, 3*time.Since(start))):
 		}
 	}
 }
@@ -73,6 +115,7 @@ func (p *livePolicy) follow(ctx context.Context, s *state.State) {
 // stored and cannot be compiled is left out and logged: it must neither keep
 // the rest from working nor, being a grant, from being withdrawn.
 func (p *livePolicy) compile(s *state.State) {
+	defer p.compiled(p.wanted.Load())
 	records := management.PolicyRecords(s, p.declared, p.config)
 	for _, problem := range records.Problems {
 		p.logger.Error("a stored rule cannot be used and is left out", zap.Error(problem))
@@ -83,6 +126,15 @@ func (p *livePolicy) compile(s *state.State) {
 		return
 	}
 	p.current.Store(policy.With(s))
+}
+
+// compiled tells those who wait that what was wanted is in force.
+func (p *livePolicy) compiled(wanted uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.made = max(p.made, wanted)
+	close(p.next)
+	p.next = make(chan struct{})
 }
 
 // Allowed implements the token endpoint's question.

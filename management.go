@@ -138,7 +138,7 @@ func (r *realm) newManager(run *running) (*management.Manager, error) {
 	}
 	o := management.Options{
 		Config: r.managementConfig(), StaticKeys: r.secrets.keys,
-		State: run.state, Policy: r.policy.load, Declared: declared, RobotPrefixes: r.config.RobotPrefixes, Pool: hashing, Log: r.slog,
+		State: run.state, Policy: r.policy.load, InForce: r.policy.inForce, Declared: declared, RobotPrefixes: r.config.RobotPrefixes, Pool: hashing, Log: r.slog,
 		Keys: func() management.SigningKeys { return run.keys },
 	}
 	return management.New(o)

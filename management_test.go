@@ -2,6 +2,7 @@ package registryauth
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"strings"
@@ -127,6 +128,26 @@ func TestStoredRules(t *testing.T) {
 }
 
 // TestStoredNames: what is known as a robot by rules is no stored robot's name.
+// TestChangesAreInForce: a rule holds here as soon as it is said to be made.
+func TestChangesAreInForce(t *testing.T) {
+	g := startManaged(t, "")
+	var members []string // so many that a policy takes some time
+	for i := range 60 {
+		members = append(members, fmt.Sprintf(`{"subject":"user:u%d","role":"developer","when":"request.method != \"%d\""}`, i, i))
+	}
+	g.manage("PUT", "/projects/big", `{"patterns":["big/**"],"members":[`+strings.Join(members, ",")+`]}`, 201)
+	for i := range 5 {
+		g.manage("PUT", "/role-mappings/robot:ci", `{"role":"developer","patterns":["stored/**"]}`, 201)
+		if got := g.do("GET", "/v2/stored/app/manifests/v1", "", basic("ci", g.robot)).StatusCode; got != 200 {
+			t.Fatalf("%d: a role that was given: %d", i, got)
+		}
+		g.manage("DELETE", "/role-mappings/robot:ci", "", 204)
+		if got := g.do("GET", "/v2/stored/app/manifests/v1", "", basic("ci", g.robot)).StatusCode; got != 403 {
+			t.Fatalf("%d: a role that was taken: %d", i, got)
+		}
+	}
+}
+
 func TestStoredNames(t *testing.T) {
 	g := startManaged(t, `
 	service_secret scanner {

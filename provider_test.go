@@ -53,3 +53,40 @@ func TestProviderInCaddysHandler(t *testing.T) {
 		}
 	}
 }
+
+// TestLimitedTokensOnRoutes: an access token that was made for a part of what its
+// owner may do is not the owner beside the registry API.
+func TestLimitedTokensOnRoutes(t *testing.T) {
+	const password = "the-password-of-the-local-alice"
+	t.Setenv("TEST_ADMIN_KEY", adminKey)
+	g := startGateway(t, standardRealm)
+	ui := freeAddress(t)
+	realm := strings.ReplaceAll(strings.ReplaceAll(managedRealm, "HASH", g.hash), "immutable_nothing", "local {\nuser alice `$argon2id$v=19$m=19456,t=2,p=1$L5ZwZHCxNdm2A3uNQUDL7A$HxcYpga6GJeZhuX9HGPNpQnP4BdoEHPQ/0pslXy9nY4`\n}")
+	if err := loadCaddyfile(t, g.caddyfile(realm)+fmt.Sprintf("http://%s {\nregistry_identity {\nwrite user:alice\n}\nrespond {http.auth.user.id}\n}\n", ui)); err != nil {
+		t.Fatal(err)
+	}
+	g.client.CloseIdleConnections()
+	alice := basic("alice", password)
+	token := func(more string) option {
+		t.Helper()
+		a := g.do("POST", "/auth/api/v1/tokens", `{"name":"t`+more+`}`, alice, header("Content-Type", "application/json"))
+		if a.StatusCode != 201 {
+			t.Fatalf("%d %s", a.StatusCode, a.body)
+		}
+		_, secret, _ := strings.Cut(a.body, `"secret":"`)
+		secret, _, _ = strings.Cut(secret, `"`)
+		return basic("alice", secret)
+	}
+	whole := token(`1"`)
+	part := token(`2","permissions":[{"name":"team/**","actions":["pull"]}]`)
+	none := token(`3","permissions":[]`)
+	g.url = "http://" + ui
+	for name, c := range map[string]struct {
+		who  option
+		want int
+	}{"password": {alice, 200}, "whole": {whole, 200}, "part": {part, 403}, "none": {none, 403}} {
+		if got := g.do("POST", "/", "", c.who).StatusCode; got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
+	}
+}

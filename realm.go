@@ -298,13 +298,12 @@ func (r *realm) open(ctx, limit context.Context, old tokenendpoint.KeyStore) err
 	if run.logins != nil { // a nil pointer in an interface is not nil
 		run.endpoint.Identity = run.logins
 	}
-	r.policy.compile(live)
+	r.policy.start(ctx, live)
 	for _, a := range r.authenticators {
 		if s, ok := a.Authenticator.(interface{ Start(ctx context.Context) }); ok {
 			s.Start(ctx)
 		}
 	}
-	go r.policy.follow(ctx, live)
 	go run.keys.Run(ctx)
 	go r.followKeys(ctx, run)
 	r.watchUsers(ctx, run)

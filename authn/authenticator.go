@@ -100,6 +100,9 @@ var (
 	ErrDisabled = errors.New("principal disabled")
 	// ErrGone: there is no such user any more. It is an [ErrDisabled].
 	ErrGone = fmt.Errorf("%w: there is no such user any more", ErrDisabled)
+	// ErrCrossSite: what a browser sends by itself is no proof that a page of
+	// this site asks. It comes with [ErrInvalid].
+	ErrCrossSite = errors.New("cross-site request")
 	// ErrForbiddenSource: right, but not from this client address.
 	ErrForbiddenSource = errors.New("credential not accepted from this address")
 	// ErrUnavailable: it cannot be checked now (provider away, keys not

@@ -24,10 +24,14 @@ type SecretDirectory interface {
 	// now: [ErrInvalid] if there is none, [ErrDisabled] if its owner may not
 	// come in any more. It must not block.
 	IssuedSecret(id string) (*IssuedSecret, error)
+	// IsAnother reports whether a user name is that of a known user other
+	// than p. It must not block.
+	IsAnother(username string, p *Principal) bool
 }
 
 // Issued authenticates by secrets of one kind that were handed out at run
-// time: as the password of Basic, whatever the user name, or as Bearer.
+// time: as the password of Basic, under any user name but somebody else's, or
+// as Bearer.
 type Issued struct {
 	kind      SecretKind
 	directory SecretDirectory
@@ -66,6 +70,10 @@ func (a *Issued) Authenticate(_ context.Context, c *Credential) (*Principal, err
 	}
 	if err := a.admits(s, c); err != nil {
 		return nil, err
+	}
+	if c.Scheme == SchemeBasic && a.directory.IsAnother(c.Username, s.Principal) {
+		// Who believes to be somebody else had better know.
+		return nil, fmt.Errorf("%w: the secret is not that of the user who is named", ErrInvalid)
 	}
 	return s.Principal, nil
 }

@@ -95,6 +95,8 @@ func TestExplain(t *testing.T) {
 	}
 	ask("alice", "principal=user:alice&action=pull&repository=elsewhere/app") // about herself
 	ask("alice", "principal=user:bob&groups=x,y&roles=r&claims=%7B%22a%22:1%7D&remote=192.0.2.1&action=pull&repository=team-a/app")
+	ask("lena", "principal=user:lena&action=pull&repository=elsewhere/app")
+	s.call("lena", "GET", "/explain?principal=user:lena&groups=team-a&action=pull&repository=team-a/app", nil).want(403, CodeForbidden) // about others, then
 	s.call("alice", "GET", "/explain?principal=user:root&action=pull&repository=team-b/app", nil).want(403, CodeForbidden)
 	s.call("alice", "GET", "/who-can?action=pull&repository=team-b/app", nil).want(403, CodeForbidden)
 	for _, query := range []string{"", "action=fly&repository=a", "action=pull&repository=A", "principal=x&action=pull&repository=a", "principal=user:x&action=pull&repository=a&remote=x", "claims=x&action=pull&repository=a"} {

@@ -15,7 +15,7 @@ func (a *API) caller(r *http.Request) (*Caller, error) {
 		who := *a.options.Local
 		who.Remote, who.Agent, who.RequestID = remote, r.UserAgent(), a.requestID(r)
 		if a.origin.Check(r) != nil {
-			return nil, &Error{Code: CodeCrossSite, Detail: "a page of another site asks", err: errCrossSite}
+			return nil, &Error{Code: CodeCrossSite, Detail: "a page of another site asks", err: authn.ErrCrossSite}
 		}
 		return &who, nil
 	}
@@ -50,6 +50,9 @@ func (a *API) caller(r *http.Request) (*Caller, error) {
 
 func (a *API) principal(r *http.Request) (*Caller, error) {
 	p, err := a.options.Authenticate(r)
+	if errors.Is(err, authn.ErrCrossSite) {
+		return nil, crossSite(err)
+	}
 	if err != nil {
 		e := AsError(err)
 		if e.Code == CodeInternal {
@@ -81,8 +84,6 @@ func bearer(header []string) string {
 	return strings.TrimSpace(secret)
 }
 
-var errCrossSite = errors.New("cross-site request")
-
 // sameSite refuses changes that a browser was made to ask for by a page of
 // another site, where it sends a cookie or a certificate by itself. The
 // browser has to say that the page is of this site, by Sec-Fetch-Site or
@@ -93,12 +94,15 @@ func (a *API) sameSite(r *http.Request) error {
 	case http.MethodGet, http.MethodHead, http.MethodOptions:
 		return nil
 	}
-	refused := &Error{Code: CodeCrossSite, Detail: "the browser does not say that a page of this site asks", err: errCrossSite}
 	if err := a.origin.Check(r); err != nil {
-		return refused
+		return crossSite(err)
 	}
 	if r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("Origin") == "" && r.Header.Get("X-CSRF-Protection") == "" {
-		return refused
+		return crossSite(authn.ErrCrossSite)
 	}
 	return nil
+}
+
+func crossSite(err error) *Error {
+	return &Error{Code: CodeCrossSite, Detail: "the browser does not say that a page of this site asks", err: err}
 }

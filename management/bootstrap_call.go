@@ -13,7 +13,7 @@ import (
 
 // BootstrapCall is what the call shows and asks for.
 type BootstrapCall struct {
-	Secret string `json:"secret" doc:"The bootstrap secret." max:"4096"`
+	Secret string `json:"secret,omitempty" doc:"The bootstrap secret. Only who is on the machine needs none." max:"4096"`
 	Key    string `json:"key,omitempty" doc:"The value that the key is to have: one in our own format, or at least 32 random characters. Whoever gives one may repeat a call whose answer was lost. Default: one is made." max:"256"`
 	Name   string `json:"name,omitempty" doc:"How lists call the key. Default: bootstrap." max:"100"`
 }

@@ -144,6 +144,15 @@ func (m *Manager) manages(who *Caller, patterns []string) bool {
 	return len(patterns) > 0
 }
 
+// mayBe adds that a robot is an administrator, by a role mapping or by the
+// configuration, and the caller is not: who has its secret would be one.
+func (m *Manager) mayBe(who *Caller, robot string, wrong *problems) {
+	p := &authn.Principal{Kind: authn.KindRobot, Name: robot}
+	if !m.admin(who) && m.policy().IsAdmin(p, m.query(who)) {
+		wrong.add("name", "%s is an administrator, and you are not", robot)
+	}
+}
+
 // mayGive adds what the caller cannot hand on, since it does not hold it.
 func (m *Manager) mayGive(who *Caller, field string, permissions []authn.Limit, wrong *problems) {
 	if who.Principal == nil {

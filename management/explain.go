@@ -62,7 +62,7 @@ func (m *Manager) Explain(who *Caller, q ExplainQuery) (*Explanation, error) {
 	if err != nil {
 		return nil, err
 	}
-	themselves := who.Principal != nil && who.Principal.Identity() == p.Identity()
+	themselves := who.Principal != nil && who.Principal.Identity() == p.Identity() && q.Groups == nil && q.Roles == nil && q.Claims == nil
 	if !themselves && !m.manages(who, []string{q.Repository}) {
 		return nil, fail(CodeForbidden, "you may ask about yourself, and about repositories that you manage")
 	}

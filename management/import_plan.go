@@ -193,6 +193,12 @@ func (p *importPlan) apiKeys(list []DocumentKey) {
 		if in.Expires != nil {
 			next.Expires = in.Expires.UTC().Truncate(time.Second)
 		}
+		if !exists || !equalRecord(item.Value, next) {
+			m.checkWithin(p.who, &wrong, next.Scopes, next.From, next.Expires)
+			if p.inner(at("api_keys", i), wrong.err()) {
+				continue
+			}
+		}
 		put(p, m.state.APIKeys, id, next, "", keyView)
 	}
 	// Whoever prunes must be able to go on.

@@ -171,6 +171,25 @@ func TestImportIsAllOrNothing(t *testing.T) {
 	}
 }
 
+// TestImportedKeysAreWithinTheCallers: a key makes no key by importing it that it
+// could not make otherwise.
+func TestImportedKeysAreWithinTheCallers(t *testing.T) {
+	s := newStage(t)
+	limited := s.admin("POST", "/keys", `{"name":"limited","scopes":["*"],"from":["192.0.2.0/24"],"expires":"2026-03-02T00:00:00Z"}`).want(201)
+	secret := limited.text("secret")
+	_, hash := authn.NewSecret(authn.SecretAPIKey)
+	document := func(more string) string {
+		return `{"version":1,"api_keys":[{"name":"mine","scopes":["*"],"hash":"` + hash + `"` + more + `}]}`
+	}
+	for _, more := range []string{"", `,"from":["192.0.2.0/24"]`, `,"expires":"2026-03-02T00:00:00Z"`, `,"from":["192.0.0.0/16"],"expires":"2026-03-02T00:00:00Z"`} {
+		s.call(secret, "POST", "/import", document(more)).want(422, CodeInvalid)
+	}
+	s.call(secret, "POST", "/import", document(`,"from":["192.0.2.7"],"expires":"2026-03-01T20:00:00Z"`)).want(200)
+	s.call(secret, "POST", "/import", document(``)).want(422, CodeInvalid)
+	s.admin("POST", "/import", document(``)).want(200)
+	s.call(secret, "POST", "/import", document(``)).want(200) // which changes nothing
+}
+
 // TestImportKeepsTheCallersKey has a key prune the others and not itself.
 func TestImportKeepsTheCallersKey(t *testing.T) {
 	s := newStage(t)

@@ -12,6 +12,13 @@ func (m *Manager) ChangeKey(ctx context.Context, who *Caller, id string, in KeyI
 	err := m.withKey(ctx, who, id, match, func(item *state.Item[state.APIKey]) error {
 		next := *item.Value
 		next.Disabled = in.Disabled
+		if item.Value.Disabled && !next.Disabled {
+			var wrong problems
+			m.checkWithin(who, &wrong, next.Scopes, next.From, next.Expires)
+			if err := wrong.forbidden(moreThanShown); err != nil {
+				return err
+			}
+		}
 		if equalRecord(item.Value, &next) {
 			changed = m.showKey(id, item.Value, item.Revision)
 			return nil

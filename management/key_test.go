@@ -115,6 +115,17 @@ func TestStaticKeys(t *testing.T) {
 	s.call(secret, "GET", "/robots", nil).want(401)
 }
 
+// TestEnablingKeys: a key that was disabled is not enabled with one that is good
+// for less.
+func TestEnablingKeys(t *testing.T) {
+	s := newStage(t)
+	id := s.admin("POST", "/keys", `{"name":"broad","scopes":["*"]}`).want(201).text("id")
+	limited := s.admin("POST", "/keys", `{"name":"limited","scopes":["*"],"from":["192.0.2.0/24"]}`).want(201).text("secret")
+	s.call(limited, "PATCH", "/keys/"+id, `{"disabled":true}`).want(200)
+	s.call(limited, "PATCH", "/keys/"+id, `{"disabled":false}`).want(403, CodeForbidden)
+	s.admin("PATCH", "/keys/"+id, `{"disabled":false}`).want(200)
+}
+
 // TestBootstrapKeyEnds has the first key that lasts end the temporary one.
 func TestBootstrapKeyEnds(t *testing.T) {
 	s := newStage(t)

@@ -22,6 +22,7 @@ import (
 type Manager struct {
 	state    *state.State
 	policy   func() *authz.Policy
+	inForce  func(context.Context)
 	declared Declared
 	config   Config
 	statics  []staticKey
@@ -39,6 +40,9 @@ type Options struct {
 	State *state.State
 	// Policy returns the rules as they are now, with the facts of State.
 	Policy func() *authz.Policy
+	// InForce waits, not for long, until what was committed before is in
+	// Policy; nil: it always is.
+	InForce func(context.Context)
 	// Declared is what the configuration declares: it is listed and cannot
 	// be changed.
 	Declared Declared
@@ -88,7 +92,7 @@ type DeclaredProject struct {
 // New makes a manager. The error says which static key is not usable.
 func New(o Options) (*Manager, error) {
 	m := &Manager{
-		state: o.State, policy: o.Policy, declared: o.Declared, config: o.Config.withDefaults(),
+		state: o.State, policy: o.Policy, inForce: o.InForce, declared: o.Declared, config: o.Config.withDefaults(),
 		keys: o.Keys, prefixes: o.RobotPrefixes, pool: o.Pool, log: o.Log, now: o.Now,
 	}
 	if m.prefixes == nil {
@@ -117,5 +121,11 @@ func (m *Manager) commit(ctx context.Context, who *Caller, tx *state.Tx, answer 
 	if err := m.remember(who, tx, answer); err != nil {
 		return err
 	}
-	return m.state.Commit(ctx, tx)
+	if err := m.state.Commit(ctx, tx); err != nil {
+		return err
+	}
+	if m.inForce != nil {
+		m.inForce(ctx)
+	}
+	return nil
 }

@@ -84,7 +84,7 @@ type recordCompiler struct {
 func (c *recordCompiler) try(object state.Object, admins []authz.Admin, projects []authz.Project) bool {
 	_, err := authz.Compile(authz.Config{Roles: c.declared.Roles, Admins: admins, Projects: projects})
 	for _, p := range projects {
-		if other, taken := c.names[p.Name]; taken && err == nil {
+		if other, taken := c.names[ProjectName(p)]; taken && err == nil {
 			err = fmt.Errorf("there is a project of that name already (%s)", other.Source)
 		}
 	}
@@ -95,7 +95,7 @@ func (c *recordCompiler) try(object state.Object, admins []authz.Admin, projects
 	c.out.Admins = append(c.out.Admins, admins...)
 	c.out.Projects = append(c.out.Projects, projects...)
 	for _, p := range projects {
-		c.names[p.Name] = p
+		c.names[ProjectName(p)] = p
 	}
 	return true
 }

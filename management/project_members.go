@@ -28,6 +28,31 @@ func (m *Manager) PutMember(ctx context.Context, who *Caller, project, subject s
 	return made, created, err
 }
 
+// SetMemberRole gives somebody a role in a project, as a member that is new or in
+// place of the role or actions that the member has. What restricts a member,
+// such as networks or an end, goes on.
+func (m *Manager) SetMemberRole(ctx context.Context, who *Caller, project, subject, role string) error {
+	return again(ctx, func() error {
+		_, err := m.changeMembers(ctx, who, project, Match{}, "project.member", func(p *state.Project, wrong *problems) error {
+			member := Member{Subject: subject}
+			for _, before := range membersOf(p.Members) {
+				if before.Subject == subject {
+					member = before
+				}
+			}
+			member.Role, member.Actions = role, nil
+			checked := m.checkMembers(who, p.Patterns, []Member{member}, wrong)
+			if len(checked) == 0 {
+				return nil
+			}
+			kept, _ := without(p.Members, subject)
+			p.Members = append(kept, checked...)
+			return nil
+		})
+		return err
+	})
+}
+
 // DeleteMember takes the rights of somebody in a project away.
 func (m *Manager) DeleteMember(ctx context.Context, who *Caller, project, subject string, match Match) error {
 	return again(ctx, func() error {

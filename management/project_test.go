@@ -111,3 +111,28 @@ func TestOwners(t *testing.T) {
 	s.admin("PUT", "/owners/Bad", `{"principal":"robot:ci"}`).want(422)
 	s.admin("DELETE", app, nil).want(204)
 }
+
+// TestMemberRole: another role leaves what restricts a member.
+func TestMemberRole(t *testing.T) {
+	s := newStage(t)
+	s.admin("PUT", "/projects/web", `{"patterns":["web/**"],"members":[{"subject":"user:bob","actions":["pull"],"from":["10.0.0.0/8"],"when":"request.method != \"PUT\""},{"subject":"user:carol","role":"guest"}]}`).want(201)
+	who := Local("local", "admin")
+	for subject, role := range map[string]string{"user:bob": "developer", "user:alice": "guest"} {
+		if err := s.manager.SetMemberRole(t.Context(), who, "web", subject, role); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var p Project
+	s.admin("GET", "/projects/web", nil).want(200).into(&p)
+	members := map[string]Member{}
+	for _, m := range p.Members {
+		members[m.Subject] = m
+	}
+	bob := members["user:bob"]
+	if len(p.Members) != 3 || bob.Role != "developer" || bob.Actions != nil || len(bob.From) != 1 || bob.When == "" {
+		t.Errorf("%+v", p.Members)
+	}
+	if members["user:alice"].Role != "guest" || members["user:carol"].Role != "guest" {
+		t.Errorf("%+v", p.Members)
+	}
+}

@@ -116,7 +116,7 @@ func (a *API) robotRoutes() []route {
 		{
 			method: http.MethodDelete, path: "/robots/{name}/secrets/{id}", id: "endRobotSecret", group: "robots",
 			summary: "Ends one of a robot's secrets at once.", status: http.StatusNoContent, versioned: true,
-			fails: []Code{CodeScope, CodeNotFound, CodeDeclared, CodeConflict},
+			fails: []Code{CodeScope, CodeForbidden, CodeNotFound, CodeDeclared, CodeConflict},
 			serve: func(c *call) (*answer, error) {
 				return &answer{}, m.EndRobotSecret(c.request.Context(), c.who, c.path["name"], c.path["id"], c.match)
 			},

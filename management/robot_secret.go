@@ -175,10 +175,14 @@ func (m *Manager) RotateRobot(ctx context.Context, who *Caller, name string, in 
 		if err := match.check(item.Revision); err != nil {
 			return err
 		}
+		if self && replaced(who, item.Value) {
+			return fail(CodeForbidden, "the secret that you show was replaced: use the new one")
+		}
 		if !self {
 			// Who has the secret has what the robot may do.
 			var wrong problems
 			m.mayGive(who, "permissions", item.Value.Permissions, &wrong)
+			m.mayBe(who, name, &wrong)
 			if err := wrong.forbidden("the robot may do more than you"); err != nil {
 				return err
 			}
@@ -187,6 +191,14 @@ func (m *Manager) RotateRobot(ctx context.Context, who *Caller, name string, in 
 		return err
 	})
 	return made, err
+}
+
+// replaced reports whether a robot shows a secret that was replaced: it is good
+// until it ends, and not for getting another one.
+func replaced(who *Caller, r *state.Robot) bool {
+	return slices.ContainsFunc(r.Secrets, func(s state.RobotSecret) bool {
+		return !s.Until.IsZero() && showSecret(s.Hash, s.Created, s.Until).ID == who.Principal.CredentialID
+	})
 }
 
 func (m *Manager) rotate(ctx context.Context, who *Caller, item *state.Item[state.Robot], given *givenSecret, overlap time.Duration) (*RobotWithSecret, error) {
@@ -226,7 +238,8 @@ func (m *Manager) rotate(ctx context.Context, who *Caller, item *state.Item[stat
 // EndRobotSecret ends one of a robot's secrets at once. The last one cannot be
 // ended: disable the robot.
 func (m *Manager) EndRobotSecret(ctx context.Context, who *Caller, name, id string, match Match) error {
-	if !isRobot(who, name) {
+	self := isRobot(who, name)
+	if !self {
 		if err := needs(who, ScopeRobotsWrite); err != nil {
 			return err
 		}
@@ -244,6 +257,9 @@ func (m *Manager) EndRobotSecret(ctx context.Context, who *Caller, name, id stri
 		}
 		if err := match.check(item.Revision); err != nil {
 			return err
+		}
+		if self && id != who.Principal.CredentialID && replaced(who, item.Value) {
+			return fail(CodeForbidden, "the secret that you show was replaced: use the new one")
 		}
 		next := *item.Value
 		next.Secrets = slices.DeleteFunc(slices.Clone(next.Secrets), func(s state.RobotSecret) bool { return showSecret(s.Hash, s.Created, s.Until).ID == id })

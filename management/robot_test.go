@@ -4,6 +4,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 )
 
 const ciRobot = `{"name":"team-a+ci","description":"builds","permissions":[{"name":"team-a/**","actions":["pull","push"]}]}`
@@ -154,6 +157,78 @@ func TestStrongerRobot(t *testing.T) {
 		if got := s.call("carol", c.method, "/robots/team-a+strong"+c.path, body); got.status != c.status {
 			t.Errorf("%s %s: %d, want %d: %s", c.method, c.body, got.status, c.status, got.body)
 		}
+	}
+}
+
+// TestReplacedSecret: a secret that was replaced is good for what the robot does
+// until it ends, and not for staying in.
+func TestReplacedSecret(t *testing.T) {
+	s := newStage(t)
+	old := s.admin("PUT", "/robots/team-a+ci", `{"permissions":[{"name":"team-a/**","actions":["pull"]}]}`).want(201).text("secret")
+	fresh := s.call(old, "POST", "/robots/team-a+ci/rotate", nil).want(200).text("secret")
+	s.call(old, "GET", "/whoami", nil).want(200)
+	s.call(old, "POST", "/robots/team-a+ci/rotate", nil).want(403, CodeForbidden)
+	parsed, err := authn.ParseSecret(fresh)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.call(old, "DELETE", "/robots/team-a+ci/secrets/"+parsed.ID, nil).want(403, CodeForbidden)
+	parsed, _ = authn.ParseSecret(old)
+	s.call(fresh, "DELETE", "/robots/team-a+ci/secrets/"+parsed.ID, nil).want(204)
+	s.call(fresh, "POST", "/robots/team-a+ci/rotate", nil).want(200)
+}
+
+// TestAdministratorRobot: who manages a project does not become administrator
+// by the secret of a robot there that is one.
+func TestAdministratorRobot(t *testing.T) {
+	s := newStage(t, func(o *Options) {
+		more := rules
+		more.Admins = append([]authz.Admin{{Subjects: []string{"robot:team-a+boss"}, Mapped: true}}, rules.Admins...)
+		compiled, err := authz.Compile(more)
+		if err != nil {
+			t.Fatal(err)
+		}
+		policy := compiled.With(o.State)
+		o.Policy = func() *authz.Policy { return policy }
+	})
+	s.call("alice", "PUT", "/robots/team-a+boss", `{}`).want(403, CodeForbidden)
+	s.admin("PUT", "/robots/team-a+boss", `{}`).want(201)
+	s.call("alice", "PUT", "/robots/team-a+boss", `{"secret":"Chosen-Secret-1"}`).want(403, CodeForbidden)
+	s.call("alice", "POST", "/robots/team-a+boss/rotate", nil).want(403, CodeForbidden)
+	s.call("alice", "PATCH", "/robots/team-a+boss", `{"disabled":true}`).want(200)
+	s.call("alice", "PATCH", "/robots/team-a+boss", `{"disabled":false}`).want(403, CodeForbidden)
+	s.call("root", "POST", "/robots/team-a+boss/rotate", nil).want(200)
+}
+
+// TestSwitchingKeepsRestrictions: what somebody else restricts at the same
+// moment stays restricted.
+func TestSwitchingKeepsRestrictions(t *testing.T) {
+	asked, restrict := 0, func() {}
+	s := newStage(t, func(o *Options) {
+		policy := o.Policy
+		o.Policy = func() *authz.Policy {
+			if asked++; asked == 2 { // once to read the robot, once to write it
+				restrict()
+			}
+			return policy()
+		}
+	})
+	s.admin("PUT", "/robots/ci", `{}`).want(201)
+	restrict = func() { s.admin("PATCH", "/robots/ci", `{"from":["10.0.0.0/8"]}`).want(200) }
+	who, err := s.manager.Caller(people["root"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked = 0
+	if err := s.manager.SetRobotDisabled(t.Context(), who, "ci", true); err == nil || AsError(err).Code != CodeStale {
+		t.Errorf("written over a change: %v", err)
+	}
+	item, _ := s.state.Robots.Get("ci")
+	if len(item.Value.From) != 1 {
+		t.Error("the restriction is lost")
+	}
+	if err := s.manager.SetRobotDisabled(t.Context(), who, "ci", true); err != nil {
+		t.Error(err)
 	}
 }
 

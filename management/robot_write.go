@@ -83,6 +83,19 @@ func (m *Manager) PutRobot(ctx context.Context, who *Caller, name string, in Rob
 	return made, created, err
 }
 
+// SetRobotDisabled keeps a robot out, or lets it in again, and leaves the rest
+// as it is.
+func (m *Manager) SetRobotDisabled(ctx context.Context, who *Caller, name string, disabled bool) error {
+	r, err := m.Robot(who, name)
+	if err != nil {
+		return err
+	}
+	settings := r.RobotSettings
+	settings.Disabled = disabled
+	_, _, err = m.PutRobot(ctx, who, name, RobotInput{RobotSettings: settings}, Match{Revision: r.revision})
+	return err
+}
+
 // keepsPermissions reports whether a robot that may do more than the caller is
 // only described otherwise or disabled: nobody gets anything by that. It must
 // then be as it is now when it is written.
@@ -177,6 +190,7 @@ func (m *Manager) checkRobot(who *Caller, name string, in RobotInput) (*state.Ro
 		return nil, err
 	}
 	m.mayGive(who, "permissions", r.Permissions, &wrong)
+	m.mayBe(who, name, &wrong)
 	return r, wrong.forbidden("a robot may do no more than who makes it")
 }
 

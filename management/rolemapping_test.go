@@ -144,7 +144,7 @@ func TestPolicyRecords(t *testing.T) {
 	// Records that another version has written are problems, one by one.
 	breakRecords(s)
 	policy, records = compile()
-	if len(records.Problems) != 3 {
+	if len(records.Problems) != 4 {
 		t.Errorf("%v", records.Problems)
 	}
 	if decide(user("eve"), authz.Pull, "x", "").Allowed || !decide(user("carol"), authz.Pull, "x", "").Allowed {
@@ -168,6 +168,9 @@ func breakRecords(s *stage) {
 	var tx state.Tx
 	state.Put(&tx, s.state.RoleMappings, "user:eve", &state.RoleMapping{Principal: "user:eve", Role: "of a later version"}, state.Absent)
 	state.Put(&tx, s.state.Projects, "team-a", &state.Project{Name: "team-a", Patterns: []string{"**"}}, state.Absent)
+	// One that is called by its patterns, as another one is called.
+	state.Put(&tx, s.state.Projects, "nameless", &state.Project{Patterns: []string{"nameless/**"}}, state.Absent)
+	state.Put(&tx, s.state.Projects, "odd", &state.Project{Name: "nameless/**", Patterns: []string{"odd/**"}}, state.Absent)
 	state.Put(&tx, s.state.Projects, "frozen", &state.Project{
 		Name: "frozen", Patterns: []string{"frozen/**"}, ReadOnly: true, Members: []authz.Grant{{Role: "nothing", Subjects: []string{"anyone"}}},
 	}, state.Absent)

@@ -113,7 +113,7 @@ func bootstrapped(t *testing.T) *stage {
 func TestBootstrapRoutes(t *testing.T) {
 	s := bootstrapped(t)
 	s.call("", "GET", "/bootstrap", nil).want(204)
-	for body, want := range map[string]int{`{`: 400, `{}`: 422, `{"secret":"x","key":"short"}`: 401} {
+	for body, want := range map[string]int{`{`: 400, `{}`: 401, `{"secret":1}`: 422, `{"secret":"x","key":"short"}`: 401} {
 		s.call("", "POST", "/bootstrap", body).want(want)
 	}
 	s.call("", "POST", "/bootstrap", `{}`, "Content-Type", "text/plain").want(415)

@@ -43,6 +43,7 @@ var people = map[string]*authn.Principal{
 	"root":  {Kind: authn.KindUser, Name: "root", Issuer: "https://sso", Subject: "0", Credential: "id_token"},
 	"alice": {Kind: authn.KindUser, Name: "alice", Issuer: "https://sso", Subject: "1", Groups: []string{"team-a"}, Credential: "id_token"},
 	"carol": {Kind: authn.KindUser, Name: "carol", Issuer: "https://sso", Subject: "3", Credential: "id_token"},
+	"lena":  {Kind: authn.KindUser, Name: "lena", Credential: authn.CredentialPassword},
 	"bob":   {Kind: authn.KindUser, Name: "bob", Issuer: "https://sso", Subject: "2", Credential: "id_token"},
 }
 

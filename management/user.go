@@ -69,7 +69,7 @@ func (m *Manager) countOfUsers() (tokens, sessions map[string]int) {
 	tokens, sessions = map[string]int{}, map[string]int{}
 	now := m.now()
 	for t := range m.state.Tokens.All() {
-		if now.Before(t.Value.Expires) {
+		if m.alive(t.Value.Expires) {
 			tokens[t.Value.User]++
 		}
 	}

@@ -56,6 +56,7 @@ func (m *Manager) endUser(ctx context.Context, who *Caller, id, action string, c
 		tx.Note(who.Actor(), action, userObject(id, item.Value), nil, map[string]int{
 			"sessions":        endAll(&tx, m.state.Sessions, func(v *state.Session) bool { return v.User == id }),
 			"identity_tokens": endAll(&tx, m.state.IdentityTokens, func(v *state.IdentityToken) bool { return v.User == id }),
+			"device_logins":   endAll(&tx, m.state.DeviceLogins, func(v *state.DeviceLogin) bool { return v.User == id }),
 			"access_tokens":   endAll(&tx, m.state.Tokens, func(v *state.Token) bool { return v.User == id }),
 		})
 		return m.commit(ctx, who, &tx, nil)

@@ -42,7 +42,7 @@ func (s *Sessions) AuthenticateAmbient(_ context.Context, c *authn.Credential) (
 		return nil, err
 	}
 	if c.Evidence.Method != http.MethodGet && c.Evidence.Method != http.MethodHead && !s.sameOrigin(session, c.Evidence.Header) {
-		return nil, fmt.Errorf("%w: a session may not write unless a page of this host asks (Sec-Fetch-Site, Origin or %s)", authn.ErrInvalid, CSRFHeader)
+		return nil, fmt.Errorf("%w: %w: a session may not write unless a page of this host asks (Sec-Fetch-Site, Origin or %s)", authn.ErrInvalid, authn.ErrCrossSite, CSRFHeader)
 	}
 	s.touch(session.ID, session.Record)
 	return session.Principal, nil

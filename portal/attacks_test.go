@@ -20,7 +20,7 @@ func TestOpenRedirect(t *testing.T) {
 		"/\tevil.example", "\t//evil.example", "/\t/evil.example", "/\n/evil.example", "/\r\nLocation: https://evil.example", " //evil.example",
 		"https://evil.example", "HTTPS:evil.example", "https:/evil.example", "http:evil.example", "javascript:alert(1)", "data:text/html,x",
 		"/%2fevil.example", "/%2Fevil.example", "/%5cevil.example", "%2f%2fevil.example", "/%09/evil.example", "/%00/evil.example", "/..%2f/evil.example",
-		"/.//evil.example", "/..//evil.example", "/auth/..//evil.example", "/auth//evil.example", "/auth/../..", "evil.example", "@evil.example", "/auth/#//evil.example",
+		"/.//evil.example", "/..//evil.example", "/auth/..//evil.example", "/auth//evil.example", "/auth/../..", "evil.example", "@evil.example", "/@evil.example", "/user:pw@evil.example/x", "/auth/#//evil.example",
 		"//user@evil.example", "/\u2028/evil.example", "/／evil.example", "/\u0000", "?//evil.example", "", "/<script>", "/" + strings.Repeat("a", 2000),
 	}
 	for _, target := range targets {
@@ -124,6 +124,28 @@ func TestAnswerIsGoodOnce(t *testing.T) {
 	u, _ := url.Parse(f.URL)
 	thief.client.Jar.SetCookies(u, cookies)
 	thief.refused(thief.get(answer), http.StatusBadRequest, "Sign in again")
+}
+
+// TestFailedAnswersAreForgotten: an attempt is made by who has its cookie, so
+// that anybody can have as many as a list of them has places. Only a sign-in
+// that succeeds, for which the provider gives one code, takes one.
+func TestFailedAnswersAreForgotten(t *testing.T) {
+	f := newFront(t)
+	p := f.browser()
+	for _, with := range []func(url.Values){
+		func(q url.Values) { q.Set("code", "x") },
+		func(q url.Values) { q.Del("code"); q.Set("error", "access_denied") },
+		func(q url.Values) { q.Set("iss", "https://evil.example") },
+	} {
+		p.get(change(t, p.answer(start), with))
+	}
+	if n := f.portal.Remembered(); n != 0 {
+		t.Errorf("%d attempts that failed are remembered", n)
+	}
+	p.get(p.answer(start))
+	if n := f.portal.Remembered(); n != 1 || sessionCount(f.state) != 1 {
+		t.Errorf("%d attempts that succeeded are remembered", n)
+	}
 }
 
 func TestAnswerSpoiled(t *testing.T) {

@@ -96,8 +96,8 @@ func takeAttempt(w http.ResponseWriter, r *http.Request, state string, secure bo
 	return a
 }
 
-// usedAttempts remembers finished attempts while their cookies could still be
-// shown by somebody who has copied them.
+// usedAttempts remembers attempts that are finished, or just now being so,
+// while their cookies could still be shown by somebody who has copied them.
 type usedAttempts struct {
 	mu   sync.Mutex
 	seen map[string]time.Time
@@ -126,4 +126,12 @@ func (u *usedAttempts) use(a *attempt, now time.Time) bool {
 	}
 	u.seen[key] = now
 	return true
+}
+
+// forget takes an attempt off that did not succeed: there is nothing in it for
+// a thief, and anybody can make as many as there are places.
+func (u *usedAttempts) forget(a *attempt) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	delete(u.seen, hashed(a.Secret))
 }

@@ -13,6 +13,9 @@ import (
 // over https, so that no neighbour can plant one (RFC 6265bis §4.1.3.2).
 const hostPrefix = "__Host-"
 
+// sessionCookie is the name of a session's cookie, to which the realm is added.
+const sessionCookie = "registry_session"
+
 // cookieName returns the name of a cookie. Without https there is no prefix:
 // browsers refuse it there. That is for a registry on one's own machine only.
 func cookieName(name string, secure bool) string {

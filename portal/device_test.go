@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/management"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 )
 
@@ -175,6 +176,46 @@ func TestDeviceLoginEnds(t *testing.T) {
 			t.Error(e)
 		}
 	})
+}
+
+// TestDeviceLoginSignedOut: what ends all that somebody has ends what was
+// approved and not fetched yet.
+func TestDeviceLoginSignedOut(t *testing.T) {
+	for name, c := range map[string]struct {
+		end  func(*front, *state.Item[state.User]) error
+		want string
+	}{
+		"everywhere": {func(f *front, user *state.Item[state.User]) error {
+			return f.manager.SignOut(f.Context(), management.Local("local", "admin"), user.ID)
+		}, "expired_token"},
+		"by another gateway": {func(f *front, user *state.Item[state.User]) error {
+			u := *user.Value
+			u.NotBefore = f.now()
+			var tx state.Tx
+			f.state.PutUser(&tx, user.ID, &u, user)
+			return f.state.Commit(f.Context(), &tx)
+		}, "access_denied"},
+		"by the provider": {func(f *front, user *state.Item[state.User]) error {
+			return f.sessions.SignedOut(f.Context(), &authn.LogoutToken{Issuer: user.Value.Issuer, Subject: user.Value.Subject})
+		}, "expired_token"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFront(t)
+			alice := f.browser()
+			alice.signIn()
+			d, code, user := f.begin(laptop)
+			alice.post("/auth/device/approve", url.Values{"user_code": {user}})
+			f.advance(time.Second)
+			for item := range f.state.Users.All() {
+				if err := c.end(f, item); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if e := d.poll(code); e != c.want {
+				t.Errorf("%q, want %q", e, c.want)
+			}
+		})
+	}
 }
 
 // TestDeviceCodesAreNotGuessed: neither by many browsers' sessions nor by

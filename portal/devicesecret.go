@@ -23,7 +23,8 @@ type deviceIssued struct {
 // deviceSecret makes the secret for a login that somebody approved.
 func (x *exchange) deviceSecret(v *state.DeviceLogin, code string) (any, error) {
 	o := &x.portal.options
-	p, err := o.State.Owning(v.User, o.Now())
+	// What ends all that the person has ends what was approved before, too.
+	p, err := o.State.Owning(v.User, v.Created)
 	if err != nil {
 		return nil, err
 	}

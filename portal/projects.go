@@ -154,7 +154,7 @@ func (x *exchange) putMember() error {
 		return err
 	}
 	name := x.form("name", "")
-	_, _, err = m.PutMember(x.r.Context(), who, name, x.form("subject", ""), management.MemberInput{Role: x.form("role", "")}, management.Match{})
+	err = m.SetMemberRole(x.r.Context(), who, name, x.form("subject", ""), x.form("role", ""))
 	if text := correctable(err); err != nil && text != "" {
 		return x.showProject(name, text)
 	}

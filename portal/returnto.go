@@ -11,7 +11,7 @@ const maxReturn = 1024
 // localPath returns where to go after signing in: target if it is a path on
 // this host in the plainest spelling, else fallback. Whatever some browser or
 // proxy may read as another host is none: "//host", "/\host", tabs, encoded
-// slashes, dot segments.
+// slashes, dot segments, what may pass for a user before a host.
 func localPath(target, fallback string) string {
 	if len(target) > maxReturn || !strings.HasPrefix(target, "/") {
 		return fallback
@@ -26,7 +26,7 @@ func localPath(target, fallback string) string {
 		return fallback
 	}
 	path, _, _ := strings.Cut(target, "?")
-	if strings.Contains(path, "%") || strings.Contains(path, "//") || strings.Contains(path, "/.") {
+	if strings.Contains(path, "%") || strings.Contains(path, "//") || strings.Contains(path, "/.") || strings.Contains(path, "@") {
 		return fallback
 	}
 	return target

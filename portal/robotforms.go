@@ -45,13 +45,7 @@ func (x *exchange) switchRobot(name string, disabled bool) error {
 	if err != nil {
 		return err
 	}
-	r, err := m.Robot(who, name)
-	if err != nil {
-		return err
-	}
-	settings := r.RobotSettings
-	settings.Disabled = disabled
-	if _, _, err = m.PutRobot(x.r.Context(), who, name, management.RobotInput{RobotSettings: settings}, management.Match{Exists: true}); err != nil {
+	if err := m.SetRobotDisabled(x.r.Context(), who, name, disabled); err != nil {
 		return err
 	}
 	return x.goTo("robots/one?done=saved&name=" + escape(name))

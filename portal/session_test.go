@@ -64,7 +64,7 @@ func TestSessionOnRegistry(t *testing.T) {
 		{"write typed in", "DELETE", []string{"Cookie", cookie, "Sec-Fetch-Site", "none"}, authn.ErrInvalid},
 		{"write from a page", "PUT", []string{"Cookie", cookie, "Sec-Fetch-Site", "same-origin"}, nil},
 		{"write, origin", "POST", []string{"Cookie", cookie, "Origin", f.URL}, nil},
-		{"write, another origin", "POST", []string{"Cookie", cookie, "Origin", "https://evil.example"}, authn.ErrInvalid},
+		{"write, another origin", "POST", []string{"Cookie", cookie, "Origin", "https://evil.example"}, authn.ErrCrossSite},
 		{"write, origin null", "POST", []string{"Cookie", cookie, "Origin", "null"}, authn.ErrInvalid},
 		{"write with a token", "POST", []string{"Cookie", cookie, "X-Csrf-Token", token}, nil},
 		{"write with a wrong token", "POST", []string{"Cookie", cookie, "X-Csrf-Token", token + "A", "Sec-Fetch-Site", "same-origin"}, authn.ErrInvalid},

@@ -65,7 +65,7 @@ func NewSessions(o SessionOptions) *Sessions {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Sessions{options: o, cookie: "registry_session", touching: map[string]bool{}}
+	s := &Sessions{options: o, cookie: sessionCookie, touching: map[string]bool{}}
 	if realm := o.State.Realm(); realm != "default" {
 		s.cookie += "_" + hashed(realm)[:8] // cookies do not know ports
 	}
@@ -152,6 +152,7 @@ func (s *Sessions) begin(ctx context.Context, in *authn.SignedIn, from client, b
 func (s *Sessions) tryBegin(ctx context.Context, in *authn.SignedIn, from client, before *Session, plain bool) (string, error) {
 	st, p, now := s.options.State, *in.Principal, s.options.Now()
 	p.Claims = s.options.Policy().Relevant(&p).Claims
+	p.Issued = time.Time{} // the provider has just said so
 	userID, user, known, _ := st.See(&p)
 	if email, ok := in.Principal.Claims["email"].(string); ok && len(email) <= 255 {
 		user.Email = email

@@ -114,6 +114,12 @@ func (x *exchange) callback() error {
 	if a == nil || !p.used.use(a, p.options.Now()) {
 		return errStale
 	}
+	signedIn := false
+	defer func() {
+		if !signedIn {
+			p.used.forget(a)
+		}
+	}()
 	id, _ := strings.CutPrefix(strings.TrimPrefix(x.r.URL.Path, x.path("callback")), "/")
 	from := p.provider(id)
 	if from == nil || a.Provider != id {
@@ -137,6 +143,7 @@ func (x *exchange) callback() error {
 	if err != nil {
 		return refused(err)
 	}
+	signedIn = true
 	setCookie(x.w, p.options.Sessions.cookie, secret, secure, p.options.Sessions.lifetime())
 	http.Redirect(x.w, x.r, localPath(a.Return, p.prefix), http.StatusSeeOther)
 	return nil

@@ -117,5 +117,11 @@ func (s *Sessions) SignedOut(ctx context.Context, out *authn.LogoutToken) error 
 			tx.Note(state.System, "identity_token.end_by_provider", state.Object{Kind: "identity_token", ID: item.ID}, nil, nil)
 		}
 	}
+	for item := range st.DeviceLogins.All() { // that would become identity tokens
+		if v := item.Value; v.User != "" && concerns(issuerOf(v.User), v.User, v.ProviderSession) {
+			state.Delete(&tx, st.DeviceLogins, item.ID, store.Precondition{})
+			tx.Note(state.System, "device_login.end_by_provider", state.Object{Kind: "device_login", ID: item.ID, Name: v.Name}, v.View(), nil)
+		}
+	}
 	return st.Commit(ctx, &tx)
 }

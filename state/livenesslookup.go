@@ -44,6 +44,7 @@ func (l *Liveness) lookUp(ctx context.Context, p *asked, item *Item[User]) {
 		l.write(ctx, item, func(_ *Tx, u *User) {
 			u.Provider, u.Unconfirmed = &ProviderGrant{Checked: l.state.now().UTC()}, time.Time{}
 			u.Name, u.Groups, u.Roles, u.Claims = described.Name, described.Groups, described.Roles, described.Claims
+			u.Asserted = u.Provider.Checked
 		})
 	}
 }

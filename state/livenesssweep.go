@@ -188,6 +188,7 @@ func (l *Liveness) save(ctx context.Context, id string, sealed []byte, token str
 				p = l.options.Relevant(p)
 			}
 			u.Name, u.Groups, u.Roles, u.Claims = p.Name, p.Groups, p.Roles, p.Claims
+			u.Asserted = u.Provider.Checked
 		}
 	})
 	key := id + "\x00" + string(sealed)

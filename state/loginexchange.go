@@ -11,7 +11,7 @@ import (
 
 const (
 	// rotationGrace is how long a token that was replaced is still good, for a
-	// client that did not get the answer.
+	// client that did not get the answer: until its successor is exchanged.
 	rotationGrace = time.Minute
 	// maxReplaced is how many replaced ones are recognised.
 	maxReplaced = 8
@@ -38,7 +38,7 @@ func (l *Logins) ExchangeIdentityToken(ctx context.Context, p *authn.Principal, 
 		return "", nil
 	}
 	if l.config.Rotate {
-		next, err := l.rotate(ctx, item, p, c)
+		next, err := l.rotate(ctx, item, p, secret, c)
 		if err == nil {
 			return next, nil
 		}
@@ -48,14 +48,22 @@ func (l *Logins) ExchangeIdentityToken(ctx context.Context, p *authn.Principal, 
 	return secret, nil
 }
 
-// rotate replaces the token's secret.
-func (l *Logins) rotate(ctx context.Context, item *Item[IdentityToken], p *authn.Principal, c authn.TokenClient) (string, error) {
+// rotate replaces the token's secret, of which shown was shown.
+func (l *Logins) rotate(ctx context.Context, item *Item[IdentityToken], p *authn.Principal, shown string, c authn.TokenClient) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	now := l.state.now().UTC()
 	next := *item.Value
 	secret, stored := authn.RenewSecret(authn.SecretIdentityToken, item.ID)
-	replaced := append(append([]ReplacedHash{}, next.Replaced...), ReplacedHash{Hash: next.Hash, Until: now.Add(rotationGrace)})
+	replaced := append([]ReplacedHash{}, next.Replaced...)
+	if matches(next.Hash, shown) {
+		// The client has got the answer with this one: whoever shows an older
+		// one has it from somewhere else (RFC 9700 §4.14.2).
+		for i := range replaced {
+			replaced[i].Until = now
+		}
+	}
+	replaced = append(replaced, ReplacedHash{Hash: next.Hash, Until: now.Add(rotationGrace)})
 	if n := len(replaced); n > maxReplaced {
 		replaced = replaced[n-maxReplaced:]
 	}

@@ -259,6 +259,21 @@ func TestRotation(t *testing.T) {
 	}
 }
 
+// TestRotationDelivered: a replaced token is good for a client that did not
+// get the answer, and no longer than until the answer is used.
+func TestRotationDelivered(t *testing.T) {
+	x := newLoginStage(t, state.LoginConfig{Rotate: true}, memstore.New())
+	first := x.issue()
+	second := x.exchange(first)
+	third := x.exchange(second)
+	if _, err := x.show(first); !errors.Is(err, authn.ErrExpired) {
+		t.Errorf("one whose successor was used: %v", err)
+	}
+	if _, err := x.show(third); err == nil {
+		t.Error("the last one goes on although an old one was shown")
+	}
+}
+
 func TestSameClient(t *testing.T) {
 	x := newLoginStage(t, state.LoginConfig{SameClient: true}, memstore.New())
 	secret := x.issue()

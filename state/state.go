@@ -79,6 +79,7 @@ type State struct {
 
 	robots       robotIndex
 	owners       ownerIndex
+	userNames    userNames
 	restrictions restrictions
 	usage        usageWriter
 	rivals       rivals
@@ -116,6 +117,7 @@ func Open(ctx context.Context, s store.Store, realm string, o Options) (*State, 
 	st.Usage = newTable[Usage](st, "usage")
 	st.robots.follow(st.Robots, &st.filled)
 	st.owners.follow(st.Owners, &st.filled)
+	st.userNames.follow(st.Users, &st.filled)
 	st.Once = newTable[Once](st, "once")
 	st.Bootstraps = newTable[Bootstrap](st, "bootstrap")
 	st.leases = newTable[leaseRecord](st, "lease")

@@ -20,6 +20,8 @@ type User struct {
 	Groups []string       `json:"groups,omitempty"`
 	Roles  []string       `json:"roles,omitempty"`
 	Claims map[string]any `json:"claims,omitempty"`
+	// Asserted is as of when that was said: what is older does not count.
+	Asserted time.Time `json:"asserted,omitzero"`
 
 	First time.Time `json:"first_seen"`
 	Last  time.Time `json:"last_seen"`
@@ -65,6 +67,15 @@ func (u *User) Principal() *authn.Principal {
 	}
 }
 
+// assertedSkew is how far the clock of whoever speaks of a user may be behind.
+const assertedSkew = time.Minute
+
+// outdated reports whether somebody else said something newer of the user than
+// what p is made of, such as an ID token that was issued before a newer one.
+func (u *User) outdated(p *authn.Principal) bool {
+	return !p.Issued.IsZero() && p.Issued.Before(u.Asserted.Add(-assertedSkew))
+}
+
 // seenAgain is how much later a user has to be seen for it to be written.
 const seenAgain = 10 * time.Minute
 
@@ -81,6 +92,16 @@ func (s *State) See(p *authn.Principal) (id string, u *User, before *Item[User],
 		next = *before.Value
 	} else {
 		before = nil
+	}
+	if known && next.outdated(p) {
+		return id, &next, before, false
+	}
+	said := p.Issued.UTC()
+	if said.IsZero() || said.After(now) {
+		said = now
+	}
+	if said.After(next.Asserted) {
+		next.Asserted = said
 	}
 	same := known && next.Name == p.Name && slices.Equal(next.Groups, p.Groups) && slices.Equal(next.Roles, p.Roles) && equalJSON(next.Claims, p.Claims)
 	// Who comes by two ways in turn is not written down each time.

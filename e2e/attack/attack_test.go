@@ -14,7 +14,7 @@ import (
 // ATTACK_CASES.
 func TestAttackRows(t *testing.T) {
 	process.Need(t, "docker-registry")
-	s, err := stage.Start(t.Context(), stage.Options{Record: true})
+	s, err := stage.Start(t.Context(), stage.Options{Record: true, Managed: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,7 @@ func run(ctx context.Context, files []string) (err error) {
 	if err != nil {
 		return err
 	}
-	s, err := stage.Start(ctx, stage.Options{Record: true})
+	s, err := stage.Start(ctx, stage.Options{Record: true, Managed: true})
 	if err != nil {
 		return err
 	}

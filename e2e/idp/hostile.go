@@ -51,7 +51,8 @@ func NewKey(alg string) (*Key, error) {
 }
 
 // Hostile is an identity provider under the test's control. It advertises the
-// algorithms "none" and HS256, has no login, and signs whatever it is told to.
+// algorithms "none" and HS256, signs in whom it is told to (see Authorize), and
+// signs whatever it is told to.
 type Hostile struct {
 	// Issuer is its URL and the "iss" of its tokens.
 	Issuer string
@@ -62,6 +63,7 @@ type Hostile struct {
 	keys  []*Key
 	fault func(http.ResponseWriter, *http.Request) bool
 	hits  map[string]int
+	codes map[string]authorization
 }
 
 // StartHostile starts a provider with one RS256 key on a free loopback port.
@@ -75,10 +77,11 @@ func StartHostile() (*Hostile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start hostile provider: %w", err)
 	}
-	p := &Hostile{Issuer: "http://" + l.Addr().String(), keys: []*Key{key}, hits: map[string]int{}}
+	p := &Hostile{Issuer: "http://" + l.Addr().String(), keys: []*Key{key}, hits: map[string]int{}, codes: map[string]authorization{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /.well-known/openid-configuration", p.discovery)
 	mux.HandleFunc("GET /jwks", p.jwks)
+	mux.HandleFunc("POST /token", p.token)
 	p.server = &http.Server{Handler: p.watched(mux), ReadHeaderTimeout: 5 * time.Second}
 	go func() { _ = p.server.Serve(l) }()
 	return p, nil

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/gateway"
+	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/idp"
 )
 
 // UpstreamUser and UpstreamPassword are what the gateway shows the registry.
@@ -36,10 +37,15 @@ func (s *Stage) Config() (gateway.Config, error) {
 	if upstreamAuth == "" {
 		upstreamAuth = "basic " + UpstreamUser + " {env.UPSTREAM_PASSWORD}"
 	}
+	token, realm, signIn, log := s.options.Token, s.options.Realm, "", ""
+	if s.options.Managed {
+		token, realm, signIn, log = token+managedToken, realm+managedRealm, managedSignIn, managedLog
+		env = append(env, "BOOTSTRAP_SECRET="+s.BootstrapSecret, "CLIENT_SECRET="+idp.ClientSecret, "HASH_ALICE="+LocalHash)
+	}
 	replace := strings.NewReplacer(
 		"HOST", host, "PORT", port, "URL", s.URL, "SERVICE", Service, "CLIENT", Client,
 		"ISSUER_A", issuer, "ISSUER_B", s.SecondIdP.Issuer, "ISSUER_CI", s.CI.Issuer, "JOB", Job,
-		"TOKEN_LINES", s.options.Token, "REALM_LINES", s.options.Realm,
+		"TOKEN_LINES", token, "REALM_LINES", realm, "SIGN_IN_LINES", signIn, "LOG_LINES", log,
 		"UPSTREAM_AUTH", upstreamAuth, "REGISTRY", registry,
 	)
 	return gateway.Config{
@@ -61,7 +67,7 @@ const globalOptions = `	servers {
 const site = `
 http://:PORT {
 	bind HOST
-	log
+	log LOG_LINES
 	registry_auth {
 		public_url URL
 		service SERVICE
@@ -69,6 +75,7 @@ http://:PORT {
 			username preferred_username
 			groups groups
 			jwks_max_age 2s
+			SIGN_IN_LINES
 		}
 		oidc ISSUER_B CLIENT {
 			prefix second-

@@ -12,6 +12,7 @@ package stage
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
@@ -55,6 +56,8 @@ type Options struct {
 	// and Env variables ("NAME=value") for the placeholders in them.
 	Realm string
 	Env   []string
+	// Managed adds what changes at run time: see managed.go.
+	Managed bool
 	// Broken makes the second provider faulty from the start.
 	Broken func(http.ResponseWriter, *http.Request) bool
 }
@@ -77,6 +80,8 @@ type Stage struct {
 	Images map[string]*upstream.Image
 	// Robots are the robots by name.
 	Robots map[string]*Robot
+	// BootstrapSecret makes the first administrator of a managed stage, once.
+	BootstrapSecret string
 
 	options Options
 	dir     string
@@ -89,7 +94,7 @@ func Start(ctx context.Context, o Options) (*Stage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("set the stage: %w", err)
 	}
-	s := &Stage{options: o, dir: dir, Robots: newRobots()}
+	s := &Stage{options: o, dir: dir, Robots: newRobots(), BootstrapSecret: rand.Text() + rand.Text()}
 	s.stops = append(s.stops, func() error { return os.RemoveAll(dir) })
 	for _, step := range []func(context.Context) error{s.startProviders, s.startUpstream, s.seed, s.startGateway} {
 		if err := step(ctx); err != nil {

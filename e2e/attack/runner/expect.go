@@ -2,6 +2,7 @@ package runner
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -32,6 +33,9 @@ var expectations = map[string]expectation{
 	"rss":           (*outcome).grew,
 	"resp":          (*outcome).answeredMore,
 	"differs-from":  (*outcome).differsFrom,
+	"session-id":    (*outcome).keptSession,
+	"state":         (*outcome).becameAdmin,
+	"count(201)!":   (*outcome).othersThan,
 	// never-429-after repeats the request; the runner has done so already.
 	"never-429-after": func(o *outcome, argument string) (string, error) {
 		if o.throttled {
@@ -62,8 +66,12 @@ func (o *outcome) hasStatus(argument string) (string, error) {
 func (o *outcome) hasHeader(argument string) (string, error) {
 	argument, missing := strings.CutPrefix(argument, "missing:")
 	name, part, _ := strings.Cut(argument, "~")
-	if strings.HasSuffix(name, "-after-login") {
-		return "", unsupported("expectation about a login")
+	if name == "Location-after-login" {
+		at, err := o.signedIn()
+		if err != nil {
+			return "", err
+		}
+		return found(strings.Contains(strings.ToLower(at), strings.ToLower(part)), "the browser is sent to %s", at)
 	}
 	has := slices.ContainsFunc(o.answer.header.Values(name), func(v string) bool {
 		return strings.Contains(strings.ToLower(v), strings.ToLower(part))
@@ -132,7 +140,9 @@ func (o *outcome) grants(argument string) bool {
 
 func (o *outcome) isSubject(argument string) (string, error) {
 	_, subject := o.access()
-	return found(subject == argument || subject == "robot:"+stage.RobotName(argument), "a token for %s", argument)
+	var self struct{ Name, Subject string } // of whoami
+	_ = json.Unmarshal(o.answer.body, &self)
+	return found(subject == argument || subject == "robot:"+stage.RobotName(argument) || self.Name == argument || self.Subject == argument, "a token for %s", argument)
 }
 
 func (o *outcome) tookLonger(argument string) (string, error) {

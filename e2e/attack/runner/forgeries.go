@@ -87,9 +87,6 @@ var forgeries = map[string]func(*forge) (string, error){
 	"es256_r_n":   (*forge).curveOrderSignature,
 
 	"dup_claim": (*forge).duplicateClaim,
-	"iat_before_project": func(*forge) (string, error) {
-		return "", unsupported("projects that are deleted and made again (they are declared)")
-	},
 }
 
 // signed returns the good token, changed as text.

@@ -21,10 +21,16 @@ type outcome struct {
 	faults    []string
 	collab    string
 	outbound  int
-	growth    int64 // of the gateway's memory, in bytes
-	throttled bool  // one of the repetitions was answered 429
-	// peer returns the answer to another row.
-	peer func(id string) (*outcome, error)
+	growth    int64       // of the gateway's memory, in bytes
+	throttled bool        // one of the repetitions was answered 429
+	statuses  map[int]int // how often the requests of a race were answered so
+
+	// peer returns the answer to another row, isAdmin whether somebody is
+	// administrator now, signedIn where the browser is sent that goes on with
+	// the sign-in which this answer begins.
+	peer     func(id string) (*outcome, error)
+	isAdmin  func(person string) (bool, error)
+	signedIn func() (string, error)
 }
 
 // reached checks what arrived at the registry.

@@ -41,6 +41,23 @@ func (r *Runner) resolve(ctx context.Context, name, mutation, argument string) (
 		return r.openUpload(ctx, argument)
 	case "digest", "digestenc":
 		return r.digest(name, argument)
+	case "boot":
+		return r.stage.BootstrapSecret, nil
+	case "adminkey":
+		return r.admin(ctx)
+	case "pat":
+		return r.accessToken(ctx, argument, `{"name":%q,"scopes":["*"]}`)
+	case "pat-pull":
+		return r.accessToken(ctx, argument, `{"name":%q,"permissions":[{"name":"team/**","actions":["pull"]}]}`)
+	case "refresh":
+		return r.identityToken(ctx, argument)
+	case "refresh-used":
+		return r.usedIdentityToken(ctx, argument)
+	case "session-api":
+		token, err := r.secret(r.idToken(ctx, "", argument))
+		return "Bearer " + token, err
+	case "session", "sessionvalue", "csrf", "code", "code-badnonce", "state", "prelogin":
+		return r.browser(ctx, name, argument)
 	case "service":
 		return stage.Service, nil
 	case "host":
@@ -86,6 +103,9 @@ func (r *Runner) basic(argument string) (string, error) {
 }
 
 func (r *Runner) storedHash(login string) (string, error) {
+	if login == stage.LocalUser {
+		return stage.LocalHash, nil
+	}
 	robot, ok := r.stage.Robots[stage.RobotName(login)]
 	if !ok {
 		return "", unsupported("stored password of %q, who has none here", login)

@@ -2,7 +2,6 @@ package runner
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -10,50 +9,39 @@ import (
 )
 
 // Report counts how rows went.
-type Report struct {
-	Passed, Failed, Unsupported int
+type Report struct{ Passed, Failed int }
 
-	reasons map[string][]string // why unsupported → row ids
-}
-
-// PlayAll plays all rows and prints one line per failing row, what is
-// unsupported and why, and a closing count.
+// PlayAll plays all rows and prints one line per failing row and a closing
+// count. Those about the first administrator come first, while there is none.
 func (r *Runner) PlayAll(ctx context.Context, rows []Row, out io.Writer) *Report {
-	report := &Report{reasons: map[string][]string{}}
+	report := &Report{}
 	r.rows = map[string]Row{}
 	for _, row := range rows {
 		r.rows[row.ID] = row
 	}
+	rows = slices.Clone(rows)
+	slices.SortStableFunc(rows, func(a, b Row) int { return rank(a) - rank(b) })
 	for _, row := range rows {
 		wrong, err := r.Play(ctx, row)
-		switch {
-		case errors.Is(err, ErrUnsupported):
-			report.Unsupported++
-			report.reasons[err.Error()] = append(report.reasons[err.Error()], row.ID)
-		case err != nil:
+		if err != nil {
 			wrong = append(wrong, err.Error())
-			fallthrough
-		case len(wrong) > 0:
-			report.Failed++
-			fmt.Fprintf(out, "FAIL %s (%s): %s\n", row.ID, row.Group, oneLine(strings.Join(wrong, "; ")))
-		default:
-			report.Passed++
 		}
+		if len(wrong) == 0 {
+			report.Passed++
+			continue
+		}
+		report.Failed++
+		fmt.Fprintf(out, "FAIL %s (%s): %s\n", row.ID, row.Group, oneLine(strings.Join(wrong, "; ")))
 	}
-	report.print(out)
+	fmt.Fprintf(out, "%d passed, %d failed\n", report.Passed, report.Failed)
 	return report
 }
 
-func (p *Report) print(out io.Writer) {
-	lines := make([]string, 0, len(p.reasons))
-	for reason, ids := range p.reasons {
-		lines = append(lines, fmt.Sprintf("%s (%d): %s\n", oneLine(reason), len(ids), strings.Join(ids, " ")))
+func rank(row Row) int {
+	if row.Group == groupBootstrap {
+		return 0
 	}
-	slices.Sort(lines)
-	for _, line := range lines {
-		fmt.Fprint(out, line)
-	}
-	fmt.Fprintf(out, "%d passed, %d failed, %d unsupported\n", p.Passed, p.Failed, p.Unsupported)
+	return 1
 }
 
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }

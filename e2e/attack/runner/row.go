@@ -4,13 +4,12 @@
 // A row names a method, a path, headers as a list of pairs and a body, all
 // with placeholders such as {{token:alice:team/app:pull}}, the statuses it
 // may be answered with, and words for what must not happen (see expect.go).
-// What the stage cannot provide is reported as unsupported, never as passed.
+// What the stage cannot provide fails the row.
 package runner
 
 import (
 	"bufio"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 )
@@ -66,18 +65,9 @@ func load(path string) ([]Row, error) {
 	return rows, lines.Err()
 }
 
-// ErrUnsupported is wrapped by errors about what the stage cannot provide.
-var ErrUnsupported = errors.New("unsupported")
-
+// unsupported is an error about what the stage cannot provide.
 func unsupported(format string, args ...any) error {
-	return fmt.Errorf("%w: %s", ErrUnsupported, fmt.Sprintf(format, args...))
-}
-
-// unsupportedGroups need parts of the product that the stage does not have.
-var unsupportedGroups = map[string]string{
-	"browser":   "browser pages",
-	"bootstrap": "first-start bootstrap",
-	"admin":     "management API",
+	return fmt.Errorf("unsupported: %s", fmt.Sprintf(format, args...))
 }
 
 // allRefusals reports whether every expected status is a refusal.

@@ -16,6 +16,9 @@ func (r *Runner) registryToken(ctx context.Context, mutation, argument string) (
 	if isAnonymous(login) {
 		login = ""
 	}
+	if mutation == "iat_before_project" {
+		return r.tokenBeforeProject(ctx, login)
+	}
 	asked := scopes(accesses)
 	token, err := r.stage.Token(ctx, login, asked...)
 	if err != nil {
