@@ -16,6 +16,7 @@ import (
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
+	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 )
 
 // TestReferenceHasEveryDirective wants each word that the Caddyfile's grammar
@@ -141,7 +142,7 @@ func TestReferenceHasEveryPlaceholder(t *testing.T) {
 // its outcomes in docs/operations.md.
 func TestOperationsHasEveryMetric(t *testing.T) {
 	names := map[string]bool{}
-	for _, c := range []prometheus.Collector{decisionsTotal, tokensTotal, tokenSeconds, usersFileBroken, managementTotal, &watched} {
+	for _, c := range []prometheus.Collector{decisionsTotal, tokensTotal, tokenSeconds, usersFileBroken, managementTotal, rechecksTotal, &watched} {
 		descriptions := make(chan *prometheus.Desc, 8)
 		c.Describe(descriptions)
 		close(descriptions)
@@ -151,6 +152,9 @@ func TestOperationsHasEveryMetric(t *testing.T) {
 	}
 	for _, o := range outcomeNames {
 		names[o] = true
+	}
+	for _, o := range state.LivenessOutcomes {
+		names[string(o)] = true
 	}
 	source, err := os.ReadFile("record.go")
 	if err != nil {

@@ -1,7 +1,6 @@
 package registryauth
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/json"
 	"maps"
@@ -12,8 +11,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"go.yaml.in/yaml/v3"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 )
@@ -127,45 +124,6 @@ func TestDocumentedCredentialProvider(t *testing.T) {
 		line := g.logLines(message)[0]
 		if line["subject"] != "system:serviceaccount:shop:web" || !reflect.DeepEqual(line["claims"], job) {
 			t.Errorf("%s: %v", message, line)
-		}
-	}
-}
-
-// TestDocumentedKubeletConfiguration holds the configuration to the fields
-// that the kubelet has (kubelet.config.k8s.io/v1): it refuses others.
-func TestDocumentedKubeletConfiguration(t *testing.T) {
-	var config struct {
-		APIVersion string `yaml:"apiVersion"`
-		Kind       string
-		Providers  []struct {
-			Name                 string
-			APIVersion           string   `yaml:"apiVersion"`
-			MatchImages          []string `yaml:"matchImages"`
-			DefaultCacheDuration string   `yaml:"defaultCacheDuration"`
-			TokenAttributes      struct {
-				Audience  string `yaml:"serviceAccountTokenAudience"`
-				CacheType string `yaml:"cacheType"`
-				Require   *bool  `yaml:"requireServiceAccount"`
-			} `yaml:"tokenAttributes"`
-		}
-	}
-	decoder := yaml.NewDecoder(bytes.NewBufferString(documentedBlock(t, kubeletHeading, "yaml", 1)))
-	decoder.KnownFields(true)
-	if err := decoder.Decode(&config); err != nil {
-		t.Fatal(err)
-	}
-	p := config.Providers[0]
-	_, err := time.ParseDuration(p.DefaultCacheDuration)
-	if config.APIVersion != "kubelet.config.k8s.io/v1" || config.Kind != "CredentialProviderConfig" || err != nil ||
-		p.Name != "caddy-registry-credential-provider" || p.APIVersion != "credentialprovider.kubelet.k8s.io/v1" || len(p.MatchImages) != 1 ||
-		p.TokenAttributes.Audience != "registry.example.com" || p.TokenAttributes.CacheType != "Token" || p.TokenAttributes.Require == nil {
-		t.Errorf("%+v", config)
-	}
-	for n := 1; n <= 2; n++ {
-		decoder := yaml.NewDecoder(strings.NewReader(documentedBlock(t, kubeletHeading, "yaml", n)))
-		var document any
-		if err := decoder.Decode(&document); err != nil {
-			t.Error(err)
 		}
 	}
 }

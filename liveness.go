@@ -13,6 +13,7 @@ func (r *realm) watchUsers(ctx context.Context, run *running) {
 	o := state.LivenessOptions{
 		Sealer: run.sealer, Log: r.slog,
 		Relevant: func(p *authn.Principal) *authn.Principal { return r.policy.load().Relevant(p) },
+		Count:    r.countRechecks(),
 	}
 	for _, provider := range r.signInProviders() {
 		c := provider.Config()
@@ -34,4 +35,13 @@ func (r *realm) watchUsers(ctx context.Context, run *running) {
 	}
 	live := run.state.NewLiveness(o)
 	go live.Run(ctx)
+}
+
+// countRechecks makes the counters of the outcomes, so that each is there
+// before it happens first.
+func (r *realm) countRechecks() func(state.LivenessOutcome) {
+	for _, o := range state.LivenessOutcomes {
+		rechecksTotal.WithLabelValues(r.name, string(o))
+	}
+	return func(o state.LivenessOutcome) { rechecksTotal.WithLabelValues(r.name, string(o)).Inc() }
 }

@@ -41,6 +41,13 @@ var managementTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 	Help: "Requests to the management API by realm and outcome.",
 }, []string{"realm", "outcome"})
 
+// rechecksTotal counts the questions to identity providers about the people
+// who signed in.
+var rechecksTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
+	Namespace: "caddy", Subsystem: "registry_auth", Name: "rechecks_total",
+	Help: "Questions to identity providers whether people are still there, by realm and outcome.",
+}, []string{"realm", "outcome"})
+
 // realmMetrics are a realm's counters, looked up once: the labels are bounded
 // by the configuration, never by what clients send.
 type realmMetrics struct {
@@ -61,7 +68,7 @@ func registerCollectors(ctx caddy.Context, collectors ...prometheus.Collector) e
 }
 
 func newRealmMetrics(ctx caddy.Context, realm string) (*realmMetrics, error) {
-	if err := registerCollectors(ctx, decisionsTotal, tokensTotal, tokenSeconds, managementTotal, &watched); err != nil {
+	if err := registerCollectors(ctx, decisionsTotal, tokensTotal, tokenSeconds, managementTotal, rechecksTotal, &watched); err != nil {
 		return nil, err
 	}
 	m := &realmMetrics{duration: tokenSeconds.WithLabelValues(realm)}

@@ -98,11 +98,11 @@ var (
 	ErrUnconfirmed = fmt.Errorf("%w: the identity provider has not confirmed the user for too long", ErrExpired)
 	// ErrDisabled: the principal is disabled or has been withdrawn.
 	ErrDisabled = errors.New("principal disabled")
-	// ErrGone: there is no such user any more. It is an [ErrDisabled].
-	ErrGone = fmt.Errorf("%w: there is no such user any more", ErrDisabled)
 	// ErrCrossSite: what a browser sends by itself is no proof that a page of
 	// this site asks. It comes with [ErrInvalid].
 	ErrCrossSite = errors.New("cross-site request")
+	// ErrGone: there is no such user any more. It is an [ErrDisabled].
+	ErrGone = fmt.Errorf("%w: there is no such user any more", ErrDisabled)
 	// ErrForbiddenSource: right, but not from this client address.
 	ErrForbiddenSource = errors.New("credential not accepted from this address")
 	// ErrUnavailable: it cannot be checked now (provider away, keys not

@@ -28,7 +28,7 @@ func Commands(o Options) []*cobra.Command {
 	}
 	var list []*cobra.Command
 	for _, make := range []func(*tool) *cobra.Command{
-		robotCommand, tokenCommand, keyCommand, roleCommand, projectCommand, ownerCommand, userCommand,
+		robotCommand, tokenCommand, identityTokenCommand, keyCommand, roleCommand, projectCommand, ownerCommand, userCommand,
 		signingCommand, revokeCommand, readOnlyCommand, auditCommand, bootstrapCommand,
 		exportCommand, importCommand, migrateCommand, whoAmICommand,
 	} {

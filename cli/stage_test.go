@@ -114,6 +114,13 @@ func newStage(t *testing.T) *stage {
 	for _, p := range people {
 		s.see(p)
 	}
+	_, hash = authn.NewSecret(authn.SecretIdentityToken)
+	var tx state.Tx
+	state.Put(&tx, s.state.IdentityTokens, "q3ehx2mzkw7d", &state.IdentityToken{
+		User: people["alice"].Identity().ID(), Hash: hash, Service: "registry.example.com", ClientID: "docker", Remote: "192.0.2.44",
+		Created: now(), Expires: now().Add(90 * 24 * time.Hour),
+	}, state.Absent)
+	must(t, s.state.Commit(t.Context(), &tx))
 	return s
 }
 

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"net/http"
-	"net/url"
 
 	"github.com/spf13/cobra"
 
@@ -54,15 +53,10 @@ func (t *tool) tokenCreate() *cobra.Command {
 func (t *tool) tokenList() *cobra.Command {
 	var user string
 	cmd := t.command("list", "Lists access tokens: yours, or everybody's for a key", func(c *call) error {
-		q := url.Values{}
-		if user != "" && user != management.Everybody {
-			id, err := c.userID(user)
-			if err != nil {
-				return err
-			}
-			user = id
+		q, err := c.tokensOf(user)
+		if err != nil {
+			return err
 		}
-		set(q, "user", user)
 		list, err := everything[management.AccessToken](c, client.Path("tokens"), q)
 		if err != nil {
 			return err
@@ -72,7 +66,7 @@ func (t *tool) tokenList() *cobra.Command {
 			column[management.AccessToken]{"id", func(a management.AccessToken) string { return a.ID }},
 			column[management.AccessToken]{"name", func(a management.AccessToken) string { return a.Name }},
 			column[management.AccessToken]{"owner", func(a management.AccessToken) string { return a.Owner }},
-			column[management.AccessToken]{"good for", func(a management.AccessToken) string { return tokenRights(&a, " ") }},
+			column[management.AccessToken]{"good for", func(a management.AccessToken) string { return limitWords(a.Permissions, " ") }},
 			column[management.AccessToken]{"expires", func(a management.AccessToken) string { return instant(a.Expires) }},
 			column[management.AccessToken]{"last used", func(a management.AccessToken) string { return usedAt(a.LastUsed) }})
 	})
@@ -98,16 +92,17 @@ func (t *tool) tokenRevoke() *cobra.Command {
 	}), tokenNames)
 }
 
-func tokenRights(a *management.AccessToken, between string) string {
+// limitWords says what a token is good for at most.
+func limitWords(limits *[]management.Permission, between string) string {
 	switch {
-	case a.Permissions == nil:
+	case limits == nil:
 		return "all that its owner may do"
-	case len(*a.Permissions) == 0:
+	case len(*limits) == 0:
 		return "nothing in the registry"
 	case between == "\n":
-		return permissionLines(*a.Permissions)
+		return permissionLines(*limits)
 	}
-	return permissionWords(*a.Permissions)
+	return permissionWords(*limits)
 }
 
 func tokenFields(a *management.AccessToken) []field {
@@ -115,7 +110,7 @@ func tokenFields(a *management.AccessToken) []field {
 		{"Id", a.ID},
 		{"Name", a.Name},
 		{"Owner", a.Owner},
-		{"Good for", tokenRights(a, "\n")},
+		{"Good for", limitWords(a.Permissions, "\n")},
 		{"Scopes", words(a.Scopes)},
 		{"From", words(a.From)},
 		{"Expires", instant(a.Expires)},

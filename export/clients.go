@@ -12,8 +12,8 @@ func dockerConfig(in *Input) (string, error) {
 	return document(map[string]any{"auths": map[string]any{in.Registry: map[string]string{"auth": auth}}})
 }
 
-// zot is zot's bearer authentication. It verifies with one certificate, and
-// goes by the service only, not by the issuer.
+// zot is zot's bearer authentication. It verifies with one certificate, RS256
+// only before its version 2.1.3, and looks at neither issuer nor audience.
 func zot(in *Input) (string, error) {
 	if in.useKeySet() {
 		return "", fmt.Errorf("%w: zot verifies with a certificate: use ES256 or RS256", ErrNotPossible)

@@ -65,9 +65,22 @@ func GetWithHelper(ctx context.Context, name, registry string) (*Credential, err
 	if err != nil {
 		return nil, err
 	}
-	var s Stored
-	if json.Unmarshal(out, &s) != nil {
-		return nil, fmt.Errorf("docker-credential-%s: the answer is not JSON", name)
+	s, err := ParseStored(name, out)
+	if err != nil {
+		return nil, err
 	}
 	return &Credential{Registry: registry, Username: s.Username, Secret: s.Secret, Identity: s.Username == tokenUser}, nil
+}
+
+// ParseStored reads what a helper answers to "get". Some have nothing and say
+// so with an empty secret, as docker-credential-pass does before 0.7.
+func ParseStored(helper string, answer []byte) (Stored, error) {
+	var s Stored
+	if json.Unmarshal(answer, &s) != nil {
+		return Stored{}, fmt.Errorf("docker-credential-%s: the answer is not JSON", helper)
+	}
+	if s.Secret == "" {
+		return Stored{}, ErrNotFound
+	}
+	return s, nil
 }

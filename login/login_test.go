@@ -166,6 +166,12 @@ func TestHelper(t *testing.T) {
 	if _, err := GetWithHelper(t.Context(), "test", "r.test"); !errors.Is(err, ErrNotFound) {
 		t.Error(err)
 	}
+	if err := os.WriteFile(filepath.Join(dir, "kept"), []byte(`{"ServerURL":"r.test","Username":"","Secret":""}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := GetWithHelper(t.Context(), "test", "r.test"); !errors.Is(err, ErrNotFound) {
+		t.Error("an empty secret:", got, err)
+	}
 	if _, err := CallHelper(t.Context(), "../evil", "get", nil); err == nil {
 		t.Error("a path is no name")
 	}

@@ -19,6 +19,9 @@ type Project struct {
 	revision uint64
 }
 
+// Revision is which version of it this is, for a [Match].
+func (p *Project) Revision() uint64 { return p.revision }
+
 // ProjectInput is what is said of a project.
 type ProjectInput struct {
 	Description string   `json:"description,omitempty" max:"1000"`

@@ -25,6 +25,7 @@ func (a *API) everyRoute() []route {
 		a.installationRoutes(),
 		a.bootstrapRoutes(),
 		a.tokenRoutes(),
+		a.identityTokenRoutes(),
 		a.keyRoutes(),
 	)
 }

@@ -96,15 +96,9 @@ func (m *Manager) Tokens(who *Caller, q TokenQuery) (*Page[*AccessToken], error)
 	if err := needs(who, ScopeTokensRead); err != nil {
 		return nil, err
 	}
-	own, isUser := userOf(who)
-	switch {
-	case q.User == "" && isUser:
-		q.User = own
-	case q.User == "":
-		q.User = Everybody
-	}
-	if !m.seesToken(who, q.User) {
-		return nil, fail(CodeForbidden, "only administrators may see the tokens of others")
+	var err error
+	if q.User, err = m.whoseTokens(who, q.User); err != nil {
+		return nil, err
 	}
 	tokens := func(yield func(*state.Item[state.Token]) bool) {
 		for item := range m.state.Tokens.All() {
@@ -116,6 +110,22 @@ func (m *Manager) Tokens(who *Caller, q TokenQuery) (*Page[*AccessToken], error)
 	return page(q.PageQuery, iter.Seq[*state.Item[state.Token]](tokens),
 		func(i *state.Item[state.Token]) string { return i.ID },
 		func(i *state.Item[state.Token]) *AccessToken { return m.showToken(i.ID, i.Value, i.Revision) })
+}
+
+// whoseTokens returns the user whose tokens are meant, as a [TokenQuery] has it,
+// if the caller may see them.
+func (m *Manager) whoseTokens(who *Caller, user string) (string, error) {
+	own, isUser := userOf(who)
+	switch {
+	case user == "" && isUser:
+		user = own
+	case user == "":
+		user = Everybody
+	}
+	if !m.seesToken(who, user) {
+		return "", fail(CodeForbidden, "only administrators may see the tokens of others")
+	}
+	return user, nil
 }
 
 // Token returns an access token. Somebody else's does not exist for who is no

@@ -428,19 +428,32 @@ func TestXSS(t *testing.T) {
 	p.post("/auth/robots/new", url.Values{"name": {"ci"}, "description": {evil}, "permissions": {"team/** pull"}})
 	p.post("/auth/projects", url.Values{"name": {"web"}, "patterns": {"web/**"}, "description": {evil}})
 	p.post("/auth/projects/members", url.Values{"name": {"web"}, "subject": {"group:" + evil}, "role": {"guest"}})
+	p.post("/auth/projects/read-only", url.Values{"name": {"web"}, "on": {"yes"}, "reason": {evil}, "confirmed": {"yes"}})
+	_, _, code := f.begin(url.Values{"client_id": {evil}, "client_name": {evil}})
+	d, deviceCode, approved := f.begin(url.Values{"client_id": {"helper"}, "client_name": {evil}})
+	p.post("/auth/device/approve", url.Values{"user_code": {approved}})
+	if e := d.poll(deviceCode); e != "" {
+		t.Fatal(e)
+	}
 	p.post("/auth/role-mappings", url.Values{"principal": {"user:" + evil}, "role": {"developer"}})
 	seen := 0
-	more := map[string]string{"projects/one": "name=web", "robots/one": "name=ci", "users/one": "id=" + user}
+	more := map[string]string{"projects/one": "name=web", "robots/one": "name=ci", "users/one": "id=" + user, "device": "user_code=" + code}
 	for _, route := range f.portal.Routes() {
 		if route.Method != http.MethodGet {
 			continue
 		}
-		g := p.get("/auth/"+strings.NewReplacer("{", "", "}", "", "$", "").Replace(route.Path)+"?"+more[route.Path]+"&actor="+url.QueryEscape(evil)+"&done="+url.QueryEscape(evil), "User-Agent", evil)
+		done := url.QueryEscape(evil)
+		if route.Path == "device" {
+			done = "" // else it says how it went
+		}
+		g := p.get("/auth/"+strings.NewReplacer("{", "", "}", "", "$", "").Replace(route.Path)+"?"+more[route.Path]+"&actor="+url.QueryEscape(evil)+"&q="+url.QueryEscape(evil)+"&done="+done, "User-Agent", evil)
 		if strings.Contains(g.body, "<img") || strings.Contains(g.body, "<b>") {
 			t.Errorf("%s: a name is markup\n%s", route.Path, g.body)
 		}
 		if strings.Contains(g.body, "&lt;img") {
 			seen++
+		} else if route.Path == "device" || route.Path == "sessions" {
+			t.Errorf("%s does not show the name of the device", route.Path)
 		}
 	}
 	if seen < 10 {

@@ -1,6 +1,10 @@
 package portal
 
-import "net/url"
+import (
+	"net/url"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+)
 
 // host is how clients call the registry.
 func (x *exchange) host() string {
@@ -19,7 +23,14 @@ func (x *exchange) host() string {
 func (x *exchange) clients() error {
 	host, user := x.host(), shellWord(x.principal().Name)
 	login := func(command string) string { return "echo \"$TOKEN\" | " + command }
-	return x.show(view{Title: txtClients, Lead: txtClientsLead, Blocks: []block{
+	v := view{Title: txtClients, Lead: txtClientsLead}
+	if x.portal.options.Config.DeviceLogin != authn.SwitchOff {
+		v.Blocks = append(v.Blocks, block{Heading: txtClientsDevice, Text: txtClientsDeviceNote, Snippets: []snippet{
+			{txtClientsHelper, "docker-credential-caddy-registry login " + host},
+			{txtClientsCaddy, "caddy registry-auth login " + host},
+		}})
+	}
+	v.Blocks = append(v.Blocks, []block{
 		{Heading: txtClientsShell, Text: txtClientsShellNote, Snippets: []snippet{
 			{"Docker", login("docker login " + host + " --username " + user + " --password-stdin")},
 			{"Podman", login("podman login " + host + " --username " + user + " --password-stdin")},
@@ -32,7 +43,8 @@ func (x *exchange) clients() error {
 			{txtClientsSecret, "kubectl create secret docker-registry registry-login \\\n  --docker-server=" + host + " \\\n  --docker-username=" + user + " \\\n  --docker-password=\"$TOKEN\""},
 			{txtClientsPod, "spec:\n  imagePullSecrets:\n    - name: registry-login\n  containers:\n    - name: app\n      image: " + host + "/team/app:1.0"},
 		}},
-	}})
+	}...)
+	return x.show(v)
 }
 
 // shellWord quotes a name for a POSIX shell.

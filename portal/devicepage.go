@@ -49,9 +49,8 @@ func (x *exchange) device() error {
 	}
 	text := cmp.Or(x.r.URL.Query().Get("user_code"), x.r.URL.Query().Get("q"))
 	if strings.TrimSpace(text) == "" {
-		return x.show(view{Title: txtDevice, Lead: txtDeviceLead, Blocks: []block{{
-			Table: &table{Search: &search{Action: x.path("device"), Label: txtDeviceCode}},
-		}}})
+		ask := &search{Action: x.path("device"), Label: txtDeviceCode, Submit: txtDeviceContinue}
+		return x.show(view{Title: txtDevice, Lead: txtDeviceLead, Blocks: []block{{Table: &table{Search: ask}}}})
 	}
 	item, err := x.findDevice(text)
 	if err != nil {
@@ -66,7 +65,10 @@ func (x *exchange) device() error {
 		}
 		rights = cell{Text: strings.Join(lines, "\n"), Code: true}
 	}
-	hidden := []field{{Name: "user_code", Kind: "hidden", Value: item.ID}}
+	decide := &form{
+		Action: x.path("device/approve"), Submit: txtDeviceApprove, Fields: []field{{Name: "user_code", Kind: "hidden", Value: item.ID}},
+		Other: &other{Text: txtDeviceRefuse, Action: x.path("device/refuse"), Danger: true},
+	}
 	return x.show(view{Title: txtDeviceTitle, Lead: sprintf(txtDeviceAsk, x.principal().Name), Blocks: []block{
 		{Heading: txtDeviceWho, Facts: []fact{
 			{txtDeviceCode, cell{Text: spelled(item.ID), Code: true}},
@@ -77,8 +79,7 @@ func (x *exchange) device() error {
 			{txtDeviceRights, rights},
 			{txtDeviceSince, cell{Time: v.Created}},
 		}},
-		{Text: txtDeviceWarn, Form: &form{Action: x.path("device/approve"), Submit: txtDeviceApprove, Fields: hidden}},
-		{Form: &form{Action: x.path("device/refuse"), Submit: txtDeviceRefuse, Fields: hidden, Danger: true}},
+		{Text: txtDeviceWarn, Form: decide},
 	}})
 }
 

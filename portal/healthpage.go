@@ -32,7 +32,7 @@ func (x *exchange) health() error {
 	for _, c := range []struct {
 		name string
 		n    int
-	}{{txtUsers, count(st.Users)}, {txtBrowsers, count(st.Sessions)}, {txtTokens, count(st.Tokens)}, {txtRobots, count(st.Robots)}} {
+	}{{txtUsers, count(st.Users)}, {txtBrowsers, count(st.Sessions)}, {txtTokens, count(st.Tokens)}, {txtLogins, count(st.IdentityTokens)}, {txtRobots, count(st.Robots)}, {txtProjects, count(st.Projects)}} {
 		counts = append(counts, fact{c.name, cell{Text: sprintf("%d", c.n)}})
 	}
 	return x.show(view{Title: txtHealth, Lead: txtHealthLead, Blocks: []block{{Heading: txtHealthNow, Facts: facts}, {Heading: txtStored1, Facts: counts}}})

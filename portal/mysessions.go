@@ -27,10 +27,14 @@ func (x *exchange) sessions() error {
 		t.Rows = append(t.Rows, []cell{browser, {Text: v.Remote, Code: true}, {Time: v.Created}, {Time: v.Used}, end})
 	}
 	t.Rows, t.Next = x.part(t.Rows)
+	logins, err := x.loginBlocks()
+	if err != nil {
+		return err
+	}
 	return x.show(view{Title: txtSessions, Lead: txtSessionsLead, Notice: x.notice(), Blocks: append([]block{
 		{Heading: txtBrowsers, Table: t},
 		{Heading: txtOthers, Text: txtOthersNote, Form: &form{Action: x.path("sessions/end"), Submit: txtEndOthers, Danger: true}},
-	}, x.loginBlocks()...)})
+	}, logins...)})
 }
 
 // endSessions ends one of the person's sessions, or all but this one.

@@ -61,11 +61,14 @@ type front struct {
 	sessions *portal.Sessions
 	portal   *portal.Portal
 	manager  *management.Manager
-	policy   *authz.Policy
 	logins   *state.Logins
 	noLogins bool
+	graph    *graph // where the providers are reached
+	config   portal.Config
+	https    bool // with a certificate, and without a public URL
 	sealer   gcm
 	clock    atomic.Int64
+	compiled atomic.Pointer[authz.Policy] // nil: to be made anew
 }
 
 func (f *front) now() time.Time          { return time.Now().Add(time.Duration(f.clock.Load())) }
@@ -74,22 +77,34 @@ func (f *front) advance(d time.Duration) { f.clock.Add(int64(d)) }
 func newFront(t *testing.T, change ...func(*authn.OIDCConfig)) *front {
 	t.Helper()
 	f := &front{T: t, idp: newIDP(t), sealer: newGCM(t)}
+	f.graph = &graph{idp: f.idp}
 	f.state = openState(t, f)
-	var err error
-	f.policy, err = authz.Compile(authz.Config{
-		Admins:   []authz.Admin{{Subjects: []string{"group:platform"}}},
-		Projects: []authz.Project{{Patterns: []string{"team/**"}, Grants: []authz.Grant{{Role: "developer", Subjects: []string{"group:dev"}}}}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.policy = f.policy.With(f.state)
 	c := authn.OIDCConfig{Issuer: f.idp.URL, ClientID: "registry", SignInConfig: authn.SignInConfig{ClientSecret: "hunter2", DisplayName: "Corp <b>SSO</b>"}}
 	for _, with := range change {
 		with(&c)
 	}
 	f.open(t, f.provider(t, c))
 	return f
+}
+
+var declared = authz.Config{
+	Admins:   []authz.Admin{{Subjects: []string{"group:platform"}}},
+	Projects: []authz.Project{{Patterns: []string{"team/**"}, Grants: []authz.Grant{{Role: "developer", Subjects: []string{"group:dev"}}}}},
+}
+
+// rules is the policy of what is declared and stored at the moment.
+func (f *front) rules() *authz.Policy {
+	if p := f.compiled.Load(); p != nil {
+		return p
+	}
+	records := management.PolicyRecords(f.state, declared, management.Config{})
+	policy, err := authz.Compile(records.Add(declared))
+	if err != nil {
+		panic(err)
+	}
+	policy = policy.With(f.state)
+	f.compiled.Store(policy)
+	return policy
 }
 
 func openState(t *testing.T, f *front) *state.State {
@@ -99,12 +114,13 @@ func openState(t *testing.T, f *front) *state.State {
 		t.Fatal(err)
 	}
 	t.Cleanup(st.Close)
+	t.Cleanup(st.OnPolicy(func() { f.compiled.Store(nil) }))
 	return st
 }
 
 func (f *front) provider(t *testing.T, c authn.OIDCConfig) *authn.OIDC {
 	t.Helper()
-	a, err := authn.NewOIDC(c, authn.Options{Now: f.now})
+	a, err := authn.NewOIDC(c, authn.Options{Now: f.now, Transport: f.graph})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,10 +131,18 @@ func (f *front) provider(t *testing.T, c authn.OIDCConfig) *authn.OIDC {
 func (f *front) open(t *testing.T, providers ...*authn.OIDC) {
 	t.Helper()
 	var handler http.Handler
-	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
+	f.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
+	scheme, public := "http://", ""
+	if f.https {
+		f.StartTLS()
+		scheme = "https://"
+	} else {
+		f.Start()
+		public = f.URL
+	}
 	t.Cleanup(f.Close)
-	policy := func() *authz.Policy { return f.policy }
-	f.sessions = portal.NewSessions(portal.SessionOptions{State: f.state, Policy: policy, Sealer: f.sealer, PublicURL: f.URL, Now: f.now})
+	policy := f.rules
+	f.sessions = portal.NewSessions(portal.SessionOptions{State: f.state, Policy: policy, Sealer: f.sealer, Config: f.config, PublicURL: public, Now: f.now})
 	if f.logins = nil; !f.noLogins {
 		f.logins = f.state.NewLogins(state.LoginConfig{Lifetime: 24 * time.Hour, Idle: time.Hour}, nil)
 	}
@@ -128,8 +152,8 @@ func (f *front) open(t *testing.T, providers ...*authn.OIDC) {
 		t.Fatal(err)
 	}
 	f.portal, err = portal.New(portal.Options{
-		Logins: f.logins, Service: "registry.test", Manager: f.manager, Sessions: f.sessions, State: f.state, Policy: policy, Providers: providers, PublicURL: f.URL, Now: f.now,
-		Base: func(r *http.Request) string { return "http://" + r.Host },
+		Logins: f.logins, Service: "registry.test", Manager: f.manager, Sessions: f.sessions, State: f.state, Policy: policy, Providers: providers, PublicURL: public, Now: f.now,
+		Config: f.config, Base: func(r *http.Request) string { return scheme + r.Host },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -150,7 +174,7 @@ func (f *front) browser() *person {
 		f.Fatal(err)
 	}
 	p := &person{front: f}
-	p.client = &http.Client{Jar: jar, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
+	p.client = &http.Client{Jar: jar, Transport: f.Server.Client().Transport, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
 		p.hops = append(p.hops, r.URL.String())
 		r.Header.Set("Sec-Fetch-Mode", "navigate")
 		return nil

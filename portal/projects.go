@@ -37,7 +37,7 @@ func (x *exchange) showProjects(problem string) error {
 	v := view{Title: txtProjects, Lead: txtProjectsLead, Notice: x.notice(), Problem: problem, Blocks: []block{{Heading: txtProjectsAll, Table: t}}}
 	if m.Self(who).Admin {
 		v.Blocks = append(v.Blocks, block{Heading: txtProjectNew, Form: &form{Action: x.path("projects"), Submit: txtProjectCreate, Fields: []field{
-			{Name: "name", Label: txtName, Value: x.form("name", ""), Required: true},
+			{Name: "name", Label: txtItsName, Value: x.form("name", ""), Required: true},
 			{Name: "patterns", Label: txtRepositories, Help: txtPatternsHelp, Value: x.form("patterns", ""), Required: true},
 			{Name: "description", Label: txtDescription, Value: x.form("description", "")},
 		}}})
@@ -109,15 +109,20 @@ func (x *exchange) showProject(name, problem string) error {
 	if p.ReadOnly {
 		facts = append(facts, fact{txtState, cell{Text: txtReadOnly, Badge: "warn"}})
 	}
-	v := view{Title: sprintf(txtProjectTitle, p.Name), Lead: p.Description, Notice: x.notice(), Problem: problem, Blocks: []block{{Facts: facts}, {Heading: txtMembers, Table: members}}}
+	robots := link{Text: txtProjectRobots, Href: x.path("robots?q=" + escape(p.Name+"+"))}
+	v := view{Title: sprintf(txtProjectTitle, p.Name), Lead: p.Description, Notice: x.notice(), Problem: problem, Blocks: []block{{Facts: facts, Links: []link{robots}}, {Heading: txtMembers, Table: members}}}
 	if stored {
-		hidden := field{Kind: "hidden", Name: "name", Value: p.Name}
-		v.Blocks = append(v.Blocks,
-			block{Heading: txtMemberNew, Form: &form{Action: x.path("projects/members"), Submit: txtMemberAdd, Fields: []field{
-				hidden, {Name: "subject", Label: txtMember, Help: txtMemberHelp, Value: x.form("subject", ""), Required: true}, roleField(x.form("role", "developer")),
-			}}},
-			block{Heading: txtDelete, Text: txtProjectDeleteNote, Form: &form{Action: x.path("projects/delete"), Submit: txtDelete, Danger: true, Fields: []field{hidden}}})
+		v.Blocks = append(v.Blocks, block{Heading: txtMemberNew, Form: &form{Action: x.path("projects/members"), Submit: txtMemberAdd, Fields: []field{
+			{Kind: "hidden", Name: "name", Value: p.Name},
+			{Name: "subject", Label: txtMember, Help: txtMemberHelp, Value: x.form("subject", ""), Required: true},
+			roleField(x.form("role", "developer")),
+		}}})
 	}
+	forms, err := x.projectForms(m, who, p)
+	if err != nil {
+		return err
+	}
+	v.Blocks = append(v.Blocks, forms...)
 	return x.show(v)
 }
 

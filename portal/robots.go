@@ -52,7 +52,7 @@ func (x *exchange) newRobot() error { return x.robotForm("") }
 func (x *exchange) robotForm(problem string) error {
 	return x.show(view{Title: txtRobotNew, Lead: txtRobotNewLead, Problem: problem, Blocks: []block{{Form: &form{
 		Action: x.path("robots/new"), Submit: txtRobotCreate, Cancel: x.path("robots"), Fields: []field{
-			{Name: "name", Label: txtName, Help: txtRobotNameHelp, Value: x.form("name", ""), Required: true},
+			{Name: "name", Label: txtItsName, Help: txtRobotNameHelp, Value: x.form("name", ""), Required: true},
 			{Name: "description", Label: txtDescription, Value: x.form("description", "")},
 			{Name: "permissions", Label: txtRobotMay, Help: txtPermissionsHelp, Kind: "area", Value: x.form("permissions", ""), Required: true},
 			{Name: "expires", Label: txtExpires, Help: txtExpiresHelp, Kind: "date", Value: x.form("expires", "")},
@@ -85,12 +85,14 @@ func (x *exchange) createRobot() error {
 }
 
 // robot shows one robot and what can be done with it.
-func (x *exchange) robot() error {
+func (x *exchange) robot() error { return x.showRobot(x.query("name"), "") }
+
+func (x *exchange) showRobot(name, problem string) error {
 	m, who, err := x.manager()
 	if err != nil {
 		return err
 	}
-	r, err := m.Robot(who, x.query("name"))
+	r, err := m.Robot(who, name)
 	if err != nil {
 		return err
 	}
@@ -116,22 +118,23 @@ func (x *exchange) robot() error {
 		}
 		secrets.Rows = append(secrets.Rows, row)
 	}
-	v := view{Title: sprintf(txtRobotTitle, r.Name), Notice: x.notice(), Blocks: []block{{Facts: facts}, {Heading: txtSecrets, Table: secrets}}}
+	v := view{Title: sprintf(txtRobotTitle, r.Name), Notice: x.notice(), Problem: problem, Blocks: []block{{Facts: facts}, {Heading: txtSecrets, Table: secrets}}}
 	if r.Source != sourceStore {
 		v.Lead = sprintf(txtRobotDeclared, r.Source)
 		return x.show(v)
 	}
-	name := field{Kind: "hidden", Name: "name", Value: r.Name}
-	toggle := form{Action: x.path("robots/disable"), Submit: txtDisable, Danger: true, Fields: []field{name}}
+	hidden := field{Kind: "hidden", Name: "name", Value: r.Name}
+	toggle := form{Action: x.path("robots/disable"), Submit: txtDisable, Danger: true, Fields: []field{hidden}}
 	if r.Disabled {
-		toggle = form{Action: x.path("robots/enable"), Submit: txtEnable, Fields: []field{name}}
+		toggle = form{Action: x.path("robots/enable"), Submit: txtEnable, Fields: []field{hidden}}
 	}
 	v.Blocks = append(v.Blocks,
+		block{Heading: txtSettings, Form: x.robotSettings(r)},
 		block{Heading: txtRotate, Text: txtRotateNote, Form: &form{Action: x.path("robots/rotate"), Submit: txtRotateDo, Fields: []field{
-			name, {Name: "overlap", Label: txtOverlap, Kind: "choice", Options: []option{{"0", txtAtOnce, false}, {"3600", txt1Hour, false}, {"86400", txt1Day, true}, {"604800", txt7Days, false}}},
+			hidden, {Name: "overlap", Label: txtOverlap, Kind: "choice", Options: []option{{"0", txtAtOnce, false}, {"3600", txt1Hour, false}, {"86400", txt1Day, true}, {"604800", txt7Days, false}}},
 		}}},
 		block{Heading: toggle.Submit, Text: txtDisableNote, Form: &toggle},
-		block{Heading: txtDelete, Text: txtRobotDeleteNote, Form: &form{Action: x.path("robots/delete"), Submit: txtDelete, Danger: true, Fields: []field{name}}},
+		block{Heading: txtDelete, Text: txtRobotDeleteNote, Form: &form{Action: x.path("robots/delete"), Submit: txtDelete, Danger: true, Fields: []field{hidden}}},
 	)
 	return x.show(v)
 }

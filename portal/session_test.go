@@ -187,6 +187,12 @@ func TestBackChannelLogout(t *testing.T) {
 	f := newFront(t)
 	p := f.browser()
 	p.signIn()
+	d, code, user := f.begin(laptop)
+	p.post("/auth/device/approve", url.Values{"user_code": {user}})
+	if e := d.poll(code); e != "" {
+		t.Fatal(e)
+	}
+	login := d.text("access_token")
 	now := time.Now().Unix()
 	claims := func(change object) object {
 		c := object{"iss": f.idp.URL, "aud": "registry", "iat": now, "exp": now + 120, "jti": "j", "sid": "s1", "sub": "a1", "events": object{event: object{}}}
@@ -219,15 +225,15 @@ func TestBackChannelLogout(t *testing.T) {
 			t.Errorf("%s: %d", name, got)
 		}
 	}
-	if got := send(f.idp.sign("logout+jwt", claims(object{"jti": "j0", "sid": "s2"}))); got != http.StatusOK || sessionCount(f.state) != 1 {
+	if got := send(f.idp.sign("logout+jwt", claims(object{"jti": "j0", "sid": "s2"}))); got != http.StatusOK || sessionCount(f.state) != 1 || !logged(f, login) {
 		t.Errorf("another session of the provider: %d", got)
 	}
 	good := f.idp.sign("logout+jwt", claims(nil))
 	if got := send(good); got != http.StatusOK {
 		t.Errorf("good: %d", got)
 	}
-	if sessionCount(f.state) != 0 {
-		t.Error("the session goes on")
+	if sessionCount(f.state) != 0 || logged(f, login) {
+		t.Error("the session goes on, or the docker login that was approved in it")
 	}
 	if got := send(good); got != http.StatusBadRequest {
 		t.Errorf("shown again: %d", got)

@@ -92,12 +92,37 @@ func TestSignInUserInfo(t *testing.T) {
 }
 
 // Entra ID points to the groups of those who have many.
+// graph is the way to the provider, and Microsoft Graph.
+type graph struct {
+	idp   *idp
+	asked []string
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (g *graph) RoundTrip(r *http.Request) (*http.Response, error) {
+	if strings.Contains(r.URL.Host, "microsoft") || strings.Contains(r.URL.Host, "windows") {
+		g.asked = append(g.asked, r.Method+" "+r.URL.String()+" "+r.Header.Get("Authorization"))
+		to, err := url.Parse(g.idp.URL + "/groups")
+		if err != nil {
+			return nil, err
+		}
+		r = r.Clone(r.Context())
+		r.URL, r.Host = to, to.Host
+	}
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// Whoever has too many groups for a token has them all the same, from the
+// provider or from Microsoft Graph, and from nowhere else that a token names.
 func TestSignInGroupsElsewhere(t *testing.T) {
 	for name, test := range map[string]struct {
 		endpoint func(*front) string
 		status   int
 	}{
-		"at the provider":     {func(f *front) string { return f.idp.URL + "/groups" }, 200},
+		"at the provider": {func(f *front) string { return f.idp.URL + "/groups" }, 200},
+		"at Microsoft, as it says": {func(*front) string {
+			return "https://graph.windows.net/tenant/users/a1/getMemberObjects"
+		}, 200},
 		"at another server":   {func(*front) string { return "http://169.254.169.254/latest" }, 403},
 		"cannot be fetched":   {func(f *front) string { return f.idp.URL + "/nothing" }, 503},
 		"no address":          {func(*front) string { return "" }, 403},
@@ -119,6 +144,9 @@ func TestSignInGroupsElsewhere(t *testing.T) {
 			}
 			if test.status == 200 && !strings.Contains(g.body, "dev, many") {
 				t.Error("the groups are missing")
+			}
+			if at := f.graph.asked; strings.Contains(name, "Microsoft") && (len(at) != 1 || at[0] != "POST https://graph.microsoft.com/v1.0/me/getMemberObjects Bearer at") {
+				t.Errorf("Microsoft was asked %q", at)
 			}
 		})
 	}

@@ -12,7 +12,7 @@ func (x *exchange) signingKeys() error {
 	if err != nil {
 		return err
 	}
-	t := &table{Caption: txtKeysCaption, Columns: []string{txtKey, txtAlgorithm, txtUseFrom, txtAccepted, txtState}, Empty: txtNone}
+	t := &table{Caption: txtKeysCaption, Columns: []string{txtKey, txtUseFrom, txtAccepted, txtState}, Empty: txtNone}
 	for _, k := range list.Items {
 		state := cell{Text: txtKeyAccepted, Badge: "plain"}
 		switch {
@@ -25,7 +25,7 @@ func (x *exchange) signingKeys() error {
 		if k.AcceptedUntil != nil {
 			until = cell{Time: *k.AcceptedUntil}
 		}
-		t.Rows = append(t.Rows, []cell{{Text: k.ID, Code: true}, {Text: k.Algorithm}, {Time: k.UseFrom}, until, state})
+		t.Rows = append(t.Rows, []cell{{Text: k.ID, Code: true, Sub: k.Algorithm}, {Time: k.UseFrom}, until, state})
 	}
 	return x.show(view{Title: txtKeys, Lead: txtKeysLead, Notice: x.notice(), Blocks: []block{
 		{Heading: txtKeysAll, Table: t},

@@ -22,7 +22,7 @@ func (x *exchange) showTokens(problem string) error {
 		return err
 	}
 	q := x.query("q")
-	t := &table{Caption: txtTokensCaption, Columns: []string{txtTokenName, txtTokenGoodFor, txtLastUsed, txtExpires, ""}, Empty: txtNoTokens}
+	t := &table{Caption: txtTokensCaption, Columns: []string{txtItsName, txtTokenGoodFor, txtLastUsed, txtExpires, ""}, Empty: txtNoTokens}
 	for _, token := range list {
 		if !matches(q, token.Name, token.ID) {
 			continue
@@ -45,7 +45,7 @@ func (x *exchange) showTokens(problem string) error {
 	choices := []option{{"7", txt7Days, days == "7"}, {"30", txt30Days, days == "30"}, {"90", txt90Days, days == "90"}}
 	return x.show(view{Title: txtTokens, Lead: txtTokensLead, Notice: x.notice(), Problem: problem, Blocks: []block{
 		{Heading: txtTokenNew, Form: &form{Action: x.path("tokens"), Submit: txtTokenCreate, Fields: []field{
-			{Name: "name", Label: txtTokenName, Help: txtTokenNameHelp, Value: x.form("name", ""), Required: true},
+			{Name: "name", Label: txtItsName, Help: txtTokenNameHelp, Value: x.form("name", ""), Required: true},
 			{Name: "days", Label: txtTokenDays, Kind: "choice", Options: choices},
 			{Name: "permissions", Label: txtTokenPermissions, Help: txtTokenPermissionsHelp, Kind: "area", Value: x.form("permissions", "")},
 		}}},

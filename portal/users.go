@@ -68,12 +68,19 @@ func (x *exchange) user() error {
 	if err != nil {
 		return err
 	}
-	t := &table{Caption: txtUserTokens, Columns: []string{txtTokenName, txtLastUsed, txtExpires, ""}, Empty: txtNone, Next: x.next(tokens.Next)}
+	t := &table{Caption: txtUserTokens, Columns: []string{txtItsName, txtLastUsed, txtExpires, ""}, Empty: txtNone, Next: x.next(tokens.Next)}
 	for _, token := range tokens.Items {
 		t.Rows = append(t.Rows, []cell{{Text: token.Name, Sub: token.ID}, used(token.LastUsed), x.expiry(token.Expires), {Buttons: []button{
 			{Text: txtWithdraw, Action: x.path("users/withdraw-token"), Hidden: []field{{Name: "id", Value: token.ID}, {Name: "user", Value: u.ID}, {Name: "name", Value: token.Name}}, Label: sprintf(txtWithdrawLabel, token.Name), Danger: true},
 		}}})
 	}
+	logins, err := x.loginsOf(u.ID)
+	if err != nil {
+		return err
+	}
+	clients := loginTable(logins, txtUserLogins, txtNone, func(login *management.IdentityToken) button {
+		return button{Action: x.path("users/end-login"), Hidden: []field{{Name: "id", Value: login.ID}, {Name: "user", Value: u.ID}}}
+	})
 	id := field{Kind: "hidden", Name: "id", Value: u.ID}
 	toggle := block{Heading: txtDisable, Text: txtUserDisableNote, Form: &form{Action: x.path("users/disable"), Submit: txtDisable, Danger: true, Fields: []field{id}}}
 	if u.Disabled {
@@ -82,6 +89,7 @@ func (x *exchange) user() error {
 	return x.show(view{Title: sprintf(txtUserTitle, u.Name), Notice: x.notice(), Blocks: []block{
 		{Facts: facts},
 		{Heading: txtTokens, Table: t},
+		{Heading: txtLogins, Table: clients},
 		{Heading: txtSignOutEverywhere, Text: txtSignOutEverywhereNote, Form: &form{Action: x.path("users/sign-out"), Submit: txtSignOutEverywhere, Danger: true, Fields: []field{id}}},
 		toggle,
 	}})
@@ -95,6 +103,17 @@ func (x *exchange) withdrawUserToken() error {
 	}
 	return x.forUser(back, func(m *management.Manager, who *management.Caller) error {
 		return m.RevokeToken(x.r.Context(), who, x.form("id", ""), management.Match{})
+	})
+}
+
+// endUserLogin ends somebody's docker login.
+func (x *exchange) endUserLogin() error {
+	back := "users/one?id=" + escape(x.form("user", ""))
+	if !x.confirmed() {
+		return x.ask(txtLoginEndAsk, txtLoginEnd, back)
+	}
+	return x.forUser(back, func(m *management.Manager, who *management.Caller) error {
+		return m.RevokeIdentityToken(x.r.Context(), who, x.form("id", ""))
 	})
 }
 

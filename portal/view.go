@@ -88,6 +88,13 @@ type form struct {
 	Fields         []field
 	Danger         bool
 	Cancel         string // where "cancel" leads
+	Other          *other // a second button
+}
+
+// other is a button that sends a form somewhere else.
+type other struct {
+	Text, Action string
+	Danger       bool
 }
 
 // field is one of a form.

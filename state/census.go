@@ -29,6 +29,7 @@ func (s *State) Census() []Census {
 		count(s.RoleMappings, nil),
 		count(s.Users, nil),
 		count(s.Sessions, nil),
+		count(s.IdentityTokens, nil),
 	}
 }
 

@@ -51,7 +51,9 @@ type LivenessOptions struct {
 	}
 	// Relevant returns a principal without what no rule looks at.
 	Relevant func(*authn.Principal) *authn.Principal
-	Log      *slog.Logger
+	// Count is told what becomes of each question. May be nil.
+	Count func(LivenessOutcome)
+	Log   *slog.Logger
 }
 
 // Liveness asks identity providers, in the background, whether the people are
@@ -81,6 +83,9 @@ type asked struct {
 func (s *State) NewLiveness(o LivenessOptions) *Liveness {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Count == nil {
+		o.Count = func(LivenessOutcome) {}
 	}
 	l := &Liveness{
 		state: s, options: o, providers: map[string]*asked{},

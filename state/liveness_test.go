@@ -2,6 +2,7 @@ package state_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -24,6 +25,7 @@ type scripted struct {
 	gone   map[string]bool
 	groups []string
 	away   error
+	silent bool // does not say who somebody is
 	slow   time.Duration
 	n      int
 }
@@ -70,6 +72,9 @@ func (p *scripted) Refresh(ctx context.Context, token string) (*authn.Refreshed,
 func (p *scripted) Describe(_ context.Context, _ *authn.Refreshed, subject string) (*authn.Principal, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.silent {
+		return nil, errors.New("userinfo: 500")
+	}
 	if p.groups == nil {
 		return nil, nil
 	}
@@ -85,11 +90,30 @@ type livenessStage struct {
 	gateways []*state.State
 	live     []*state.Liveness
 	sealer   *state.Sealer
+	mu       sync.Mutex
+	counted  map[state.LivenessOutcome]int
+}
+
+// count is what liveness tells of its questions.
+func (x *livenessStage) count(o state.LivenessOutcome) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.counted[o]++
+}
+
+// wantCounted fails the test unless the questions came out like that.
+func (x *livenessStage) wantCounted(o state.LivenessOutcome, least, most int) {
+	x.Helper()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if n := x.counted[o]; n < least || n > most {
+		x.Errorf("outcome %s: counted %d, want %d to %d; all: %v", o, n, least, most, x.counted)
+	}
 }
 
 func newLivenessStage(t *testing.T, s store.Store, gateways int) *livenessStage {
 	t.Helper()
-	x := &livenessStage{T: t, provider: newScripted(t), store: s}
+	x := &livenessStage{T: t, provider: newScripted(t), store: s, counted: map[state.LivenessOutcome]int{}}
 	for range gateways {
 		st := gateway(t, s, state.Options{Now: x.now})
 		sealer, err := st.NewSealer(t.Context(), state.SealerConfig{})
@@ -98,7 +122,7 @@ func newLivenessStage(t *testing.T, s store.Store, gateways int) *livenessStage 
 		}
 		x.sealer = sealer
 		x.gateways = append(x.gateways, st)
-		x.live = append(x.live, st.NewLiveness(state.LivenessOptions{Sealer: sealer, Providers: []state.Vouching{{
+		x.live = append(x.live, st.NewLiveness(state.LivenessOptions{Sealer: sealer, Count: x.count, Providers: []state.Vouching{{
 			Issuer: "https://idp", Provider: x.provider, Every: 15 * time.Minute, Grace: 24 * time.Hour, MaxAge: 30 * 24 * time.Hour,
 		}}}))
 	}
@@ -176,6 +200,8 @@ func TestLiveness(t *testing.T) {
 	if x.good("alice") || !x.good("bob") {
 		t.Errorf("alice is gone: alice %t, bob %t", x.good("alice"), x.good("bob"))
 	}
+	x.wantCounted(state.LivenessGone, 1, 1)
+	x.wantCounted(state.LivenessOK, 13, 13) // six for alice, seven for bob
 	x.advance(15 * time.Minute)
 	x.sweep() // is not asked about any more
 	x.provider.set(func() { x.provider.gone["alice"] = false })
@@ -195,6 +221,13 @@ func TestLivenessRefreshesGroups(t *testing.T) {
 	item, _ := x.gateways[0].Users.Get(id)
 	if g := item.Value.Groups; len(g) != 1 || g[0] != "new" {
 		t.Errorf("groups %v", g)
+	}
+	x.provider.set(func() { x.provider.silent = true })
+	x.advance(15 * time.Minute)
+	x.sweep()
+	x.wantCounted(state.LivenessUndescribed, 1, 1)
+	if item, _ := x.gateways[0].Users.Get(id); len(item.Value.Groups) != 1 || item.Value.Gone {
+		t.Errorf("not described: %+v", item.Value)
 	}
 }
 
@@ -229,6 +262,9 @@ func TestLivenessWhileTheProviderIsAway(t *testing.T) {
 	if !x.good("alice") {
 		t.Error("does not go on when the provider is back")
 	}
+	x.wantCounted(state.LivenessProviderDown, 23, 23*4*20)
+	x.wantCounted(state.LivenessRested, 51, 51)
+	x.wantCounted(state.LivenessGone, 0, 0)
 }
 
 func TestLivenessWithoutRefreshToken(t *testing.T) {
@@ -266,6 +302,7 @@ func TestLivenessKeepsWhatItCannotWrite(t *testing.T) {
 	if x.provider.asked["alice"] != 1 {
 		t.Fatalf("asked %v", x.provider.asked)
 	}
+	x.wantCounted(state.LivenessUnsaved, 1, 1)
 	faulty.Fail(faultstore.Apply, nil)
 	for range 3 {
 		x.advance(15 * time.Minute)
@@ -290,5 +327,26 @@ func TestLivenessOfASignInMeanwhile(t *testing.T) {
 	<-done
 	if !x.good("alice") {
 		t.Error("the answer about the old sign-in ended the new one")
+	}
+}
+
+// TestLivenessWithAnotherKey: a refresh token that cannot be opened ends
+// nobody.
+func TestLivenessWithAnotherKey(t *testing.T) {
+	x := newLivenessStage(t, memstore.New(), 1)
+	id := x.signIn("alice", true)
+	item, _ := x.gateways[0].Users.Get(id)
+	next := *item.Value
+	next.Provider = &state.ProviderGrant{Sealed: []byte("of another key"), Checked: x.now()}
+	var tx state.Tx
+	state.Put(&tx, x.gateways[0].Users, id, &next, state.Unchanged(item))
+	if err := x.gateways[0].Commit(t.Context(), &tx); err != nil {
+		t.Fatal(err)
+	}
+	x.advance(15 * time.Minute)
+	x.sweep()
+	x.wantCounted(state.LivenessUnreadable, 1, 1)
+	if !x.good("alice") || len(x.provider.asked) != 0 {
+		t.Errorf("asked %v", x.provider.asked)
 	}
 }

@@ -12,36 +12,39 @@ import (
 // lookUp asks a directory about one user. Who is not there any more has all
 // that was issued until now ended for good: the name of an entry may become
 // somebody else's. Who may not sign in has it rest, and is asked about again.
-func (l *Liveness) lookUp(ctx context.Context, p *asked, item *Item[User]) {
+func (l *Liveness) lookUp(ctx context.Context, p *asked, item *Item[User]) LivenessOutcome {
 	id := item.ID
 	described, err := p.Directory.Lookup(ctx, item.Value.Principal())
 	switch {
 	case errors.Is(err, authn.ErrGone):
 		l.answered(id, p)
-		l.write(ctx, item, func(tx *Tx, u *User) {
+		saved := l.write(ctx, item, LivenessGone, func(tx *Tx, u *User) {
 			u.NotBefore = l.state.now().UTC()
 			tx.Note(System, "user.gone", Object{Kind: "user", ID: id, Name: u.Name}, nil, map[string]any{"reason": err.Error(), "ended": l.endLogins(tx, id)})
 		})
 		l.options.Log.Warn("the directory does not have a user any more: all that the user has has ended", "issuer", p.Issuer, "user", id)
+		return saved
 	case isGone(err):
 		l.answered(id, p)
 		l.later(id, p)
 		if !item.Value.Unconfirmed.IsZero() {
-			return
+			return LivenessRested
 		}
-		l.write(ctx, item, func(tx *Tx, u *User) {
+		saved := l.write(ctx, item, LivenessRested, func(tx *Tx, u *User) {
 			u.Unconfirmed = l.state.now().UTC()
 			tx.Note(System, "user.unconfirmed", Object{Kind: "user", ID: id, Name: u.Name}, nil, map[string]any{"reason": err.Error()})
 		})
 		l.options.Log.Warn("the directory does not let a user sign in: all that the user has rests", "issuer", p.Issuer, "user", id, "reason", err)
+		return saved
 	case err != nil:
 		l.failed(id, p, err)
+		return LivenessProviderDown
 	default:
 		l.answered(id, p)
 		if l.options.Relevant != nil {
 			described = l.options.Relevant(described)
 		}
-		l.write(ctx, item, func(_ *Tx, u *User) {
+		return l.write(ctx, item, LivenessOK, func(_ *Tx, u *User) {
 			u.Provider, u.Unconfirmed = &ProviderGrant{Checked: l.state.now().UTC()}, time.Time{}
 			u.Name, u.Groups, u.Roles, u.Claims = described.Name, described.Groups, described.Roles, described.Claims
 			u.Asserted = u.Provider.Checked
@@ -58,12 +61,15 @@ func (l *Liveness) later(id string, p *asked) {
 
 // write changes the record of a user unless it has changed since the question:
 // whoever signed in meanwhile is newer than the answer, and asked about again.
-func (l *Liveness) write(ctx context.Context, item *Item[User], change func(*Tx, *User)) {
+// It returns outcome if that worked.
+func (l *Liveness) write(ctx context.Context, item *Item[User], outcome LivenessOutcome, change func(*Tx, *User)) LivenessOutcome {
 	next := *item.Value
 	var tx Tx
 	change(&tx, &next)
 	Put(&tx, l.state.Users, item.ID, &next, Unchanged(item))
 	if err := l.state.Commit(ctx, &tx); err != nil && !errors.Is(err, store.ErrConflict) {
 		l.options.Log.Error("what the directory says of a user cannot be written down: it is asked again", "user", item.ID, "error", err)
+		return LivenessUnsaved
 	}
+	return outcome
 }

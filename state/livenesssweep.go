@@ -75,11 +75,11 @@ func (l *Liveness) askAll(ctx context.Context, lease *Lease, due []*Item[User]) 
 		group.Go(func() error {
 			one, cancel := context.WithTimeout(context.WithoutCancel(ctx), askFor)
 			defer cancel()
+			ask := l.ask
 			if p.Directory != nil {
-				l.lookUp(one, p, item)
-			} else {
-				l.ask(one, p, item)
+				ask = l.lookUp
 			}
+			l.options.Count(ask(one, p, item))
 			return nil
 		})
 	}
@@ -95,43 +95,44 @@ func (l *Liveness) held(ctx context.Context, lease *Lease) bool {
 }
 
 // ask asks the provider about one user.
-func (l *Liveness) ask(ctx context.Context, p *asked, item *Item[User]) {
+func (l *Liveness) ask(ctx context.Context, p *asked, item *Item[User]) LivenessOutcome {
 	id, u := item.ID, item.Value
 	token, err := l.token(id, u)
 	if err != nil {
 		l.options.Log.Error("a user's refresh token cannot be opened: sign-in makes a new one", "user", id, "error", err)
 		l.failed(id, p, err)
-		return
+		return LivenessUnreadable
 	}
 	refreshed, err := p.Provider.Refresh(ctx, token)
 	switch {
 	case isGone(err):
 		l.answered(id, p)
-		l.gone(ctx, id, u.Provider.Sealed, err)
-		return
+		return l.gone(ctx, id, u.Provider.Sealed, err)
 	case err != nil:
 		l.failed(id, p, err)
-		return
+		return LivenessProviderDown
 	}
 	l.answered(id, p)
+	saved := LivenessOK
 	if refreshed.RefreshToken != token {
-		l.save(ctx, id, u.Provider.Sealed, refreshed.RefreshToken, nil)
+		saved = l.save(ctx, id, u.Provider.Sealed, refreshed.RefreshToken, nil)
 	}
 	described, err := p.Provider.Describe(ctx, refreshed, u.Subject)
-	if isGone(err) {
-		now, ok := l.state.Users.Get(id)
-		if ok && now.Value.Provider != nil {
-			l.gone(ctx, id, now.Value.Provider.Sealed, err)
-		}
-		return
+	now, ok := l.state.Users.Get(id)
+	if !ok || now.Value.Provider == nil {
+		return saved
 	}
+	if isGone(err) {
+		return l.gone(ctx, id, now.Value.Provider.Sealed, err)
+	}
+	last := l.save(ctx, id, now.Value.Provider.Sealed, refreshed.RefreshToken, described)
 	if err != nil {
 		l.options.Log.Warn("the identity provider vouches for a user and does not say who it is: groups and roles stay as they were", "issuer", p.Issuer, "user", id, "error", err)
+		if last == LivenessOK {
+			return LivenessUndescribed
+		}
 	}
-	now, ok := l.state.Users.Get(id)
-	if ok && now.Value.Provider != nil {
-		l.save(ctx, id, now.Value.Provider.Sealed, refreshed.RefreshToken, described)
-	}
+	return last
 }
 
 // token returns the refresh token to ask with.
@@ -173,7 +174,7 @@ func (l *Liveness) change(ctx context.Context, id string, sealed []byte, change 
 
 // save writes down that the user is there, the token to ask with next, and
 // what the provider says of the user.
-func (l *Liveness) save(ctx context.Context, id string, sealed []byte, token string, p *authn.Principal) {
+func (l *Liveness) save(ctx context.Context, id string, sealed []byte, token string, p *authn.Principal) LivenessOutcome {
 	var next []byte
 	if plain, err := l.options.Sealer.Open(sealed, ProviderPlace(id)); err != nil || string(plain) != token {
 		next = l.options.Sealer.Seal([]byte(token), ProviderPlace(id))
@@ -199,12 +200,14 @@ func (l *Liveness) save(ctx context.Context, id string, sealed []byte, token str
 		// It is asked with next time, and written down then.
 		l.unsaved[key] = token
 		l.options.Log.Error("what the identity provider says of a user cannot be written down", "user", id, "error", err)
+		return LivenessUnsaved
 	}
+	return LivenessOK
 }
 
 // gone ends what a user has who is not there any more. Access tokens stay to
 // be seen, and are refused.
-func (l *Liveness) gone(ctx context.Context, id string, sealed []byte, why error) {
+func (l *Liveness) gone(ctx context.Context, id string, sealed []byte, why error) LivenessOutcome {
 	err := l.change(ctx, id, sealed, func(tx *Tx, u *User) {
 		u.Gone, u.Provider = true, nil
 		ended := l.endLogins(tx, id)
@@ -212,9 +215,10 @@ func (l *Liveness) gone(ctx context.Context, id string, sealed []byte, why error
 	})
 	if err != nil {
 		l.options.Log.Error("a user is gone and it cannot be written down: it is tried again", "user", id, "error", err)
-		return
+		return LivenessUnsaved
 	}
 	l.options.Log.Warn("the identity provider does not let a user go on: all that the user has has ended", "user", id, "reason", why)
+	return LivenessGone
 }
 
 // endLogins deletes the sessions and docker logins of a user, and returns how
@@ -246,7 +250,10 @@ func (l *Liveness) rest(ctx context.Context, id string) {
 	var tx Tx
 	Put(&tx, l.state.Users, id, &next, Unchanged(item))
 	tx.Note(System, "user.unconfirmed", Object{Kind: "user", ID: id, Name: next.Name}, nil, map[string]any{"confirmed": next.confirmed()})
-	if err := l.state.Commit(ctx, &tx); err != nil && !errors.Is(err, store.ErrConflict) {
+	switch err := l.state.Commit(ctx, &tx); {
+	case err == nil:
+		l.options.Count(LivenessRested)
+	case !errors.Is(err, store.ErrConflict):
 		l.options.Log.Warn("a user is not confirmed and it cannot be written down", "user", id, "error", err)
 	}
 }

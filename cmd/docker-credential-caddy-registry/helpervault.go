@@ -14,11 +14,10 @@ type helperVault string
 // Get implements vault.
 func (v helperVault) Get(ctx context.Context, server string) (login.Stored, error) {
 	out, err := login.CallHelper(ctx, string(v), "get", []byte(server))
-	var s login.Stored
-	if err == nil && json.Unmarshal(out, &s) != nil {
-		err = fmt.Errorf("docker-credential-%s: the answer is not JSON", string(v))
+	if err != nil {
+		return login.Stored{}, err
 	}
-	return s, err
+	return login.ParseStored(string(v), out)
 }
 
 // Store implements vault.

@@ -1,6 +1,9 @@
 package browser
 
 import (
+	"encoding/json"
+	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -144,12 +147,14 @@ func TestPages(t *testing.T) {
 	w.lookAt(program, map[string]string{"sign-in": "/auth/sign-in", "error": "/auth/callback?state=x"})
 	w.signIn("admin")
 	w.furnish()
+	code, _ := s.askForCode(t, "build-host", "repository:web/**:pull,push")
 	w.open("/auth/users")
 	user, err := chromedp.Run(w.ctx, chromedp.Evaluate[string](`document.querySelector("td a").getAttribute("href")`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.lookAt(program, map[string]string{
+		"device": "/auth/device?user_code=" + code, "device-code": "/auth/device", "device-unknown": "/auth/device?user_code=BCDF-GHJK",
 		"overview": "/auth/", "tokens": "/auth/tokens", "sessions": "/auth/sessions", "clients": "/auth/clients", "not-found": "/auth/nothing",
 		"projects": "/auth/projects", "project": "/auth/projects/one?name=web", "robots": "/auth/robots", "robot-new": "/auth/robots/new", "robot": "/auth/robots/one?name=web%2Bci",
 		"role-mappings": "/auth/role-mappings", "users": "/auth/users", "user": user, "signing-keys": "/auth/signing-keys",
@@ -157,8 +162,12 @@ func TestPages(t *testing.T) {
 	})
 	w.open("/auth/robots/one?name=web%2Bci")
 	w.press("Disable")
-	w.accessible(program, "confirmation")
 	w.says("Are you sure?")
+	w.lookHere(program, "confirmation")
+	w.open("/auth/")
+	w.press("Sign out")
+	w.says("You are signed out")
+	w.lookHere(program, "signed-out")
 }
 
 // furnish makes a few things, so that the pages are not empty.
@@ -178,6 +187,51 @@ func (w *window) furnish() {
 	w.says("Shown once", "docker login")
 	w.fill("/auth/projects", "Create project", "name", "web", "patterns", "web/**")
 	w.says("There is a project")
+	w.letIn("docker on laptop")
+	w.letIn("podman on desk")
+}
+
+// letIn logs a device in with a code.
+func (w *window) letIn(device string) {
+	w.Helper()
+	user, code := w.scene.askForCode(w.T, device, "")
+	w.open("/auth/device?user_code=" + user)
+	w.says("Let this device in?", user, device, "127.0.0.1", "everything that you may", "they would get your access")
+	w.press("Let it in")
+	w.says("The device is logged in")
+	answer := w.scene.post(w.T, "/auth/device/token", url.Values{
+		"grant_type": {"urn:ietf:params:oauth:grant-type:device_code"}, "client_id": {"docker-credential-caddy-registry"}, "device_code": {code},
+	})
+	if token, _ := answer["refresh_token"].(string); !strings.HasPrefix(token, "crait_") {
+		w.Fatalf("the device got %v", answer["error"])
+	}
+}
+
+// askForCode begins the login of a device, as the credential helper does.
+func (s *scene) askForCode(t *testing.T, device, scope string) (user, code string) {
+	t.Helper()
+	answer := s.post(t, "/auth/device/code", url.Values{"client_id": {"docker-credential-caddy-registry"}, "client_name": {device}, "scope": {scope}})
+	user, _ = answer["user_code"].(string)
+	code, _ = answer["device_code"].(string)
+	if user == "" || code == "" {
+		t.Fatalf("no code: %v", answer)
+	}
+	return user, code
+}
+
+// post sends a form as a program does.
+func (s *scene) post(t *testing.T, path string, form url.Values) map[string]any {
+	t.Helper()
+	res, err := http.PostForm(s.url+path, form)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var answer map[string]any
+	if err := json.NewDecoder(res.Body).Decode(&answer); err != nil {
+		t.Fatalf("%s: %s: %v", path, res.Status, err)
+	}
+	return answer
 }
 
 // fill fills the fields of a form and sends it.

@@ -27,7 +27,13 @@ type violation struct {
 // accessible lets axe look at the page.
 func (w *window) accessible(program, name string) {
 	w.Helper()
-	w.do(chromedp.Evaluate[chromedp.Void](program))
+	loaded, err := chromedp.Run(w.ctx, chromedp.Evaluate[bool]("'axe' in window"))
+	if err != nil {
+		w.Fatal(err)
+	}
+	if !loaded {
+		w.do(chromedp.Evaluate[chromedp.Void](program))
+	}
 	found, err := chromedp.Run(w.ctx, chromedp.Evaluate[string](
 		`axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']}).then(r => JSON.stringify(r.violations))`, chromedp.EvalAwaitPromise))
 	if err != nil {
@@ -44,13 +50,18 @@ func (w *window) accessible(program, name string) {
 	}
 }
 
-// shoot keeps a picture of the page where SCREENSHOTS names a folder.
+// shoot keeps a picture of the whole page where SCREENSHOTS names a folder.
 func (w *window) shoot(name string) {
 	w.Helper()
 	dir := os.Getenv("SCREENSHOTS")
 	if dir == "" {
 		return
 	}
+	whole, err := chromedp.Run(w.ctx, chromedp.Evaluate[[]int64]("[innerWidth, Math.max(innerHeight, document.documentElement.scrollHeight)]"))
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.do(chromedp.EmulateViewport(whole[0], whole[1]))
 	shot, err := chromedp.Run(w.ctx, chromedp.CaptureScreenshot())
 	if err != nil {
 		w.Fatal(err)
@@ -86,29 +97,36 @@ func (w *window) overflows() bool {
 	return over
 }
 
-// pages are looked at one by one, as a person and as an administrator.
+// lookAt looks at pages one by one.
 func (w *window) lookAt(program string, pages map[string]string) {
 	w.Helper()
 	for name, path := range pages {
 		w.open(path)
-		for _, phone := range []bool{false, true} {
-			for _, dark := range []bool{false, true} {
-				w.look(phone, dark)
-				parts := []string{name}
-				if phone {
-					parts = append(parts, "phone")
-				}
-				if dark {
-					parts = append(parts, "dark")
-				}
-				full := strings.Join(parts, "-")
-				w.shoot(full)
-				w.accessible(program, full)
-				if phone && w.overflows() {
-					w.Errorf("%s is wider than a telephone", full)
-				}
+		w.lookHere(program, name)
+	}
+}
+
+// lookHere looks at the page that is shown, on a desk and a telephone, in the
+// light and in the dark.
+func (w *window) lookHere(program, name string) {
+	w.Helper()
+	for _, phone := range []bool{false, true} {
+		for _, dark := range []bool{false, true} {
+			w.look(phone, dark)
+			parts := []string{name}
+			if phone {
+				parts = append(parts, "phone")
+			}
+			if dark {
+				parts = append(parts, "dark")
+			}
+			full := strings.Join(parts, "-")
+			w.shoot(full)
+			w.accessible(program, full)
+			if phone && w.overflows() {
+				w.Errorf("%s is wider than a telephone", full)
 			}
 		}
-		w.look(false, false)
 	}
+	w.look(false, false)
 }

@@ -35,6 +35,9 @@ http://:PORT {
 			name "Example Corp"
 			scopes openid profile groups
 		}
+		token {
+			refresh_tokens on
+		}
 		admin group:registry-admins
 		project team/** {
 			maintainer group:team-maintainers

@@ -2,15 +2,10 @@ package clients
 
 import (
 	"fmt"
-	"io"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/gateway"
 	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/process"
 	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/stage"
 	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/upstream"
@@ -105,105 +100,4 @@ func useThroughChallenge(t *testing.T, s *stage.Stage, registry *upstream.Regist
 	p.must("logout", client.Logout())
 	_, err = client.Pull("team/dropin", firstTag)
 	p.refused("anonymous pull", err)
-}
-
-// TestExports gives each registry what the gateway's command prints for it.
-func TestExports(t *testing.T) {
-	for _, c := range []struct {
-		name  string
-		kind  upstream.Kind
-		lines string
-	}{
-		{"2.8.2", upstream.Distribution2, "x5c"},
-		{"2.8.2, libtrust", upstream.Distribution2, "key_id libtrust"},
-		{"3", upstream.Distribution3, "x5c"},
-		{"3, EdDSA", upstream.Distribution3, "algorithm EdDSA"},
-	} {
-		for _, format := range []string{"distribution", "env"} {
-			t.Run(c.name+", "+format, func(t *testing.T) {
-				process.Need(t, c.kind.Program, "skopeo")
-				s := startTokenServer(t, c.kind, c.lines)
-				dir := t.TempDir()
-				for name, kind := range map[string]string{"gateway.pem": "certificates", "gateway.json": "jwks"} {
-					if err := os.WriteFile(filepath.Join(dir, name), exported(t, s, "", kind), 0o600); err != nil {
-						t.Fatal(err)
-					}
-				}
-				// The files that it names, in the test's own folder.
-				text := strings.ReplaceAll(string(exported(t, s, "", format)), "/etc/registry/", dir+"/")
-				options := upstream.Options{Config: text}
-				if format == "env" {
-					options = upstream.Options{Env: variables(text)}
-				}
-				registry, err := upstream.Start(t.Context(), c.kind, dir, options)
-				if err != nil {
-					t.Fatal(err)
-				}
-				t.Cleanup(func() { registry.Stop() })
-				useThroughChallenge(t, s, registry, &upstream.TokenAuth{Realm: s.URL + "/v2/token", Service: stage.Service})
-			})
-		}
-	}
-}
-
-// variables are the lines of an --env-file, as docker reads it.
-func variables(text string) []string {
-	var list []string
-	for line := range strings.Lines(text) {
-		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
-			list = append(list, line)
-		}
-	}
-	return list
-}
-
-// TestExportedDockerConfig lets docker pull with a configuration that it did
-// not write itself.
-func TestExportedDockerConfig(t *testing.T) {
-	e := needEngines(t)
-	process.Need(t, upstream.Distribution2.Program)
-	s := sharedStage(t, upstream.Distribution2)
-	client := &docker{newShell(t, s, "DOCKER_HOST="+e.DockerHost())}
-	if _, err := client.Pull("team/app", "x"); err == nil {
-		t.Fatal("docker is logged in already")
-	}
-	config := client.path("docker/config.json")
-	if err := os.MkdirAll(filepath.Dir(config), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(config, exported(t, s, "robot-ci", "docker-config"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	p := &player{T: t, stage: s, client: client, name: "exported"}
-	content := p.makeAndPush("team/exported")
-	p.sameUpstream("team/exported", content)
-	p.pull("team/exported")
-}
-
-// exported runs the gateway's export-config with its own Caddyfile.
-func exported(t *testing.T, s *stage.Stage, user, format string) []byte {
-	t.Helper()
-	program, err := gateway.Build()
-	if err != nil {
-		t.Fatal(err)
-	}
-	args := []string{"registry-auth", "export-config", "--config", s.Gateway.Caddyfile(), "--for", format}
-	var stdin io.Reader
-	if user != "" {
-		args = append(args, "--user", user)
-		secret, err := s.Password(user)
-		if err != nil {
-			t.Fatal(err)
-		}
-		stdin = strings.NewReader(secret + "\n")
-	}
-	cmd := exec.CommandContext(t.Context(), program, args...)
-	cmd.Stdin = stdin
-	var complaint strings.Builder
-	cmd.Stderr = &complaint
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("export-config --for %s: %v: %s", format, err, tail(complaint.String()))
-	}
-	return out
 }

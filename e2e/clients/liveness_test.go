@@ -1,6 +1,9 @@
 package clients
 
 import (
+	"net/http"
+	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,6 +31,15 @@ func TestLiveness(t *testing.T) {
 		t.Fatal(err)
 	}
 	works := func(token string) bool { return status(t, s.url+"/v2/", token) == 200 }
+	a := &docker{s.shell("DOCKER_HOST=" + e.DockerHost())}
+	if err := a.Login("admin", adminToken, ""); err != nil {
+		t.Fatal(err)
+	}
+	adminLogin := keptToken(t, a.shell)
+	reads := func() bool {
+		text, err := admin.Open(t.Context(), "/v2/")
+		return err == nil && !strings.Contains(text, "UNAUTHORIZED")
+	}
 	for end := time.Now().Add(7 * time.Second); time.Now().Before(end); time.Sleep(500 * time.Millisecond) {
 		if !works(aliceToken) || !works(adminToken) { // asked about a few times, with refresh tokens that are good once
 			t.Fatal("an access token stopped")
@@ -56,8 +68,18 @@ func TestLiveness(t *testing.T) {
 		t.Log(err)
 	}
 	for end := time.Now().Add(8 * time.Second); time.Now().Before(end); time.Sleep(500 * time.Millisecond) {
-		if !works(adminToken) {
-			t.Fatal("an access token stopped because the provider is away")
+		if !works(adminToken) || !reads() {
+			t.Fatal("an access token or a session stopped because the provider is away")
 		}
+	}
+	res, err := http.PostForm(s.url+"/v2/token", url.Values{
+		"grant_type": {"refresh_token"}, "refresh_token": {adminLogin}, "service": {s.addr}, "client_id": {"docker"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		t.Errorf("an identity token while the provider is away: %s", res.Status)
 	}
 }

@@ -2,9 +2,11 @@ package clients
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -16,7 +18,7 @@ import (
 // fault is how a service misbehaves, if at all.
 type fault struct {
 	mu   sync.Mutex
-	what string // "", "down", "slow"
+	what string // "", "down", "failing", "slow", "huge"
 }
 
 func (f *fault) set(what string) {
@@ -32,7 +34,13 @@ func (f *fault) broken(w http.ResponseWriter, r *http.Request) bool {
 	f.mu.Unlock()
 	switch what {
 	case "down":
+		panic(http.ErrAbortHandler)
+	case "failing":
 		w.WriteHeader(http.StatusInternalServerError)
+		return true
+	case "huge":
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"kind":"TokenReview","name":"carol","groups":["x"`+strings.Repeat(`,"x"`, 500_000)+"]}")
 		return true
 	case "slow":
 		select {
@@ -52,6 +60,7 @@ type cluster struct {
 
 	key    *idp.Key
 	issued map[string][]string // audiences by token
+	asks   string              // the token of who may ask
 	mu     sync.Mutex
 }
 
@@ -60,7 +69,7 @@ func startCluster(t *testing.T) *cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cluster{key: key, issued: map[string][]string{}}
+	c := &cluster{key: key, issued: map[string][]string{}, asks: clusterToken}
 	c.Server = httptest.NewServer(http.HandlerFunc(c.review))
 	t.Cleanup(c.Close)
 	return c
@@ -86,11 +95,30 @@ func (c *cluster) token(t *testing.T, namespace, account string, audiences ...st
 	return token
 }
 
+// rotate gives the cluster new keys, which ends all tokens, and who may ask
+// another token.
+func (c *cluster) rotate(t *testing.T, asks string) {
+	t.Helper()
+	key, err := idp.NewKey("RS256")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.key, c.asks, c.issued = key, asks, map[string][]string{}
+}
+
 // remove deletes the pod that a token is bound to.
 func (c *cluster) remove(token string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.issued, token)
+}
+
+func (c *cluster) asking() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.asks
 }
 
 func (c *cluster) review(w http.ResponseWriter, r *http.Request) {
@@ -109,7 +137,7 @@ func (c *cluster) review(w http.ResponseWriter, r *http.Request) {
 	case r.Method != http.MethodPost || r.URL.Path != "/apis/authentication.k8s.io/v1/tokenreviews":
 		http.NotFound(w, r)
 		return
-	case r.Header.Get("Authorization") != "Bearer "+clusterToken:
+	case r.Header.Get("Authorization") != "Bearer "+c.asking():
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	case json.NewDecoder(r.Body).Decode(&review) != nil || review.APIVersion != "authentication.k8s.io/v1" || review.Kind != "TokenReview":
@@ -150,12 +178,28 @@ func subjectOf(token string) string {
 type identityService struct {
 	*httptest.Server
 	fault
+
+	mu     sync.Mutex
+	carols string // password
+}
+
+// password changes carol's.
+func (s *identityService) password(now string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.carols = now
+}
+
+func (s *identityService) isCarols(password string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.carols == password
 }
 
 const serviceKey = "the-gateway's-key-at-the-service"
 
 func startIdentityService(t *testing.T) *identityService {
-	s := &identityService{}
+	s := &identityService{carols: "correct horse"}
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.broken(w, r) {
 			return
@@ -166,7 +210,7 @@ func startIdentityService(t *testing.T) *identityService {
 			return
 		}
 		switch {
-		case q.Username == "carol" && q.Secret == "correct horse":
+		case q.Username == "carol" && s.isCarols(q.Secret):
 			_ = json.NewEncoder(w).Encode(map[string]any{"name": "carol", "groups": []string{"readers"}})
 		case q.Username == "carol":
 			w.WriteHeader(http.StatusUnauthorized)

@@ -240,6 +240,16 @@ func (a *authority) keyFile(name string) string {
 	return filepath.Join(a.dir, name+".key")
 }
 
+// adopt has a certificate of another authority, by a name of its own.
+func (a *authority) adopt(other *authority, name, as string) {
+	a.t.Helper()
+	for from, to := range map[string]string{other.file(name): a.file(as), other.keyFile(name): a.keyFile(as)} {
+		if err := os.WriteFile(to, mustRead(a.t, from), 0o600); err != nil {
+			a.t.Fatal(err)
+		}
+	}
+}
+
 // issue makes a certificate and returns the paths of it and its key. The
 // first one is the authority's own.
 func (a *authority) issue(name string, change func(*x509.Certificate)) string {

@@ -69,17 +69,6 @@ func TestCertifiedProvider(t *testing.T) {
 			}
 		}
 	})
-	t.Run("withdrawn keys", func(t *testing.T) {
-		if err := provider.Rotate(t.Context(), true); err != nil {
-			t.Fatal(err)
-		}
-		eventually(t, "the old token is refused", func() bool { return status(t, s.URL+"/v2/", token) == 401 })
-		fresh, err := provider.Login(t.Context(), "registry", "alice")
-		if err != nil {
-			t.Fatal(err)
-		}
-		eventually(t, "the new token is accepted", func() bool { return status(t, s.URL+"/v2/", fresh) == 200 })
-	})
 }
 
 // TestBrokenProvider starts the gateway while a provider misbehaves: nobody

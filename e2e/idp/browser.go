@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"regexp"
 	"strings"
 )
 
@@ -17,29 +18,50 @@ type Person struct {
 	client  *http.Client
 }
 
+// NewPerson is somebody with a browser who has been nowhere yet.
+func NewPerson(gateway string) (*Person, error) {
+	jar, err := cookiejar.New(nil)
+	return &Person{gateway: gateway, client: &http.Client{Jar: jar}}, err
+}
+
 // SignIn signs somebody in at a gateway that has the provider's client "web".
 func SignIn(ctx context.Context, gateway, user string) (*Person, error) {
-	jar, err := cookiejar.New(nil)
+	p, err := NewPerson(gateway)
 	if err != nil {
 		return nil, err
 	}
-	p := &Person{gateway: gateway, client: &http.Client{Jar: jar}}
 	if err := p.SignInAgain(ctx, user); err != nil {
 		return nil, fmt.Errorf("sign %s in: %w", user, err)
 	}
 	return p, nil
 }
 
+// At is the same browser, at a gateway by another port: cookies do not know
+// ports.
+func (p *Person) At(gateway string) *Person { return &Person{gateway: gateway, client: p.client} }
+
 // SignInAgain is SignIn with the same browser.
 func (p *Person) SignInAgain(ctx context.Context, user string) error {
-	res, err := p.do(ctx, http.MethodGet, p.gateway+"/auth/sign-in?return_to=/auth/", nil)
-	if err != nil {
+	form, err := p.Begin(ctx)
+	if err != nil || strings.HasPrefix(form, p.gateway) { // already
 		return err
 	}
-	if strings.HasPrefix(res.Request.URL.String(), p.gateway) { // already
-		return nil
+	return p.Finish(ctx, form, user)
+}
+
+// Begin asks the gateway for its first page and returns where that leads: to
+// the provider's form, unless the provider knows the browser.
+func (p *Person) Begin(ctx context.Context) (form string, err error) {
+	res, err := p.do(ctx, http.MethodGet, p.gateway+"/auth/sign-in?return_to=/auth/", nil)
+	if err != nil {
+		return "", err
 	}
-	res, err = p.do(ctx, http.MethodPost, res.Request.URL.String(), url.Values{"username": {user}, "password": {user + "-pw"}})
+	return res.Request.URL.String(), nil
+}
+
+// Finish fills the provider's form in, and follows it back to the gateway.
+func (p *Person) Finish(ctx context.Context, form, user string) error {
+	res, err := p.do(ctx, http.MethodPost, form, url.Values{"username": {user}, "password": {user + "-pw"}})
 	if err != nil {
 		return err
 	}
@@ -47,6 +69,24 @@ func (p *Person) SignInAgain(ctx context.Context, user string) error {
 		return fmt.Errorf("%s at %s", res.Status, at)
 	}
 	return nil
+}
+
+// SignOutAt signs out at the provider, which tells the gateway.
+func (p *Person) SignOutAt(ctx context.Context, provider *Certified) error {
+	res, err := p.do(ctx, http.MethodGet, provider.Issuer+"/session/end", nil)
+	if err != nil {
+		return err
+	}
+	page, err := readAll(res)
+	if err != nil {
+		return err
+	}
+	hidden := regexp.MustCompile(`name="xsrf" value="([^"]+)"`).FindStringSubmatch(page)
+	if hidden == nil {
+		return fmt.Errorf("the provider's page for signing out: %s: %.300s", res.Status, page)
+	}
+	_, err = p.do(ctx, http.MethodPost, provider.Issuer+"/session/end/confirm", url.Values{"xsrf": {hidden[1]}, "logout": {"yes"}})
+	return err
 }
 
 // Open fetches one of the gateway's pages and returns its text.

@@ -2,6 +2,7 @@ package idp
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -33,6 +34,16 @@ func StartCertified(ctx context.Context, dir string) (*Certified, error) {
 // StartCertifiedFor starts the provider with a client "web", with the secret
 // "web-secret": a gateway at the address app that signs people in itself.
 func StartCertifiedFor(ctx context.Context, dir, app string) (*Certified, error) {
+	port, err := process.FreePort()
+	if err != nil {
+		return nil, err
+	}
+	return StartCertifiedBehind(ctx, dir, app, fmt.Sprintf("http://127.0.0.1:%d", port), port)
+}
+
+// StartCertifiedBehind is StartCertifiedFor on a port that people reach by
+// another address, the issuer: that of a reverse proxy.
+func StartCertifiedBehind(ctx context.Context, dir, app, issuer string, port int) (*Certified, error) {
 	home, err := sourceDir()
 	if err != nil {
 		return nil, err
@@ -44,21 +55,17 @@ func StartCertifiedFor(ctx context.Context, dir, app string) (*Certified, error)
 			return nil, fmt.Errorf("install the identity provider: npm ci: %w\n%s", err, out)
 		}
 	}
-	port, err := process.FreePort()
-	if err != nil {
-		return nil, err
-	}
 	cmd := exec.Command("node", "provider.mjs")
 	cmd.Dir = home
-	cmd.Env = append(os.Environ(), fmt.Sprintf("PORT=%d", port), "NODE_NO_WARNINGS=1", "APP="+app)
+	cmd.Env = append(os.Environ(), fmt.Sprintf("PORT=%d", port), "ISSUER="+issuer, "NODE_NO_WARNINGS=1", "APP="+app)
 	p, err := process.Start("identity provider", cmd, filepath.Join(dir, "idp.log"))
 	if err != nil {
 		return nil, err
 	}
-	c := &Certified{Issuer: fmt.Sprintf("http://127.0.0.1:%d", port), process: p}
+	c := &Certified{Issuer: issuer, process: p}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	if err := p.Ready(ctx, process.Answers(c.Issuer+"/.well-known/openid-configuration")); err != nil {
+	if err := p.Ready(ctx, process.Answers(fmt.Sprintf("http://127.0.0.1:%d/.well-known/openid-configuration", port))); err != nil {
 		_ = c.Stop()
 		return nil, err
 	}
@@ -79,7 +86,7 @@ func (c *Certified) Rotate(ctx context.Context, drop bool) error {
 }
 
 // ServiceSecret is the client secret of a service account: builder, which
-// maintains team, scanner and ephemeral.
+// maintains team, scanner, ephemeral, and crowd, which is in 50,000 groups.
 func ServiceSecret(client string) string { return client + "-secret: with ?&=% and +" }
 
 // Disable takes a service account away.
@@ -90,6 +97,24 @@ func (c *Certified) Disable(ctx context.Context, client string) error {
 // Dismiss takes a person away.
 func (c *Certified) Dismiss(ctx context.Context, user string) error {
 	return post(ctx, c.Issuer+"/test/disable?user="+user)
+}
+
+// Refreshes counts the refresh tokens that were shown: what became of them,
+// and how many had been shown before.
+type Refreshes struct{ Granted, Refused, Repeated int }
+
+// Refreshes counts since the provider was started.
+func (c *Certified) Refreshes(ctx context.Context) (r Refreshes, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Issuer+"/test/refreshes", nil)
+	if err != nil {
+		return r, err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return r, err
+	}
+	defer res.Body.Close()
+	return r, json.NewDecoder(res.Body).Decode(&r)
 }
 
 // Freeze makes the provider hang, Thaw lets it go on.

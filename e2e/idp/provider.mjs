@@ -1,8 +1,12 @@
 // A certified OpenID provider (oidc-provider) with a handful of people, for
-// the end-to-end tests. Listens on 127.0.0.1:$PORT and prints "ready ISSUER".
+// the end-to-end tests. Listens on 127.0.0.1:$PORT as $ISSUER and prints "ready ISSUER".
 // With $APP the gateway there is a client (web).
 // POST /test/rotate[?drop=1] makes new signing keys, dropping the old ones.
 // POST /test/disable?client=ID takes a client away, ?user=NAME a person.
+// GET /test/refreshes counts the refresh tokens that were shown.
+// GET /jobs/token?claims=JSON&audience=NAME is what GitHub Actions has for its
+// jobs, at $ACTIONS_ID_TOKEN_REQUEST_URL: with the bearer token "a-job" it
+// answers with a token of these claims; age=SECONDS makes it older.
 // Service accounts are clients with a secret, ID-secret, that get JWT access
 // tokens.
 import http from 'node:http';
@@ -11,7 +15,7 @@ import { createMemoryAdapter } from 'oidc-provider/lib/adapters/memory_adapter.j
 import * as jose from 'jose';
 
 const port = Number(process.env.PORT);
-const issuer = `http://127.0.0.1:${port}`;
+const issuer = process.env.ISSUER;
 
 // Everybody's password is NAME-pw.
 const groups = {
@@ -48,7 +52,12 @@ const web = app && {
   backchannel_logout_session_required: true,
   grant_types: ['authorization_code', 'refresh_token'],
 };
-const services = { builder: ['team-maintainers'], scanner: ['staff'], ephemeral: ['staff'] };
+const services = {
+  builder: ['team-maintainers'],
+  scanner: ['staff'],
+  ephemeral: ['staff'],
+  crowd: Array.from({ length: 50000 }, (_, i) => `group-with-a-long-name-${i}`), // in every group that there is
+};
 const disabled = new Set();
 const leavers = new Set();
 
@@ -73,9 +82,19 @@ const passwordGrant = (provider) => provider.registerGrantType('password', async
 }, ['username', 'password', 'scope']);
 
 const adapter = createMemoryAdapter(); // survives a key rotation, which makes a new Provider
+const refreshes = { Granted: 0, Refused: 0, Repeated: 0 };
+const shown = new Set(); // refresh tokens
 const build = () => {
   const provider = new Provider(issuer, configuration());
   passwordGrant(provider);
+  provider.use(async (ctx, next) => {
+    await next();
+    const { grant_type: grant, refresh_token: token } = ctx.oidc?.params ?? {};
+    if (grant !== 'refresh_token') return;
+    refreshes[ctx.status === 200 ? 'Granted' : 'Refused'] += 1;
+    if (shown.has(token)) refreshes.Repeated += 1;
+    shown.add(token);
+  });
   return provider;
 };
 const configuration = () => ({
@@ -121,6 +140,21 @@ const configuration = () => ({
 });
 let provider = build();
 
+// Signs a token as a CI platform does.
+const jobToken = async (url, req, res) => {
+  if (req.headers.authorization?.toLowerCase() !== 'bearer a-job') {
+    res.writeHead(401);
+    return res.end();
+  }
+  const { audience, age, claims } = Object.fromEntries(url.searchParams);
+  const issued = Math.floor(Date.now() / 1000) - Number(age ?? 0);
+  const value = await new jose.SignJWT({ ...JSON.parse(claims), aud: audience, iss: issuer, jti: crypto.randomUUID() })
+    .setProtectedHeader({ alg: keys[0].alg, kid: keys[0].kid, typ: 'JWT' })
+    .setIssuedAt(issued).setExpirationTime(issued + 300).sign(await jose.importJWK(keys[0]));
+  res.setHeader('content-type', 'application/json');
+  return res.end(JSON.stringify({ count: value.length, value }));
+};
+
 const text = async (req) => { let s = ''; for await (const chunk of req) s += chunk; return s; };
 
 const interaction = async (req, res) => {
@@ -154,6 +188,10 @@ const server = http.createServer(async (req, res) => {
       else disabled.add(url.searchParams.get('client'));
       provider = build();
       res.end('disabled');
+    } else if (url.pathname === '/test/refreshes') {
+      res.end(JSON.stringify(refreshes));
+    } else if (url.pathname === '/jobs/token') {
+      await jobToken(url, req, res);
     } else if (url.pathname.startsWith('/interaction/')) {
       await interaction(req, res);
     } else {
