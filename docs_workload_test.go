@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
 )
 
 // documentedBlock is the n-th block of a language below a heading of
@@ -164,7 +165,7 @@ func TestDocumentedPlatforms(t *testing.T) {
 		t.Run(heading, func(t *testing.T) {
 			config := documentedWorkload(t, m, heading)
 			config.JWKS = json.RawMessage(issuer.jwks())
-			if err := config.Validate(); err != nil {
+			if err := config.Validate(caddyfile.CompileClaims); err != nil {
 				t.Fatal(err)
 			}
 			a, err := authn.NewWorkload(config, nil, authn.Options{})
@@ -190,7 +191,7 @@ func TestDocumentedPlatforms(t *testing.T) {
 			config.Mappings[0].Require = slices.DeleteFunc(config.Mappings[0].Require, func(r authn.ClaimRequirement) bool {
 				return strings.HasPrefix(r.Claim, "organization") || strings.HasSuffix(r.Claim, "project-id")
 			})
-			if err := config.Validate(); err == nil || !strings.Contains(err.Error(), "to everybody") {
+			if err := config.Validate(caddyfile.CompileClaims); err == nil || !strings.Contains(err.Error(), "to everybody") {
 				t.Errorf("without an owner: %v", err)
 			}
 		})

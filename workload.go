@@ -79,7 +79,7 @@ func (w *Workload) Provision(ctx caddy.Context) error {
 	spent, _ := value.(spentTokens)
 	value, err = w.hold("workload:"+string(settings), func() (caddy.Destructor, error) {
 		verifier, err := authn.NewWorkload(w.WorkloadConfig, spent.SpentTokens,
-			authn.Options{Transport: transport, Logger: caddy.Log().Named("registry_auth.workload")})
+			authn.Options{Transport: transport, When: caddyfile.CompileClaims, Logger: caddy.Log().Named("registry_auth.workload")})
 		if err != nil {
 			return nil, err
 		}

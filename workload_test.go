@@ -92,8 +92,12 @@ const workloadRealm = `
 		audience registry.test
 		require repository corp/*
 	}
+	workload nightly ISSUER {
+		audience registry.test
+		when "claims.repository.startsWith('nightly/') && claims.event_name == 'schedule'"
+	}
 	project team/** {
-		allow pull workload:branches
+		allow pull workload:branches workload:nightly
 		allow pull push workload:main {
 			when ` + "`claims.repository == \"corp/app\"`" + `
 		}
@@ -124,6 +128,9 @@ func TestWorkloadGateway(t *testing.T) {
 		{"oidc-gha-org", "GET", manifest, refused("repo:corp-evil/app:ref:refs/heads/main", "corp-evil/app"), 401},
 		{"oidc-gha-pr", "POST", upload, refused("repo:corp/app:pull_request", "corp/app"), 403},
 		{"another audience", "GET", manifest, issuer.token(t, map[string]any{"aud": "sts.amazonaws.com"}), 401},
+		{"when", "GET", manifest, issuer.token(t, map[string]any{"sub": "n", "repository": "nightly/app", "event_name": "schedule"}), 200},
+		{"when does not hold", "GET", manifest, issuer.token(t, map[string]any{"sub": "n", "repository": "nightly/app", "event_name": "push"}), 401},
+		{"when without the claim", "GET", manifest, issuer.token(t, map[string]any{"sub": "n", "repository": "nightly/app"}), 401},
 		{"too old", "GET", manifest, issuer.token(t, map[string]any{"iat": time.Now().Add(-2 * time.Hour).Unix()}), 401},
 	} {
 		t.Run(test.name, func(t *testing.T) {

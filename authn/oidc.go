@@ -31,6 +31,9 @@ type Options struct {
 	// Logger gets a line when the provider cannot be reached or withdraws a
 	// key. Nil: none.
 	Logger *zap.Logger
+	// When compiles the conditions of workloads; it is needed where there are
+	// any.
+	When CompileClaims
 }
 
 // NewOIDC makes the authenticator of a provider. It does not touch the

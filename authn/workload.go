@@ -28,7 +28,7 @@ const maxWorkloadSubject = 1024
 // [Workload.Start]. Tokens of mappings that accept each token once are noted
 // in spent, which may be shared; nil makes a table of its own.
 func NewWorkload(c WorkloadConfig, spent *SpentTokens, o Options) (*Workload, error) {
-	mappings, err := c.compile()
+	mappings, err := c.compile(o.When)
 	if err != nil {
 		return nil, err
 	}

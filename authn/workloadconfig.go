@@ -65,8 +65,13 @@ type WorkloadMapping struct {
 	Audiences []string `json:"audiences"`
 
 	// What the claims of the token must say. All must hold, and at least one
-	// is needed. Issuers that serve everybody need one that names an owner.
-	Require []ClaimRequirement `json:"require"`
+	// of these or of `when` is needed. Issuers that serve everybody need one
+	// here that names an owner.
+	Require []ClaimRequirement `json:"require,omitempty"`
+
+	// Expressions in CEL over `claims` that must hold as well. One that cannot
+	// be evaluated, for want of a claim for example, does not hold.
+	When []string `json:"when,omitempty"`
 
 	// The robot as which the workload acts, as `robot:NAME`: rules and logs
 	// then know it by that name. A robot that is declared under it lends its
@@ -106,14 +111,23 @@ func CheckWorkloadName(name string) error {
 	return nil
 }
 
+// ClaimsCondition is a compiled condition on the claims of a token. An error is
+// why it cannot be said whether it holds.
+type ClaimsCondition interface {
+	Holds(claims map[string]any) (bool, error)
+}
+
+// CompileClaims compiles an expression of `when`.
+type CompileClaims func(text string) (ClaimsCondition, error)
+
 // Validate returns what is wrong with the declaration, naming the field.
-func (c WorkloadConfig) Validate() error {
-	_, err := c.compile()
+func (c WorkloadConfig) Validate(when CompileClaims) error {
+	_, err := c.compile(when)
 	return err
 }
 
 // compile checks the declaration and compiles its mappings.
-func (c WorkloadConfig) compile() ([]mapping, error) {
+func (c WorkloadConfig) compile(when CompileClaims) ([]mapping, error) {
 	if err := c.checkIssuer(); err != nil {
 		return nil, fmt.Errorf("workload issuer %.200s: %w", c.Issuer, err)
 	}
@@ -125,7 +139,7 @@ func (c WorkloadConfig) compile() ([]mapping, error) {
 		if slices.ContainsFunc(mappings, func(other mapping) bool { return other.name == m.Name }) {
 			return nil, fmt.Errorf("workload %s is declared twice", m.Name)
 		}
-		compiled, err := m.compile(c.Issuer)
+		compiled, err := m.compile(c.Issuer, when)
 		if err != nil {
 			return nil, err
 		}
@@ -154,7 +168,7 @@ func (c WorkloadConfig) checkIssuer() error {
 }
 
 // compile checks one mapping.
-func (m WorkloadMapping) compile(issuer string) (mapping, error) {
+func (m WorkloadMapping) compile(issuer string, when CompileClaims) (mapping, error) {
 	if err := CheckWorkloadName(m.Name); err != nil {
 		return mapping{}, err
 	}
@@ -166,7 +180,7 @@ func (m WorkloadMapping) compile(issuer string) (mapping, error) {
 		return wrong("audience is missing, so that tokens for any other service would be accepted")
 	case slices.Contains(m.Audiences, ""):
 		return wrong("an audience is empty")
-	case len(m.Require) == 0:
+	case len(m.Require)+len(m.When) == 0:
 		return wrong("require is missing, so that every token of the issuer would be accepted")
 	case m.MaxAge < 0:
 		return wrong("max_age is negative")
@@ -181,6 +195,16 @@ func (m WorkloadMapping) compile(issuer string) (mapping, error) {
 			return wrong("require: %w", err)
 		}
 		out.require = append(out.require, compiled)
+	}
+	if len(m.When) > 0 && when == nil {
+		return wrong("when: nothing here compiles conditions")
+	}
+	for _, text := range m.When {
+		compiled, err := when(text)
+		if err != nil {
+			return wrong("when `%s`: %w", text, err)
+		}
+		out.when = append(out.when, condition{text, compiled})
 	}
 	if err := checkOwner(issuer, m.Require); err != nil {
 		return wrong("%w", err)

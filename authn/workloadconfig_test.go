@@ -88,7 +88,7 @@ func TestWorkloadOwner(t *testing.T) {
 		{"https://kubernetes.default.svc.cluster.local", "sub", "system:serviceaccount:ci:*", true},
 	} {
 		c := WorkloadConfig{Issuer: test.issuer, Mappings: []WorkloadMapping{{Name: "w", Audiences: []string{"a"}, Require: []ClaimRequirement{{test.claim, strings.Fields(test.values)}}}}}
-		err := c.Validate()
+		err := c.Validate(nil)
 		if (err == nil) != test.ok {
 			t.Errorf("%s: require %s %s: %v", test.issuer, test.claim, test.values, err)
 		}
@@ -134,7 +134,7 @@ func TestWorkloadConfigErrors(t *testing.T) {
 			t.Errorf("error %v, want %q", err, test.want)
 		}
 	}
-	if err := good().Validate(); err != nil {
+	if err := good().Validate(nil); err != nil {
 		t.Error(err)
 	}
 }

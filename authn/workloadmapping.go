@@ -16,6 +16,7 @@ type mapping struct {
 	terms     string
 	audiences []string
 	require   []requirement
+	when      []condition
 	times     claimRules // of which only the times are used
 	singleUse bool
 }
@@ -26,6 +27,12 @@ type requirement struct {
 	exact  []string
 	globs  []*regexp.Regexp
 	verify bool // of an e-mail address: the issuer must not say it is unverified
+}
+
+// condition is an expression and what it was compiled to.
+type condition struct {
+	text string
+	ClaimsCondition
 }
 
 // refuses returns why a token is not this workload's, "" if it is. A token
@@ -42,6 +49,14 @@ func (m *mapping) refuses(claims map[string]any, audiences []string) string {
 	for i := range m.require {
 		if reason := m.require[i].refuses(claims); reason != "" {
 			return reason
+		}
+	}
+	for _, c := range m.when {
+		switch holds, err := c.Holds(claims); {
+		case err != nil:
+			return fmt.Sprintf("when `%.120s` cannot be evaluated: %.120v", c.text, err)
+		case !holds:
+			return fmt.Sprintf("when `%.120s` does not hold", c.text)
 		}
 	}
 	return ""

@@ -27,7 +27,7 @@ func TestWorkloadAsRobot(t *testing.T) {
 	}
 	for _, as := range []string{"deployer", "user:alice", "robot:", "robot:Upper", "robot$x", "workload:x"} {
 		m.As = as
-		if err := (WorkloadConfig{Issuer: provider.URL, Mappings: []WorkloadMapping{m}}).Validate(); err == nil {
+		if err := (WorkloadConfig{Issuer: provider.URL, Mappings: []WorkloadMapping{m}}).Validate(nil); err == nil {
 			t.Errorf("as %s was taken", as)
 		}
 	}

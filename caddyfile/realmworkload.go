@@ -75,7 +75,7 @@ func (i *workloadIssuer) join(b *WorkloadBlock) (differs string, err error) {
 		return "", err
 	}
 	i.Mappings = mappings
-	return "", i.Validate()
+	return "", i.Validate(CompileClaims)
 }
 
 // settings returns what is said about the issuer, by its JSON name.

@@ -7,6 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 )
 
 // WorkloadBlock is what a workload block says: about the workload itself, in
@@ -24,6 +25,7 @@ type WorkloadBlock struct {
 //	workload <name> <issuer> {
 //		audience     <audience...>
 //		require      <claim> <value...>
+//		when         <expression>
 //		as           robot:<name>
 //		max_age      <duration>
 //		single_use
@@ -50,7 +52,7 @@ func Workload(d *caddyfile.Dispenser) (*WorkloadBlock, error) {
 			return nil, err
 		}
 	}
-	if err := b.Validate(); err != nil {
+	if err := b.Validate(CompileClaims); err != nil {
 		return nil, d.WrapErr(err)
 	}
 	return b, nil
@@ -66,6 +68,16 @@ func (b *WorkloadBlock) line(d *caddyfile.Dispenser) (err error) {
 		return noPlaceholder(d, "audience", m.Audiences)
 	case "require":
 		return b.require(d)
+	case "when":
+		var text string
+		if err := scalar(d, &text); err != nil {
+			return err
+		}
+		if _, err := CompileClaims(text); err != nil {
+			return d.Errf("when `%s`: %v", text, err)
+		}
+		m.When = append(m.When, text)
+		return nil
 	case "as":
 		return scalar(d, &m.As)
 	case "max_age":
@@ -101,9 +113,12 @@ func (b *WorkloadBlock) line(d *caddyfile.Dispenser) (err error) {
 	case "insecure_issuer":
 		return flag(d, &b.InsecureIssuer)
 	}
-	return unrecognized(d, "workload", "audience", "require", "as", "max_age", "single_use", "algorithms", "jwks_file", "jwks",
+	return unrecognized(d, "workload", "audience", "require", "when", "as", "max_age", "single_use", "algorithms", "jwks_file", "jwks",
 		"jwks_max_age", "jwks_grace", "clock_skew", "trust_pool", "insecure_issuer")
 }
+
+// CompileClaims compiles a condition on claims.
+func CompileClaims(text string) (authn.ClaimsCondition, error) { return authz.CompileClaims(text) }
 
 // require reads one condition on a claim. Several lines may name one claim:
 // all must hold.

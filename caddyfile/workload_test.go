@@ -18,6 +18,7 @@ func TestWorkload(t *testing.T) {
 		audience mirror.test
 		require namespace_path corp corp/**
 		require ref main
+		when "claims.ref_protected == 'true'"
 		max_age 10m
 		single_use
 		algorithms ES256 RS256
@@ -35,6 +36,7 @@ func TestWorkload(t *testing.T) {
 		Mappings: []authn.WorkloadMapping{{
 			Name: "ci", Audiences: []string{"registry.test", "mirror.test"}, MaxAge: authn.Duration(10 * time.Minute), SingleUse: true,
 			Require: []authn.ClaimRequirement{{Claim: "namespace_path", Values: []string{"corp", "corp/**"}}, {Claim: "ref", Values: []string{"main"}}},
+			When:    []string{"claims.ref_protected == 'true'"},
 		}},
 		Algorithms: []string{"ES256", "RS256"}, JWKSFile: "/etc/jwks.json", JWKSMaxAge: authn.Duration(time.Minute),
 		JWKSGrace: authn.Duration(24 * time.Hour), ClockSkew: authn.Duration(5 * time.Second),
@@ -75,6 +77,9 @@ func TestWorkloadErrors(t *testing.T) {
 		{"key set twice", head + anyKey + anyKey + "}", "given twice"},
 		{"key set and file", head + anyKey + "jwks_file /a\n}", "both given"},
 		{"none", head + "algorithms none\n}", ":4"},
+		{"when", head + "when `claims.ref ==`\n}", ":4"},
+		{"when of a request", head + "when `request.ip == \"10.0.0.1\"`\n}", "only claims are known here"},
+		{"GitHub, no owner but when", github + "when `claims.repository_owner == \"acme\"`\n}", "everybody"},
 		{"misspelt", head + "requires x y\n}", `did you mean "require"`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
