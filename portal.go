@@ -1,6 +1,7 @@
 package registryauth
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
@@ -16,6 +17,11 @@ func (r *realm) signInProviders() []*authn.OIDC {
 		}
 	}
 	return list
+}
+
+// signsInWith reports whether one of them has users of an issuer.
+func (r *realm) signsInWith(issuer string) bool {
+	return slices.ContainsFunc(r.signInProviders(), func(p *authn.OIDC) bool { return p.Config().IdentityIssuer() == issuer })
 }
 
 // hasPortal reports whether the realm has pages: as its configuration says, or
@@ -41,7 +47,7 @@ func (r *realm) openPortal(run *running) ([]authn.Named, error) {
 		return nil, nil
 	}
 	sessions := portal.NewSessions(portal.SessionOptions{
-		Sealer: run.sealer, State: run.state, Policy: r.policy.load, Config: r.config.Portal, PublicURL: r.publicURL, Log: r.slog,
+		Knows: r.signsInWith, Sealer: run.sealer, State: run.state, Policy: r.policy.load, Config: r.config.Portal, PublicURL: r.publicURL, Log: r.slog,
 	})
 	var err error
 	run.portal, err = portal.New(portal.Options{

@@ -94,7 +94,8 @@ func TestSessionEnds(t *testing.T) {
 				time.Sleep(2 * time.Millisecond) // it is noted in the background
 			}
 		},
-		"disabled": func(f *front, _ *person) { disable(f, "alice") },
+		"disabled":      func(f *front, _ *person) { disable(f, "alice") },
+		"provider gone": func(f *front, _ *person) { f.forgotten.Store(true) },
 		"ended": func(f *front, _ *person) {
 			if _, err := f.sessions.End(f.Context(), state.System, "session.end", func(*state.Session, string) bool { return true }); err != nil {
 				f.Fatal(err)

@@ -48,6 +48,9 @@ type SessionOptions struct {
 	Sealer Sealer
 	// Config has the lifetimes.
 	Config Config
+	// Knows reports whether people can sign in with an issuer. Sessions of
+	// other ones have ended; nil: all go on.
+	Knows func(issuer string) bool
 	// PublicURL is what an Origin is compared with; empty: not known.
 	PublicURL string
 	// Log gets what goes wrong in the background; nil for nowhere.
@@ -117,6 +120,9 @@ func (s *Sessions) principal(item *state.Item[state.Session]) (*authn.Principal,
 	v := item.Value
 	if v.Ended(s.options.Now()) {
 		return nil, fmt.Errorf("%w: the session has ended", authn.ErrExpired)
+	}
+	if s.options.Knows != nil && !s.options.Knows(v.Issuer) {
+		return nil, fmt.Errorf("%w: nobody can sign in with %s any more", authn.ErrDisabled, v.Issuer)
 	}
 	p, err := s.options.State.Owning(v.User, v.Created)
 	if err != nil {
