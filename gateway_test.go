@@ -133,6 +133,7 @@ func (g *gateway) restart(realm string) {
 func (g *gateway) tryLoad(realm string) error {
 	g.t.Helper()
 	defer g.client.CloseIdleConnections() // of the server before
+	defer onlyListener(g.t, g.url)
 	return loadCaddyfile(g.t, g.caddyfile(strings.ReplaceAll(realm, "HASH", g.hash)))
 }
 
