@@ -19,8 +19,10 @@ func TestCosign(t *testing.T) {
 	process.Need(t, "crane", upstream.Distribution3.Program)
 	keys := t.TempDir()
 	for _, args := range [][]string{
-		{"generate-key-pair"}, {"generate-key-pair", "--output-key-prefix", "other"},
-		{"signing-config", "create", "--out", "signing.json"}, {"trusted-root", "create", "--out", "root.json"},
+		{"generate-key-pair"},
+		{"generate-key-pair", "--output-key-prefix", "other"},
+		{"signing-config", "create", "--out", "signing.json"},
+		{"trusted-root", "create", "--out", "root.json"},
 	} {
 		cmd := exec.CommandContext(t.Context(), program, args...)
 		cmd.Dir, cmd.Env = keys, append(cmd.Environ(), "COSIGN_PASSWORD=x")
