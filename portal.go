@@ -1,7 +1,6 @@
 package registryauth
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
@@ -19,9 +18,14 @@ func (r *realm) signInProviders() []*authn.OIDC {
 	return list
 }
 
-// signsInWith reports whether one of them has users of an issuer.
-func (r *realm) signsInWith(issuer string) bool {
-	return slices.ContainsFunc(r.signInProviders(), func(p *authn.OIDC) bool { return p.Config().IdentityIssuer() == issuer })
+// signsInWith returns whether one of them has users of an issuer. It is asked
+// by every request with a session.
+func (r *realm) signsInWith() func(issuer string) bool {
+	issuers := map[string]bool{}
+	for _, p := range r.signInProviders() {
+		issuers[p.Config().IdentityIssuer()] = true
+	}
+	return func(issuer string) bool { return issuers[issuer] }
 }
 
 // hasPortal reports whether the realm has pages: as its configuration says, or
@@ -47,7 +51,7 @@ func (r *realm) openPortal(run *running) ([]authn.Named, error) {
 		return nil, nil
 	}
 	sessions := portal.NewSessions(portal.SessionOptions{
-		Knows: r.signsInWith, Sealer: run.sealer, State: run.state, Policy: r.policy.load, Config: r.config.Portal, PublicURL: r.publicURL, Log: r.slog,
+		Knows: r.signsInWith(), Sealer: run.sealer, State: run.state, Policy: r.policy.load, Config: r.config.Portal, PublicURL: r.publicURL, Log: r.slog,
 	})
 	var err error
 	run.portal, err = portal.New(portal.Options{

@@ -7,9 +7,10 @@ import (
 
 const (
 	// hashBurst is how much time wrong checks of one place take before it has
-	// to wait, or hashFew checks if these are slower; hashShare is the share of a processor that they may take from then
-	// on: one part in so many. There are two purses of each place, so that
-	// both together are two parts in a hundred.
+	// to wait, or hashFew checks if these are slower; hashShare is the share
+	// of a processor that they may take from then on: one part in so many.
+	// There are two purses of each place, so that both together are two parts
+	// in a hundred.
 	hashBurst = 2 * time.Second
 	hashFew   = 8
 	hashShare = 100

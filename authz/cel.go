@@ -7,6 +7,7 @@ import (
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/types/ref"
 )
 
 const (
@@ -78,14 +79,7 @@ func compileExpression(text string) (*expression, error) {
 	if err != nil {
 		return nil, err
 	}
-	checked, issues := env.Compile(text)
-	if issues.Err() != nil {
-		return nil, issue(text, issues)
-	}
-	if !checked.OutputType().IsExactType(cel.BoolType) && !checked.OutputType().IsExactType(cel.DynType) {
-		return nil, fmt.Errorf("is %s, want true or false", checked.OutputType())
-	}
-	program, err := env.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(maxCost))
+	checked, program, err := compileTruth(env, text, unknownIn(text))
 	if err != nil {
 		return nil, err
 	}
@@ -94,16 +88,33 @@ func compileExpression(text string) (*expression, error) {
 	return x, nil
 }
 
+// compileTruth compiles and type-checks an expression that is to be true or
+// false. Unknown says more about a name that is not known, by its column; it
+// may return nil.
+func compileTruth(env *cel.Env, text string, unknown func(column int) error) (*cel.Ast, cel.Program, error) {
+	checked, issues := env.Compile(text)
+	if issues.Err() != nil {
+		return nil, nil, issue(issues, unknown)
+	}
+	if !checked.OutputType().IsExactType(cel.BoolType) && !checked.OutputType().IsExactType(cel.DynType) {
+		return nil, nil, fmt.Errorf("is %s, want true or false", checked.OutputType())
+	}
+	program, err := env.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(maxCost))
+	return checked, program, err
+}
+
 // issue is what the first mistake in an expression is, in one line.
-func issue(text string, issues *cel.Issues) error {
+func issue(issues *cel.Issues, unknown func(column int) error) error {
 	all := issues.Errors()
 	if len(all) == 0 {
 		return issues.Err()
 	}
 	first := all[0]
 	column := first.Location.Column()
-	if err := unknownField(text, column); err != nil && strings.HasPrefix(first.Message, "undeclared reference") {
-		return fmt.Errorf("column %d: %w", column+1, err)
+	if strings.HasPrefix(first.Message, "undeclared reference") {
+		if err := unknown(column); err != nil {
+			return fmt.Errorf("column %d: %w", column+1, err)
+		}
 	}
 	return fmt.Errorf("column %d: %s", column+1, first.Message)
 }
@@ -180,9 +191,14 @@ func (x *expression) eval(f *facts, action Action) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	truth, ok := result.Value().(bool)
+	return truth(result)
+}
+
+// truth is the value of an expression that was declared dynamic.
+func truth(result ref.Val) (bool, error) {
+	value, ok := result.Value().(bool)
 	if !ok {
 		return false, fmt.Errorf("is %s, want true or false", result.Type().TypeName())
 	}
-	return truth, nil
+	return value, nil
 }

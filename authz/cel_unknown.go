@@ -5,6 +5,11 @@ import (
 	"strings"
 )
 
+// unknownIn is [unknownField] for one text.
+func unknownIn(text string) func(column int) error {
+	return func(column int) error { return unknownField(text, column) }
+}
+
 // unknownField is the error for a field that expressions cannot see, at a
 // place in the text, in characters; nil if no such field is there.
 func unknownField(text string, column int) error {

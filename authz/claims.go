@@ -1,8 +1,7 @@
 package authz
 
 import (
-	"fmt"
-	"strings"
+	"errors"
 	"sync"
 
 	"cel.dev/cel-go/cel"
@@ -12,6 +11,8 @@ import (
 var claimsEnv = sync.OnceValues(func() (*cel.Env, error) {
 	return cel.NewEnv(cel.ParserExpressionSizeLimit(maxExpression), cel.Variable("claims", cel.MapType(cel.StringType, cel.DynType)))
 })
+
+var errOnlyClaims = errors.New("only claims are known here")
 
 // ClaimsCondition is a CEL expression over the claims of a token: who somebody
 // is, before there is a request that could be judged.
@@ -24,22 +25,7 @@ func CompileClaims(text string) (*ClaimsCondition, error) {
 	if err != nil {
 		return nil, err
 	}
-	checked, issues := env.Compile(text)
-	if issues.Err() != nil {
-		first := issues.Errors()
-		if len(first) == 0 {
-			return nil, issues.Err()
-		}
-		message := first[0].Message
-		if strings.HasPrefix(message, "undeclared reference") {
-			message += ": only claims are known here"
-		}
-		return nil, fmt.Errorf("column %d: %s", first[0].Location.Column()+1, message)
-	}
-	if !checked.OutputType().IsExactType(cel.BoolType) && !checked.OutputType().IsExactType(cel.DynType) {
-		return nil, fmt.Errorf("is %s, want true or false", checked.OutputType())
-	}
-	program, err := env.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(maxCost))
+	_, program, err := compileTruth(env, text, func(int) error { return errOnlyClaims })
 	if err != nil {
 		return nil, err
 	}
@@ -53,9 +39,5 @@ func (c *ClaimsCondition) Holds(claims map[string]any) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	truth, ok := result.Value().(bool)
-	if !ok {
-		return false, fmt.Errorf("is %s, want true or false", result.Type().TypeName())
-	}
-	return truth, nil
+	return truth(result)
 }
