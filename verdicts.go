@@ -21,6 +21,7 @@ const (
 	maxSigned   = 16384
 	maxListed   = 32768
 	maxUnsigned = 4096
+	maxPlaces   = 65536
 )
 
 // verdictKey is a hash of keys, repository and digest.
@@ -33,6 +34,7 @@ type verdicts struct {
 	signed   *remembered
 	listed   *remembered // by a signed index
 	unsigned *remembered
+	places   *remembered // where a signature was found, for the next look
 	flights  map[verdictKey]*flight
 	now      func() time.Time
 }
@@ -44,7 +46,7 @@ type flight struct {
 
 func newVerdicts() *verdicts {
 	return &verdicts{
-		signed: newRemembered(maxSigned), listed: newRemembered(maxListed), unsigned: newRemembered(maxUnsigned),
+		signed: newRemembered(maxSigned), listed: newRemembered(maxListed), unsigned: newRemembered(maxUnsigned), places: newRemembered(maxPlaces),
 		flights: map[verdictKey]*flight{}, now: time.Now,
 	}
 }
@@ -111,6 +113,29 @@ func (v *verdicts) list(keys []verdictKey) {
 	}
 }
 
+// found remembers where a signature is: it does not move, however much is
+// attached to the manifest later.
+func (v *verdicts) found(key verdictKey, place string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.places.put(key, nil, time.Time{})
+	e, _ := v.places.entries[key].Value.(*rememberedEntry)
+	e.place = place
+}
+
+// place returns where a signature was found before, or "".
+func (v *verdicts) place(key verdictKey) string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	element, ok := v.places.entries[key]
+	if !ok {
+		return ""
+	}
+	e, _ := element.Value.(*rememberedEntry)
+	v.places.order.MoveToFront(element)
+	return e.place
+}
+
 // remembered is a bounded table that forgets what was not used for longest.
 type remembered struct {
 	limit   int
@@ -121,6 +146,7 @@ type remembered struct {
 type rememberedEntry struct {
 	key   verdictKey
 	err   error
+	place string
 	until time.Time
 }
 
@@ -144,7 +170,7 @@ func (r *remembered) get(key verdictKey, now time.Time) (ok bool, err error) {
 
 func (r *remembered) put(key verdictKey, err error, until time.Time) {
 	r.drop(key)
-	r.entries[key] = r.order.PushFront(&rememberedEntry{key, err, until})
+	r.entries[key] = r.order.PushFront(&rememberedEntry{key: key, err: err, until: until})
 	for len(r.entries) > r.limit {
 		e, _ := r.order.Back().Value.(*rememberedEntry)
 		r.drop(e.key)
