@@ -68,7 +68,7 @@ func startWith(t *testing.T, global, sites string, handler http.HandlerFunc, env
 }
 
 func (s *scene) expand(sites string) string {
-	return strings.NewReplacer("ADDR", s.Addr, "URL", s.URL, "UPSTREAM", s.Upstream.URL).Replace(sites)
+	return strings.NewReplacer("ADDR", s.Addr, "URL", s.URL, "UPSTREAM", strings.TrimPrefix(s.Upstream.URL, "http://")).Replace(sites)
 }
 
 // reload puts other sites in force, written as for [start].
@@ -116,7 +116,7 @@ func (s *scene) wants(status int, method, path, body string, headers ...string) 
 	s.t.Helper()
 	res, answer := s.call(method, path, body, headers...)
 	if res.StatusCode != status {
-		s.t.Errorf("%s %s: %s, want %d: %s", method, path, res.Status, status, answer)
+		s.t.Errorf("%s %s: %s, want %d: %.300s", method, path, res.Status, status, answer)
 	}
 	return answer
 }
