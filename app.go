@@ -8,11 +8,13 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
-	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	caddycf "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/certmagic"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
+	"github.com/caddy-registry-auth/caddy-registry-auth/store"
 )
 
 // App holds what the sites of one configuration share: the realms, and the
@@ -35,7 +37,7 @@ type App struct {
 
 	sealing state.SealerConfig
 	storage certmagic.Storage
-	opener  storeOpener
+	opener  store.Opener
 	realms  *directory
 }
 
@@ -58,7 +60,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 		if err != nil {
 			return fmt.Errorf("loading store: %w", err)
 		}
-		opener, ok := module.(storeOpener)
+		opener, ok := module.(store.Opener)
 		if !ok {
 			return fmt.Errorf("store module %T is no store", module)
 		}
@@ -69,15 +71,14 @@ func (a *App) Provision(ctx caddy.Context) error {
 
 // resolveKeys resolves the placeholders of the encryption keys.
 func (a *App) resolveKeys() error {
-	repl := caddy.NewReplacer()
 	var err error
 	if a.EncryptionKey != "" {
-		if a.sealing.Key, err = resolve(repl, "encryption_key", a.EncryptionKey); err != nil {
+		if a.sealing.Key, err = caddyfile.Resolve("encryption_key", a.EncryptionKey); err != nil {
 			return err
 		}
 	}
 	for _, previous := range a.PreviousEncryptionKeys {
-		key, err := resolve(repl, "previous encryption key", previous)
+		key, err := caddyfile.Resolve("previous encryption key", previous)
 		if err != nil {
 			return err
 		}
@@ -132,7 +133,7 @@ func appOf(ctx caddy.Context) (*App, error) {
 //		store          <module> …
 //		encryption_key <placeholder> [<previous>...]
 //	}
-func parseGlobalOption(d *caddyfile.Dispenser, previous any) (any, error) {
+func parseGlobalOption(d *caddycf.Dispenser, previous any) (any, error) {
 	if previous != nil {
 		return nil, d.Err("registry_auth is already specified in the global options")
 	}
@@ -148,7 +149,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, previous any) (any, error) {
 				return nil, d.Err("store already specified")
 			}
 			var err error
-			if app.StoreRaw, err = parseStore(d); err != nil {
+			if app.StoreRaw, err = caddyfile.Store(d); err != nil {
 				return nil, err
 			}
 		case "encryption_key":

@@ -85,11 +85,11 @@ func pickRealm(configs []*caddyfile.Config, name string) (*caddyfile.Config, err
 			byName[config.Realm] = config
 			continue
 		}
-		mine, err := fingerprint(*config)
+		mine, err := caddyfile.Fingerprint(*config)
 		if err != nil {
 			return nil, err
 		}
-		if its, err := fingerprint(*other); err != nil || !bytes.Equal(mine, its) {
+		if its, err := caddyfile.Fingerprint(*other); err != nil || !bytes.Equal(mine, its) {
 			return nil, errors.Join(err, fmt.Errorf("two registry_auth handlers have the realm %q and differ: give one of them another name with `realm`", config.Realm))
 		}
 	}

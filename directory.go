@@ -2,14 +2,11 @@ package registryauth
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"sync"
-
-	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
 )
 
 // directory knows the realms of one configuration by name.
@@ -89,33 +86,4 @@ func (d *directory) find(name string) (*realm, error) {
 		return nil, fmt.Errorf("name one of the realms %q", names)
 	}
 	return nil, fmt.Errorf("no registry_auth declares realm %q, there is %q", name, names)
-}
-
-// fingerprint is the configuration without where it was written: the same
-// lines in two places of a Caddyfile declare the same realm.
-func fingerprint(config caddyfile.Config) ([]byte, error) {
-	data, err := json.Marshal(config)
-	if err != nil {
-		return nil, err
-	}
-	var tree any
-	if err := json.Unmarshal(data, &tree); err != nil {
-		return nil, err
-	}
-	return json.Marshal(withoutSource(tree))
-}
-
-func withoutSource(tree any) any {
-	switch t := tree.(type) {
-	case map[string]any:
-		delete(t, "source")
-		for k, v := range t {
-			t[k] = withoutSource(v)
-		}
-	case []any:
-		for i, v := range t {
-			t[i] = withoutSource(v)
-		}
-	}
-	return tree
 }

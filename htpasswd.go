@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/process"
 )
 
 // Htpasswd is the authenticator for people whose password hashes are in an
@@ -52,12 +53,12 @@ func (h *Htpasswd) UnmarshalCaddyfile(d *caddycf.Dispenser) (err error) {
 
 // Provision reads the file.
 func (h *Htpasswd) Provision(ctx caddy.Context) (err error) {
-	config, repl := h.HtpasswdConfig, caddy.NewReplacer()
-	if config.File, err = resolve(repl, "htpasswd: file", config.File); err != nil {
+	config := h.HtpasswdConfig
+	if config.File, err = caddyfile.Resolve("htpasswd: file", config.File); err != nil {
 		return err
 	}
 	if config.GroupsFile != "" {
-		if config.GroupsFile, err = resolve(repl, "htpasswd: groups", config.GroupsFile); err != nil {
+		if config.GroupsFile, err = caddyfile.Resolve("htpasswd: groups", config.GroupsFile); err != nil {
 			return err
 		}
 	}
@@ -69,8 +70,8 @@ func (h *Htpasswd) Provision(ctx caddy.Context) (err error) {
 		return err
 	}
 	key := "htpasswd:" + string(settings)
-	value, _, err := pool.LoadOrNew(key, func() (caddy.Destructor, error) {
-		users, err := authn.NewHtpasswd(config, authn.HtpasswdOptions{Pool: hashing, Cache: verified, Reloaded: reloadedUsers(config.File)})
+	value, _, err := process.Pool.LoadOrNew(key, func() (caddy.Destructor, error) {
+		users, err := authn.NewHtpasswd(config, authn.HtpasswdOptions{Pool: process.Hashing, Cache: process.Verified, Reloaded: reloadedUsers(config.File)})
 		if err != nil {
 			return nil, err
 		}
@@ -117,7 +118,7 @@ func (h *Htpasswd) Cleanup() error {
 	if h.poolKey == "" {
 		return nil
 	}
-	_, err := pool.Delete(h.poolKey)
+	_, err := process.Pool.Delete(h.poolKey)
 	h.poolKey = ""
 	return err
 }

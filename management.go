@@ -12,7 +12,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
 	"github.com/caddy-registry-auth/caddy-registry-auth/export"
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/process"
 	"github.com/caddy-registry-auth/caddy-registry-auth/management"
 )
 
@@ -24,9 +26,8 @@ type managementSecrets struct {
 
 // resolveManagement resolves the placeholders of the realm's management block.
 func (r *realm) resolveManagement() error {
-	repl := caddy.NewReplacer()
 	for _, k := range r.config.Management.APIKeys {
-		value, err := resolve(repl, "api_key "+k.Name, k.Key)
+		value, err := caddyfile.Resolve("api_key "+k.Name, k.Key)
 		if err != nil {
 			return fmt.Errorf("management: %w", err)
 		}
@@ -41,7 +42,7 @@ func (r *realm) resolveManagement() error {
 	}
 	if b.Secret != "" {
 		var err error
-		if r.secrets.bootstrap, err = resolve(repl, "bootstrap secret", b.Secret); err != nil {
+		if r.secrets.bootstrap, err = caddyfile.Resolve("bootstrap secret", b.Secret); err != nil {
 			return fmt.Errorf("management: %w", err)
 		}
 	}
@@ -138,7 +139,7 @@ func (r *realm) newManager(run *running) (*management.Manager, error) {
 	}
 	o := management.Options{
 		Config: r.managementConfig(), StaticKeys: r.secrets.keys,
-		State: run.state, Policy: r.policy.load, InForce: r.policy.inForce, Declared: declared, RobotPrefixes: r.config.RobotPrefixes, Pool: hashing, Log: r.slog,
+		State: run.state, Policy: r.policy.load, InForce: r.policy.inForce, Declared: declared, RobotPrefixes: r.config.RobotPrefixes, Pool: process.Hashing, Log: r.slog,
 		Keys: func() management.SigningKeys { return run.keys },
 	}
 	return management.New(o)

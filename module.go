@@ -26,6 +26,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/caddyauth"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/store"
 )
 
 func init() {
@@ -104,9 +105,9 @@ var (
 	_ authn.Equalizer                   = (*Local)(nil)
 	_ authn.PeoplesPasswords            = (*Local)(nil)
 	_ authn.BreakGlass                  = (*Local)(nil)
-	_ storeOpener                       = (*Bolt)(nil)
+	_ store.Opener                      = (*Bolt)(nil)
 	_ caddy.Provisioner                 = (*Bolt)(nil)
-	_ storeOpener                       = (*Postgres)(nil)
+	_ store.Opener                      = (*Postgres)(nil)
 	_ caddy.Provisioner                 = (*Postgres)(nil)
 	_ authn.Authenticator               = (*MTLS)(nil)
 	_ authn.Ambient                     = (*MTLS)(nil)

@@ -18,6 +18,7 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/process"
 	"github.com/caddy-registry-auth/caddy-registry-auth/management"
 	"github.com/caddy-registry-auth/caddy-registry-auth/portal"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
@@ -85,7 +86,7 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 		r.name = "default"
 	}
 	var err error
-	if r.fingerprint, err = fingerprint(config); err != nil {
+	if r.fingerprint, err = caddyfile.Fingerprint(config); err != nil {
 		return nil, err
 	}
 	names, err := nameRealm(&config)
@@ -140,7 +141,7 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 	if r.recorder, err = newRecorder(ctx, r.name, config); err != nil {
 		return nil, err
 	}
-	value, _, err := pool.LoadOrNew("realm:"+r.name, func() (caddy.Destructor, error) {
+	value, _, err := process.Pool.LoadOrNew("realm:"+r.name, func() (caddy.Destructor, error) {
 		return &memory{throttle: authn.NewThrottle(nil), tags: newTagLocks(), verdicts: newVerdicts()}, nil
 	})
 	if err != nil {
@@ -149,13 +150,13 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 	r.memory, _ = value.(*memory)
 	shared, stateKey, err := holdState(app.opener, r.name)
 	if err != nil {
-		_, _ = pool.Delete("realm:" + r.name)
+		_, _ = process.Pool.Delete("realm:" + r.name)
 		return nil, err
 	}
 	r.shared = shared
 	r.lease = newLease(func() {
-		_, _ = pool.Delete("realm:" + r.name)
-		_, _ = pool.Delete(stateKey)
+		_, _ = process.Pool.Delete("realm:" + r.name)
+		_, _ = process.Pool.Delete(stateKey)
 	})
 	return r, nil
 }

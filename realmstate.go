@@ -13,7 +13,9 @@ import (
 	"go.uber.org/zap/exp/zapslog"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/process"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
+	"github.com/caddy-registry-auth/caddy-registry-auth/store"
 	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
 )
 
@@ -29,9 +31,9 @@ type sharedState struct {
 }
 
 // holdState takes the state of a realm out of the pool, or puts it there.
-func holdState(opener storeOpener, realm string) (*sharedState, string, error) {
+func holdState(opener store.Opener, realm string) (*sharedState, string, error) {
 	key := "state:" + opener.StoreKey() + "\x00" + realm
-	value, _, err := pool.LoadOrNew(key, func() (caddy.Destructor, error) {
+	value, _, err := process.Pool.LoadOrNew(key, func() (caddy.Destructor, error) {
 		shared, storeKey, err := holdStore(opener)
 		if err != nil {
 			return nil, err
@@ -77,7 +79,7 @@ func (s *sharedState) Destruct() error {
 	if live := s.state.Load(); live != nil {
 		live.Close()
 	}
-	_, err := pool.Delete(s.storeKey)
+	_, err := process.Pool.Delete(s.storeKey)
 	return err
 }
 
@@ -109,7 +111,7 @@ func (r *realm) withStored(run *running) []authn.Named {
 	}
 	// Compiled again, since a reload may give the same declaration to a realm
 	// that follows another state.
-	robots, err := authn.NewRobots(declared, hashing, verified, nil)
+	robots, err := authn.NewRobots(declared, process.Hashing, process.Verified, nil)
 	if err != nil {
 		r.logger.Error("the declared robots", zap.Error(err)) // they were good when they were provisioned
 		return r.authenticators

@@ -1,23 +1,11 @@
 package registryauth
 
 import (
-	"runtime"
 	"sync/atomic"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 )
-
-// pool holds what outlives a configuration: a reload that changes nothing
-// about an identity provider must not throw its keys away, and one that
-// changes anything at all must not forget who has been guessing passwords.
-var pool = caddy.NewUsagePool()
-
-// hashing bounds slow password hashes for the whole process: the limit is the
-// machine's, however many realms there are.
-var hashing = authn.NewHashPool(max(1, runtime.GOMAXPROCS(0)-1))
 
 // memory is what a realm remembers from one configuration to the next.
 type memory struct {

@@ -6,9 +6,8 @@ import (
 	"os"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
-
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
 	"github.com/caddy-registry-auth/caddy-registry-auth/signature"
 )
 
@@ -23,7 +22,6 @@ type verifiers map[*authz.SignatureRule]*signature.Verifier
 // refuse images that are well signed.
 func newVerifiers(projects []authz.Project) (verifiers, error) {
 	found := verifiers{}
-	repl := caddy.NewReplacer()
 	for i := range projects {
 		rule := projects[i].RequireSignature
 		if rule == nil {
@@ -31,7 +29,7 @@ func newVerifiers(projects []authz.Project) (verifiers, error) {
 		}
 		var keys []signature.PublicKey
 		for n, key := range rule.Keys {
-			more, err := readKeys(repl, key)
+			more, err := readKeys(key)
 			if err != nil {
 				return nil, fmt.Errorf("require signature (%s): key %d: %w", rule.Source, n+1, err)
 			}
@@ -43,8 +41,8 @@ func newVerifiers(projects []authz.Project) (verifiers, error) {
 }
 
 // readKeys reads one key setting: a path, or PEM text.
-func readKeys(repl *caddy.Replacer, setting string) ([]signature.PublicKey, error) {
-	text, err := resolve(repl, "setting", setting)
+func readKeys(setting string) ([]signature.PublicKey, error) {
+	text, err := caddyfile.Resolve("setting", setting)
 	if err != nil {
 		return nil, err
 	}

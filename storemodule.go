@@ -2,36 +2,21 @@ package registryauth
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
-	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/process"
 	"github.com/caddy-registry-auth/caddy-registry-auth/store"
 )
-
-// storeNamespace is where guest modules that keep state live.
-const storeNamespace = "registry_auth.stores"
-
-// storeOpener is implemented by store modules.
-type storeOpener interface {
-	// OpenStore opens the store. It may be called again after an error that
-	// wraps [store.ErrUnavailable].
-	OpenStore(ctx context.Context) (store.Store, error)
-	// StoreKey says which store it is, without secrets: two configurations
-	// with the same key share it, so that a reload leaves it open.
-	StoreKey() string
-}
 
 // sharedStore is an open store in the pool.
 type sharedStore struct {
 	mu     sync.Mutex
-	opener storeOpener
+	opener store.Opener
 	store  store.Store
 }
 
@@ -62,9 +47,9 @@ func (s *sharedStore) Destruct() error {
 
 // holdStore takes the store of a module out of the pool, or puts it there.
 // The key gives it back.
-func holdStore(opener storeOpener) (shared *sharedStore, key string, err error) {
+func holdStore(opener store.Opener) (shared *sharedStore, key string, err error) {
 	key = "store:" + opener.StoreKey()
-	value, _, err := pool.LoadOrNew(key, func() (caddy.Destructor, error) {
+	value, _, err := process.Pool.LoadOrNew(key, func() (caddy.Destructor, error) {
 		return &sharedStore{opener: opener}, nil
 	})
 	if err != nil {
@@ -85,20 +70,4 @@ const patience = 5 * time.Second
 // changing anything.
 func transient(err error) bool {
 	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
-}
-
-// parseStore reads `store <module> …` of the global option.
-func parseStore(d *caddyfile.Dispenser) (json.RawMessage, error) {
-	if !d.NextArg() {
-		return nil, d.ArgErr()
-	}
-	name := d.Val()
-	module, err := caddyfile.UnmarshalModule(d, storeNamespace+"."+name)
-	if err != nil {
-		return nil, err
-	}
-	if _, ok := module.(storeOpener); !ok {
-		return nil, d.Errf("module %s.%s is not a store, it is %T", storeNamespace, name, module)
-	}
-	return caddyconfig.JSONModuleObject(module, "type", name, nil), nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	caddycf "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
 	"github.com/caddy-registry-auth/caddy-registry-auth/store"
 )
 
@@ -37,7 +38,7 @@ func TestStoresInCaddyfile(t *testing.T) {
 		d := caddycf.NewTestDispenser(tt.text)
 		name, _, _ := strings.Cut(tt.text, " ")
 		name, _, _ = strings.Cut(name, "\n")
-		module, err := caddy.GetModule(storeNamespace + "." + name)
+		module, err := caddy.GetModule(caddyfile.StoreNamespace + "." + name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -83,7 +84,7 @@ func TestBoltStore(t *testing.T) {
 	}
 }
 
-func wantWorks(t *testing.T, o storeOpener) {
+func wantWorks(t *testing.T, o store.Opener) {
 	t.Helper()
 	s, err := o.OpenStore(t.Context())
 	if err != nil {

@@ -9,11 +9,8 @@ import (
 	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
+	"github.com/caddy-registry-auth/caddy-registry-auth/store"
 )
-
-// sharedStoreModule is implemented by store modules which several gateways
-// may share. What is held in the memory of one is then not enough.
-type sharedStoreModule interface{ Shared() bool }
 
 // tagLeases let one gateway at a time push a tag on whose absence the right
 // to push depends: within one process [tagLocks] do that, with less effort.
@@ -25,8 +22,8 @@ type tagLeases struct {
 }
 
 // newTagLeases returns nil for a store that only this process has.
-func newTagLeases(opener storeOpener, s *state.State) *tagLeases {
-	if module, ok := opener.(sharedStoreModule); !ok || !module.Shared() {
+func newTagLeases(opener store.Opener, s *state.State) *tagLeases {
+	if module, ok := opener.(store.Sharer); !ok || !module.Shared() {
 		return nil
 	}
 	return &tagLeases{state: s, lasts: 10 * time.Second, renewed: 3 * time.Second}

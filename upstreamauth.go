@@ -2,11 +2,8 @@ package registryauth
 
 import (
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"net/http"
-
-	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
@@ -24,44 +21,26 @@ func newUpstreamAuth(c *caddyfile.UpstreamAuth) (upstreamAuth, error) {
 	if c == nil {
 		return upstreamAuth{}, nil
 	}
-	repl := caddy.NewReplacer()
 	switch c.Type {
 	case "", caddyfile.UpstreamNone:
 		return upstreamAuth{}, nil
 	case caddyfile.UpstreamPassthrough:
 		return upstreamAuth{passthrough: true}, nil
 	case caddyfile.UpstreamBasic:
-		user, err := resolve(repl, "username", c.Username)
+		user, err := caddyfile.Resolve("username", c.Username)
 		if err != nil {
 			return upstreamAuth{}, err
 		}
-		password, err := resolve(repl, "password", c.Password)
+		password, err := caddyfile.Resolve("password", c.Password)
 		if err != nil {
 			return upstreamAuth{}, err
 		}
 		return upstreamAuth{header: []string{"Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))}}, nil
 	case caddyfile.UpstreamBearer:
-		token, err := resolve(repl, "token", c.Token)
+		token, err := caddyfile.Resolve("token", c.Token)
 		return upstreamAuth{header: []string{"Bearer " + token}}, err
 	}
 	return upstreamAuth{}, fmt.Errorf("type %q: want none, passthrough, basic or bearer", c.Type)
-}
-
-var errEmptySecret = errors.New("is empty")
-
-// resolve replaces the placeholders of a setting and fails closed.
-func resolve(repl *caddy.Replacer, name, value string) (string, error) {
-	if value == "" {
-		return "", fmt.Errorf("%s %w", name, errEmptySecret)
-	}
-	resolved, err := repl.ReplaceOrErr(value, true, true)
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", name, err)
-	}
-	if resolved == "" {
-		return "", fmt.Errorf("%s %w", name, errEmptySecret)
-	}
-	return resolved, nil
 }
 
 // apply puts the credential into a request whose own was removed.
