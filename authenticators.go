@@ -64,3 +64,12 @@ func (r *Robots) EqualizeCost() float64 { return r.robots.EqualizeCost() }
 func (r *Robots) Equalize(ctx context.Context, c *authn.Credential) error {
 	return r.robots.Equalize(ctx, c)
 }
+
+// DeclaredRobots are the robots, with their secrets' stored forms resolved once
+// the module is provisioned.
+func (r *Robots) DeclaredRobots() []authn.RobotConfig {
+	if r.resolved == nil {
+		return r.Robots
+	}
+	return r.resolved
+}

@@ -1,4 +1,4 @@
-package registryauth
+package registryauth_test
 
 import (
 	"crypto/sha256"
@@ -150,4 +150,3 @@ func writeGolden(t *testing.T, name, text string) {
 		t.Fatal(err)
 	}
 }
-

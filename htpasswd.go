@@ -6,6 +6,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	caddycf "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
@@ -62,7 +63,7 @@ func (h *Htpasswd) Provision(ctx caddy.Context) (err error) {
 			return err
 		}
 	}
-	if err := registerCollectors(ctx, usersFileBroken); err != nil {
+	if err := process.Show(ctx, usersFileBroken); err != nil {
 		return err
 	}
 	settings, err := json.Marshal(config)
@@ -143,3 +144,9 @@ func (h *Htpasswd) Equalize(ctx context.Context, c *authn.Credential) error {
 
 // EqualizeCost is how long that takes.
 func (h *Htpasswd) EqualizeCost() float64 { return h.users.EqualizeCost() }
+
+// usersFileBroken tells of files that cannot be used.
+var usersFileBroken = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+	Namespace: "caddy", Subsystem: "registry_auth", Name: "users_file_broken",
+	Help: "1 while an htpasswd or groups file cannot be used and the users of before are in force.",
+}, []string{"file"})

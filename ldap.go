@@ -119,3 +119,6 @@ func (l *LDAP) Cleanup() error {
 func (l *LDAP) Authenticate(ctx context.Context, c *authn.Credential) (*authn.Principal, error) {
 	return l.directory.Authenticate(ctx, c)
 }
+
+// Directory is what people are looked up in.
+func (l *LDAP) Directory() *authn.LDAP { return l.directory.LDAP }

@@ -127,3 +127,19 @@ func (o *OIDC) Authenticate(ctx context.Context, c *authn.Credential) (*authn.Pr
 func (o *OIDC) Recheck(p *authn.Principal, c *authn.Credential) error {
 	return o.provider.Recheck(p, c)
 }
+
+// SignInProvider is where people sign in with the browser; nil if they do not.
+func (o *OIDC) SignInProvider() *authn.OIDC {
+	if !o.SignsIn() {
+		return nil
+	}
+	return o.provider.OIDC
+}
+
+// userClaim is the claim with the user name, or its default.
+func userClaim(configured string) string {
+	if configured == "" {
+		return "preferred_username"
+	}
+	return configured
+}

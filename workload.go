@@ -142,9 +142,9 @@ func (w *Workload) Cleanup() error {
 	return errors.Join(errs...)
 }
 
-// useRobots gives the authenticator the robots of its realm, before the first
+// UseRobots gives the authenticator the robots of its realm, before the first
 // request.
-func (w *Workload) useRobots(robots robotAdmitter) { w.robots = robots }
+func (w *Workload) UseRobots(robots *authn.Robots) { w.robots = robots }
 
 // Authenticate verifies a job's token.
 func (w *Workload) Authenticate(ctx context.Context, c *authn.Credential) (*authn.Principal, error) {
