@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/process"
 )
 
 // Robots is the authenticator for the robots that are declared in the
@@ -26,18 +27,13 @@ func (Robots) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: caddyfile.AuthenticatorNamespace + "." + authn.RobotsName, New: func() caddy.Module { return new(Robots) }}
 }
 
-// verified remembers passwords that a slow hash was computed for. It is the
-// process's: a reload does not make every robot's next request slow.
-var verified = authn.NewVerifiedCache()
-
 // Provision resolves the placeholders of the secrets' stored forms.
 func (r *Robots) Provision(caddy.Context) error {
-	repl := caddy.NewReplacer()
 	list := slices.Clone(r.Robots)
 	for i, robot := range list {
 		hashes := slices.Clone(robot.SecretHashes)
 		for j, hash := range hashes {
-			resolved, err := resolve(repl, "secret_hash", hash)
+			resolved, err := caddyfile.Resolve("secret_hash", hash)
 			if err != nil {
 				return fmt.Errorf("robot %s: %w", robot.Name, err)
 			}
@@ -47,7 +43,7 @@ func (r *Robots) Provision(caddy.Context) error {
 	}
 	r.resolved = list
 	var err error
-	r.robots, err = authn.NewRobots(list, hashing, verified, nil)
+	r.robots, err = authn.NewRobots(list, process.Hashing, process.Verified, nil)
 	return err
 }
 
@@ -67,4 +63,13 @@ func (r *Robots) EqualizeCost() float64 { return r.robots.EqualizeCost() }
 // Equalize spends the time of a slow hash on a user name that no robot has.
 func (r *Robots) Equalize(ctx context.Context, c *authn.Credential) error {
 	return r.robots.Equalize(ctx, c)
+}
+
+// DeclaredRobots are the robots, with their secrets' stored forms resolved once
+// the module is provisioned.
+func (r *Robots) DeclaredRobots() []authn.RobotConfig {
+	if r.resolved == nil {
+		return r.Robots
+	}
+	return r.resolved
 }

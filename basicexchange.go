@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/process"
 )
 
 // BasicExchange is the authenticator for user names and passwords that an
@@ -55,7 +56,7 @@ func (b *BasicExchange) Provision(ctx caddy.Context) error {
 	if grant := config.PasswordGrant; grant != nil && grant.ClientSecret != "" {
 		resolved := *grant
 		var err error
-		if resolved.ClientSecret, err = resolve(caddy.NewReplacer(), "client_secret", grant.ClientSecret); err != nil {
+		if resolved.ClientSecret, err = caddyfile.Resolve("client_secret", grant.ClientSecret); err != nil {
 			return err
 		}
 		config.PasswordGrant = &resolved
@@ -74,7 +75,7 @@ func (b *BasicExchange) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	value, _, err := pool.LoadOrNew(key, func() (caddy.Destructor, error) {
+	value, _, err := process.Pool.LoadOrNew(key, func() (caddy.Destructor, error) {
 		a, err := authn.NewBasicExchange(config, authn.Options{Transport: transport, Logger: caddy.Log().Named("registry_auth.basic_exchange")})
 		return basicExchange{a}, err
 	})
@@ -127,7 +128,7 @@ func (b *BasicExchange) Cleanup() error {
 	if b.poolKey == "" {
 		return nil
 	}
-	_, err := pool.Delete(b.poolKey)
+	_, err := process.Pool.Delete(b.poolKey)
 	b.poolKey = ""
 	return err
 }

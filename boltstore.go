@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	caddycf "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
 	"github.com/caddy-registry-auth/caddy-registry-auth/store"
 	"github.com/caddy-registry-auth/caddy-registry-auth/store/boltstore"
 )
@@ -24,7 +25,7 @@ type Bolt struct {
 
 // CaddyModule returns the Caddy module information.
 func (Bolt) CaddyModule() caddy.ModuleInfo {
-	return caddy.ModuleInfo{ID: storeNamespace + ".bolt", New: func() caddy.Module { return new(Bolt) }}
+	return caddy.ModuleInfo{ID: caddyfile.StoreNamespace + ".bolt", New: func() caddy.Module { return new(Bolt) }}
 }
 
 // UnmarshalCaddyfile reads
@@ -49,7 +50,7 @@ func (b *Bolt) Provision(caddy.Context) (err error) {
 	if b.Path == "" {
 		return nil
 	}
-	if b.file, err = resolve(caddy.NewReplacer(), "path", b.Path); err != nil {
+	if b.file, err = caddyfile.Resolve("path", b.Path); err != nil {
 		return err
 	}
 	if b.file, err = filepath.Abs(b.file); err != nil {

@@ -85,11 +85,11 @@ func pickRealm(configs []*caddyfile.Config, name string) (*caddyfile.Config, err
 			byName[config.Realm] = config
 			continue
 		}
-		mine, err := fingerprint(*config)
+		mine, err := caddyfile.Fingerprint(*config)
 		if err != nil {
 			return nil, err
 		}
-		if its, err := fingerprint(*other); err != nil || !bytes.Equal(mine, its) {
+		if its, err := caddyfile.Fingerprint(*other); err != nil || !bytes.Equal(mine, its) {
 			return nil, errors.Join(err, fmt.Errorf("two registry_auth handlers have the realm %q and differ: give one of them another name with `realm`", config.Realm))
 		}
 	}
@@ -108,11 +108,7 @@ func pickRealm(configs []*caddyfile.Config, name string) (*caddyfile.Config, err
 	return nil, unknownWord("realm", name, names)
 }
 
-// unknownWord is the error for a word that is none of those known, with the
-// nearest of them or, if none is near, all.
+// unknownWord is the error for a word that is none of those known.
 func unknownWord(what, word string, known []string) error {
-	if near := authz.Nearest(word, known); near != "" {
-		return fmt.Errorf("unknown %s %q: did you mean %q?", what, word, near)
-	}
-	return fmt.Errorf("unknown %s %q: want one of %s", what, word, strings.Join(known, ", "))
+	return authz.UnknownWord(what, word, known)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/process"
 )
 
 // External is the authenticator that asks an HTTP service of the operator's
@@ -51,9 +52,8 @@ func (e *External) UnmarshalCaddyfile(d *caddycf.Dispenser) (err error) {
 func (e *External) Provision(ctx caddy.Context) error {
 	config := e.ExternalConfig
 	config.Headers = maps.Clone(config.Headers)
-	repl := caddy.NewReplacer()
 	for name, value := range config.Headers {
-		resolved, err := resolve(repl, "header "+name, value)
+		resolved, err := caddyfile.Resolve("header "+name, value)
 		if err != nil {
 			return fmt.Errorf("external %s: %w", e.URL, err)
 		}
@@ -75,7 +75,7 @@ func (e *External) Provision(ctx caddy.Context) error {
 		return err
 	}
 	key := "external:" + string(settings)
-	value, _, err := pool.LoadOrNew(key, func() (caddy.Destructor, error) {
+	value, _, err := process.Pool.LoadOrNew(key, func() (caddy.Destructor, error) {
 		a, err := authn.NewExternal(config, authn.Options{Transport: transport, Logger: caddy.Log().Named("registry_auth.external")})
 		return asker{a}, err
 	})
@@ -107,7 +107,7 @@ func giveBack(key *string) error {
 	if *key == "" {
 		return nil
 	}
-	_, err := pool.Delete(*key)
+	_, err := process.Pool.Delete(*key)
 	*key = ""
 	return err
 }

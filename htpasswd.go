@@ -6,10 +6,12 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	caddycf "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/process"
 )
 
 // Htpasswd is the authenticator for people whose password hashes are in an
@@ -52,16 +54,16 @@ func (h *Htpasswd) UnmarshalCaddyfile(d *caddycf.Dispenser) (err error) {
 
 // Provision reads the file.
 func (h *Htpasswd) Provision(ctx caddy.Context) (err error) {
-	config, repl := h.HtpasswdConfig, caddy.NewReplacer()
-	if config.File, err = resolve(repl, "htpasswd: file", config.File); err != nil {
+	config := h.HtpasswdConfig
+	if config.File, err = caddyfile.Resolve("htpasswd: file", config.File); err != nil {
 		return err
 	}
 	if config.GroupsFile != "" {
-		if config.GroupsFile, err = resolve(repl, "htpasswd: groups", config.GroupsFile); err != nil {
+		if config.GroupsFile, err = caddyfile.Resolve("htpasswd: groups", config.GroupsFile); err != nil {
 			return err
 		}
 	}
-	if err := registerCollectors(ctx, usersFileBroken); err != nil {
+	if err := process.Show(ctx, usersFileBroken); err != nil {
 		return err
 	}
 	settings, err := json.Marshal(config)
@@ -69,8 +71,8 @@ func (h *Htpasswd) Provision(ctx caddy.Context) (err error) {
 		return err
 	}
 	key := "htpasswd:" + string(settings)
-	value, _, err := pool.LoadOrNew(key, func() (caddy.Destructor, error) {
-		users, err := authn.NewHtpasswd(config, authn.HtpasswdOptions{Pool: hashing, Cache: verified, Reloaded: reloadedUsers(config.File)})
+	value, _, err := process.Pool.LoadOrNew(key, func() (caddy.Destructor, error) {
+		users, err := authn.NewHtpasswd(config, authn.HtpasswdOptions{Pool: process.Hashing, Cache: process.Verified, Reloaded: reloadedUsers(config.File)})
 		if err != nil {
 			return nil, err
 		}
@@ -117,7 +119,7 @@ func (h *Htpasswd) Cleanup() error {
 	if h.poolKey == "" {
 		return nil
 	}
-	_, err := pool.Delete(h.poolKey)
+	_, err := process.Pool.Delete(h.poolKey)
 	h.poolKey = ""
 	return err
 }
@@ -142,3 +144,9 @@ func (h *Htpasswd) Equalize(ctx context.Context, c *authn.Credential) error {
 
 // EqualizeCost is how long that takes.
 func (h *Htpasswd) EqualizeCost() float64 { return h.users.EqualizeCost() }
+
+// usersFileBroken tells of files that cannot be used.
+var usersFileBroken = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+	Namespace: "caddy", Subsystem: "registry_auth", Name: "users_file_broken",
+	Help: "1 while an htpasswd or groups file cannot be used and the users of before are in force.",
+}, []string{"file"})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/process"
 )
 
 // LDAP is the authenticator for the passwords of people in a directory.
@@ -55,7 +56,7 @@ func (l *LDAP) UnmarshalCaddyfile(d *caddycf.Dispenser) (err error) {
 func (l *LDAP) Provision(ctx caddy.Context) (err error) {
 	config := l.LDAPConfig
 	if config.ServicePassword != "" {
-		if config.ServicePassword, err = resolve(caddy.NewReplacer(), "service_password", config.ServicePassword); err != nil {
+		if config.ServicePassword, err = caddyfile.Resolve("service_password", config.ServicePassword); err != nil {
 			return err
 		}
 	}
@@ -67,7 +68,7 @@ func (l *LDAP) Provision(ctx caddy.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	value, _, err := pool.LoadOrNew(key, func() (caddy.Destructor, error) {
+	value, _, err := process.Pool.LoadOrNew(key, func() (caddy.Destructor, error) {
 		a, err := authn.NewLDAP(config, authn.LDAPOptions{Roots: roots, Logger: caddy.Log().Named("registry_auth.ldap")})
 		return ldapDirectory{a}, err
 	})
@@ -109,7 +110,7 @@ func (l *LDAP) Cleanup() error {
 	if l.poolKey == "" {
 		return nil
 	}
-	_, err := pool.Delete(l.poolKey)
+	_, err := process.Pool.Delete(l.poolKey)
 	l.poolKey = ""
 	return err
 }
@@ -118,3 +119,6 @@ func (l *LDAP) Cleanup() error {
 func (l *LDAP) Authenticate(ctx context.Context, c *authn.Credential) (*authn.Principal, error) {
 	return l.directory.Authenticate(ctx, c)
 }
+
+// Directory is what people are looked up in.
+func (l *LDAP) Directory() *authn.LDAP { return l.directory.LDAP }

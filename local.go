@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/process"
 )
 
 // Local is the authenticator for people who are declared in the
@@ -37,14 +38,14 @@ func (l *Local) UnmarshalCaddyfile(d *caddycf.Dispenser) (err error) {
 
 // Provision resolves the placeholders of the passwords' hashes.
 func (l *Local) Provision(caddy.Context) (err error) {
-	config, repl := l.LocalConfig, caddy.NewReplacer()
+	config := l.LocalConfig
 	config.Users = slices.Clone(config.Users)
 	for i, u := range config.Users {
-		if config.Users[i].PasswordHash, err = resolve(repl, "password_hash", u.PasswordHash); err != nil {
+		if config.Users[i].PasswordHash, err = caddyfile.Resolve("password_hash", u.PasswordHash); err != nil {
 			return fmt.Errorf("local: user %s: %w", u.Name, err)
 		}
 	}
-	l.users, err = authn.NewLocal(config, hashing, verified)
+	l.users, err = authn.NewLocal(config, process.Hashing, process.Verified)
 	return err
 }
 

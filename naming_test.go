@@ -1,8 +1,11 @@
-package registryauth
+package registryauth_test
 
 import (
 	"strings"
 	"testing"
+
+	registryauth "github.com/caddy-registry-auth/caddy-registry-auth"
+	"github.com/caddy-registry-auth/caddy-registry-auth/realm"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 )
@@ -37,15 +40,15 @@ func TestNamesOfRobots(t *testing.T) {
 
 // TestNamesOfRobotsInJSON does the same where no Caddyfile has seen to it.
 func TestNamesOfRobotsInJSON(t *testing.T) {
-	robots := &Robots{Robots: []authn.RobotConfig{{Name: "ci"}, {Name: "scanner"}}}
-	services := &ServiceSecrets{Services: []authn.ServiceSecretConfig{{Name: "scanner"}}}
+	robots := &registryauth.Robots{Robots: []authn.RobotConfig{{Name: "ci"}, {Name: "scanner"}}}
+	services := &registryauth.ServiceSecrets{Services: []authn.ServiceSecretConfig{{Name: "scanner"}}}
 	for name, modules := range map[string][]any{"robot first": {robots, services}, "service first": {services, robots}} {
-		if _, err := nameAuthenticators(modules); err == nil || !strings.Contains(err.Error(), `both have a robot "scanner"`) {
+		if _, err := realm.NameAuthenticators(modules); err == nil || !strings.Contains(err.Error(), `both have a robot "scanner"`) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	services.Services[0].Name = "replicator"
-	if list, err := nameAuthenticators([]any{robots, services}); err != nil || len(list) != 2 {
+	if list, err := realm.NameAuthenticators([]any{robots, services}); err != nil || len(list) != 2 {
 		t.Errorf("names of their own: %v", err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/process"
 )
 
 // OIDC is the authenticator for ID tokens of one OpenID provider. The
@@ -67,14 +68,14 @@ func (o *OIDC) Provision(ctx caddy.Context) error {
 	config := o.OIDCConfig
 	o.poolKey = "oidc:" + string(settings)
 	if config.ClientSecret != "" {
-		if config.ClientSecret, err = resolve(caddy.NewReplacer(), "client_secret", config.ClientSecret); err != nil {
+		if config.ClientSecret, err = caddyfile.Resolve("client_secret", config.ClientSecret); err != nil {
 			o.poolKey = ""
 			return fmt.Errorf("oidc %s: %w", o.Issuer, err)
 		}
 		// A secret that was changed behind its placeholder is another one.
 		o.poolKey += fmt.Sprintf("\x00%x", sha256.Sum256([]byte(config.ClientSecret)))
 	}
-	value, _, err := pool.LoadOrNew(o.poolKey, func() (caddy.Destructor, error) {
+	value, _, err := process.Pool.LoadOrNew(o.poolKey, func() (caddy.Destructor, error) {
 		verifier, err := authn.NewOIDC(config, authn.Options{Transport: transport, Logger: caddy.Log().Named("registry_auth.oidc")})
 		if err != nil {
 			return nil, err
@@ -112,7 +113,7 @@ func (o *OIDC) Cleanup() error {
 	if o.poolKey == "" {
 		return nil
 	}
-	_, err := pool.Delete(o.poolKey)
+	_, err := process.Pool.Delete(o.poolKey)
 	o.poolKey = ""
 	return err
 }
@@ -125,4 +126,20 @@ func (o *OIDC) Authenticate(ctx context.Context, c *authn.Credential) (*authn.Pr
 // Recheck reports whether a user who holds a registry token is still good.
 func (o *OIDC) Recheck(p *authn.Principal, c *authn.Credential) error {
 	return o.provider.Recheck(p, c)
+}
+
+// SignInProvider is where people sign in with the browser; nil if they do not.
+func (o *OIDC) SignInProvider() *authn.OIDC {
+	if !o.SignsIn() {
+		return nil
+	}
+	return o.provider.OIDC
+}
+
+// userClaim is the claim with the user name, or its default.
+func userClaim(configured string) string {
+	if configured == "" {
+		return "preferred_username"
+	}
+	return configured
 }

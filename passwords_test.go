@@ -1,4 +1,4 @@
-package registryauth
+package registryauth_test
 
 import (
 	"encoding/json"
@@ -7,6 +7,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	registryauth "github.com/caddy-registry-auth/caddy-registry-auth"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 )
@@ -73,13 +75,13 @@ func TestDirectoryAway(t *testing.T) {
 }
 
 func TestPeoplesPasswords(t *testing.T) {
-	var people BasicExchange
+	var people registryauth.BasicExchange
 	people.PasswordGrant = &authn.PasswordGrant{ClientID: "x"}
 	for name, tt := range map[string]struct {
 		module interface{ PeoplesPasswords() bool }
 		want   bool
 	}{
-		"clients": {&BasicExchange{}, false}, "people": {&people, true}, "directory": {&LDAP{}, true},
+		"clients": {&registryauth.BasicExchange{}, false}, "people": {&people, true}, "directory": {&registryauth.LDAP{}, true},
 	} {
 		if tt.module.PeoplesPasswords() != tt.want {
 			t.Errorf("%s: want %v", name, tt.want)

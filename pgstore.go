@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	caddycf "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
 	"github.com/caddy-registry-auth/caddy-registry-auth/store"
 	"github.com/caddy-registry-auth/caddy-registry-auth/store/pgstore"
 )
@@ -31,7 +32,7 @@ type Postgres struct {
 
 // CaddyModule returns the Caddy module information.
 func (Postgres) CaddyModule() caddy.ModuleInfo {
-	return caddy.ModuleInfo{ID: storeNamespace + ".postgres", New: func() caddy.Module { return new(Postgres) }}
+	return caddy.ModuleInfo{ID: caddyfile.StoreNamespace + ".postgres", New: func() caddy.Module { return new(Postgres) }}
 }
 
 // UnmarshalCaddyfile reads
@@ -74,7 +75,7 @@ func (p *Postgres) UnmarshalCaddyfile(d *caddycf.Dispenser) error {
 // Provision resolves placeholders and checks the connection string, without
 // connecting.
 func (p *Postgres) Provision(caddy.Context) error {
-	dsn, err := resolve(caddy.NewReplacer(), "dsn", p.DSN)
+	dsn, err := caddyfile.Resolve("dsn", p.DSN)
 	if err != nil {
 		return err
 	}

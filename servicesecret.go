@@ -53,11 +53,10 @@ func (s *ServiceSecrets) RobotNames() []string {
 
 // resolveAll replaces the placeholders of a list in a copy of it.
 func resolveAll(name string, list []string) ([]string, error) {
-	repl := caddy.NewReplacer()
 	resolved := slices.Clone(list)
 	for i, value := range list {
 		var err error
-		if resolved[i], err = resolve(repl, name, value); err != nil {
+		if resolved[i], err = caddyfile.Resolve(name, value); err != nil {
 			return nil, err
 		}
 	}

@@ -1,4 +1,4 @@
-package registryauth
+package registryauth_test
 
 import (
 	"context"
@@ -10,9 +10,12 @@ import (
 	"strings"
 	"testing"
 
+	registryauth "github.com/caddy-registry-auth/caddy-registry-auth"
+
 	"github.com/caddyserver/caddy/v2"
 	caddycf "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
 	"github.com/caddy-registry-auth/caddy-registry-auth/store"
 )
 
@@ -37,7 +40,7 @@ func TestStoresInCaddyfile(t *testing.T) {
 		d := caddycf.NewTestDispenser(tt.text)
 		name, _, _ := strings.Cut(tt.text, " ")
 		name, _, _ = strings.Cut(name, "\n")
-		module, err := caddy.GetModule(storeNamespace + "." + name)
+		module, err := caddy.GetModule(caddyfile.StoreNamespace + "." + name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -63,7 +66,7 @@ func TestBoltStore(t *testing.T) {
 		"{env.STATE}": os.Getenv("STATE"),
 		filepath.Join(dir, "x", "..", "third", "state.db"): filepath.Join(dir, "third", "state.db"),
 	} {
-		b := Bolt{Path: path}
+		b := registryauth.Bolt{Path: path}
 		if err := b.Provision(caddy.Context{}); err != nil {
 			t.Fatal(err)
 		}
@@ -78,12 +81,12 @@ func TestBoltStore(t *testing.T) {
 			t.Errorf("%q: %v %v", path, info, err)
 		}
 	}
-	if err := (&Bolt{Path: "{env.NO_SUCH_VARIABLE}"}).Provision(caddy.Context{}); err == nil {
+	if err := (&registryauth.Bolt{Path: "{env.NO_SUCH_VARIABLE}"}).Provision(caddy.Context{}); err == nil {
 		t.Error("an empty path")
 	}
 }
 
-func wantWorks(t *testing.T, o storeOpener) {
+func wantWorks(t *testing.T, o store.Opener) {
 	t.Helper()
 	s, err := o.OpenStore(t.Context())
 	if err != nil {
@@ -100,7 +103,7 @@ func TestPostgresStore(t *testing.T) {
 	const password = "s3cr3t-p4ss"
 	t.Setenv("DSN", "postgres://u:"+password+"@127.0.0.1:1/db")
 	t.Setenv("BAD_DSN", "postgres://u:"+password+"@127.0.0.1:port/db")
-	good := Postgres{DSN: "{env.DSN}"}
+	good := registryauth.Postgres{DSN: "{env.DSN}"}
 	if err := good.Provision(caddy.Context{}); err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +117,7 @@ func TestPostgresStore(t *testing.T) {
 		t.Errorf("open: %v", err)
 	}
 	keys := map[string]bool{}
-	for _, p := range []Postgres{good, {DSN: "{env.DSN}", Schema: "s"}, {DSN: "{env.DSN}", MaxConns: 2}, {DSN: "host=h"}} {
+	for _, p := range []registryauth.Postgres{good, {DSN: "{env.DSN}", Schema: "s"}, {DSN: "{env.DSN}", MaxConns: 2}, {DSN: "host=h"}} {
 		if err := p.Provision(caddy.Context{}); err != nil {
 			t.Fatal(err)
 		}
@@ -126,7 +129,7 @@ func TestPostgresStore(t *testing.T) {
 	if len(keys) != 4 || !keys[good.StoreKey()] {
 		t.Errorf("keys %v", keys)
 	}
-	for _, p := range []Postgres{{}, {DSN: "{env.NO_SUCH_VARIABLE}"}, {DSN: "{env.BAD_DSN}"}, {DSN: "host=h", MaxConns: -1}} {
+	for _, p := range []registryauth.Postgres{{}, {DSN: "{env.NO_SUCH_VARIABLE}"}, {DSN: "{env.BAD_DSN}"}, {DSN: "host=h", MaxConns: -1}} {
 		if err := p.Provision(caddy.Context{}); err == nil || strings.Contains(err.Error(), password) {
 			t.Errorf("%s: %v", p.DSN, err)
 		}

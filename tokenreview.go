@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/process"
 )
 
 // TokenReview is the authenticator for Kubernetes service accounts whose
@@ -62,7 +63,7 @@ func (t *TokenReview) Provision(ctx caddy.Context) error {
 		return err
 	}
 	key := "token_review:" + string(settings)
-	value, _, err := pool.LoadOrNew(key, func() (caddy.Destructor, error) {
+	value, _, err := process.Pool.LoadOrNew(key, func() (caddy.Destructor, error) {
 		a, err := authn.NewTokenReview(t.TokenReviewConfig, authn.Options{Transport: transport, Logger: caddy.Log().Named("registry_auth.token_review")})
 		return reviewer{a}, err
 	})

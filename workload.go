@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/process"
 )
 
 // Workload is the authenticator for CI jobs and service accounts of one
@@ -94,7 +95,7 @@ func (w *Workload) Provision(ctx caddy.Context) error {
 
 // hold takes something out of the pool, or makes it.
 func (w *Workload) hold(key string, construct caddy.Constructor) (any, error) {
-	value, _, err := pool.LoadOrNew(key, construct)
+	value, _, err := process.Pool.LoadOrNew(key, construct)
 	if err == nil {
 		w.keys = append(w.keys, key)
 	}
@@ -134,16 +135,16 @@ func (w *Workload) Start(ctx context.Context) { w.verifier.Start(ctx) }
 func (w *Workload) Cleanup() error {
 	var errs []error
 	for _, key := range w.keys {
-		_, err := pool.Delete(key)
+		_, err := process.Pool.Delete(key)
 		errs = append(errs, err)
 	}
 	w.keys = nil
 	return errors.Join(errs...)
 }
 
-// useRobots gives the authenticator the robots of its realm, before the first
+// UseRobots gives the authenticator the robots of its realm, before the first
 // request.
-func (w *Workload) useRobots(robots robotAdmitter) { w.robots = robots }
+func (w *Workload) UseRobots(robots *authn.Robots) { w.robots = robots }
 
 // Authenticate verifies a job's token.
 func (w *Workload) Authenticate(ctx context.Context, c *authn.Credential) (*authn.Principal, error) {

@@ -1,4 +1,4 @@
-package registryauth
+package registryauth_test
 
 import (
 	"crypto/ecdsa"
@@ -17,6 +17,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	realms "github.com/caddy-registry-auth/caddy-registry-auth/realm"
+
+	registryauth "github.com/caddy-registry-auth/caddy-registry-auth"
 
 	"github.com/caddyserver/caddy/v2"
 )
@@ -253,7 +257,7 @@ func TestWorkloadConflicts(t *testing.T) {
 	var modules []any
 	for _, issuer := range []string{"https://a.test", "https://b.test"} {
 		raw, _ := json.Marshal(mapping(issuer))
-		w := new(Workload)
+		w := new(registryauth.Workload)
 		if err := json.Unmarshal(raw, w); err != nil {
 			t.Fatal(err)
 		}
@@ -265,7 +269,7 @@ func TestWorkloadConflicts(t *testing.T) {
 		defer func() { _ = w.Cleanup() }()
 		modules = append(modules, w)
 	}
-	if _, err := nameAuthenticators(modules); err == nil || !strings.Contains(err.Error(), `both have a workload "ci"`) {
+	if _, err := realms.NameAuthenticators(modules); err == nil || !strings.Contains(err.Error(), `both have a workload "ci"`) {
 		t.Errorf("one name at two issuers: %v", err)
 	}
 }

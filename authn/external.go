@@ -43,9 +43,9 @@ func NewExternal(c ExternalConfig, o Options) (*External, error) {
 	if c.MaxConcurrent == 0 {
 		c.MaxConcurrent = remoteConcurrent
 	}
-	e := &External{config: c, positive: c.CacheTTL.orDefault(defaultExternalTTL), negative: c.NegativeTTL.orDefault(remoteNegative)}
+	e := &External{config: c, positive: c.CacheTTL.OrDefault(defaultExternalTTL), negative: c.NegativeTTL.OrDefault(remoteNegative)}
 	e.most = min(10*e.positive, maxExternalTTL)
-	e.remote = newRemote(e.Name(), c.Timeout.orDefault(defaultTimeout), c.MaxConcurrent, o)
+	e.remote = newRemote(e.Name(), c.Timeout.OrDefault(defaultTimeout), c.MaxConcurrent, o)
 	return e, nil
 }
 

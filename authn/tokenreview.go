@@ -43,10 +43,10 @@ func NewTokenReview(c TokenReviewConfig, o Options) (*TokenReview, error) {
 		c.TokenFile = filepath.Join(serviceAccountFolder, "token")
 	}
 	t := &TokenReview{
-		config: c, accounts: accounts, keep: c.CacheTTL.orDefault(defaultReviewTTL),
+		config: c, accounts: accounts, keep: c.CacheTTL.OrDefault(defaultReviewTTL),
 		endpoint: strings.TrimSuffix(c.Server, "/") + "/apis/authentication.k8s.io/v1/tokenreviews",
 	}
-	t.remote = newRemote(t.Name(), c.Timeout.orDefault(defaultTimeout), remoteConcurrent, o)
+	t.remote = newRemote(t.Name(), c.Timeout.OrDefault(defaultTimeout), remoteConcurrent, o)
 	return t, nil
 }
 

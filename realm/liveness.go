@@ -1,0 +1,47 @@
+package realm
+
+import (
+	"context"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/state"
+)
+
+// watchUsers asks, in the background, the providers where people sign in, and
+// directories, whether they are still there.
+func (r *Realm) watchUsers(ctx context.Context, run *Running) {
+	o := state.LivenessOptions{
+		Sealer: run.sealer, Log: r.slog,
+		Relevant: func(p *authn.Principal) *authn.Principal { return r.policy.load().Relevant(p) },
+		Count:    r.countRechecks(),
+	}
+	for _, provider := range r.signInProviders() {
+		c := provider.Config()
+		v := state.Vouching{Issuer: c.IdentityIssuer(), Provider: provider}
+		v.Every, v.Grace, v.MaxAge = c.Rechecks()
+		o.Providers = append(o.Providers, v)
+	}
+	for _, a := range r.authenticators {
+		l, ok := a.Authenticator.(peopleDirectory)
+		if !ok {
+			continue
+		}
+		v := state.Vouching{Issuer: l.IdentityIssuer()}
+		v.Every, v.Grace, v.MaxAge = l.Rechecks()
+		if directory := l.Directory(); directory.LooksUp() {
+			v.Directory = directory
+		}
+		o.Providers = append(o.Providers, v)
+	}
+	live := run.state.NewLiveness(o)
+	go live.Run(ctx)
+}
+
+// countRechecks makes the counters of the outcomes, so that each is there
+// before it happens first.
+func (r *Realm) countRechecks() func(state.LivenessOutcome) {
+	for _, o := range state.LivenessOutcomes {
+		rechecksTotal.WithLabelValues(r.name, string(o))
+	}
+	return func(o state.LivenessOutcome) { rechecksTotal.WithLabelValues(r.name, string(o)).Inc() }
+}
