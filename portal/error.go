@@ -26,6 +26,7 @@ var (
 	errNotFound  = &pageError{http.StatusNotFound, "not-found", txtNotFoundTitle, txtNotFound, false}
 	errSignIn    = &pageError{http.StatusUnauthorized, "unauthenticated", txtSignInFirst, txtSignInFirst, true}
 	errCrossSite = &pageError{http.StatusForbidden, "cross-site", txtCrossSiteTitle, txtCrossSite, false}
+	errTooEarly  = &pageError{http.StatusTooEarly, "too-early", txtCrossSiteTitle, txtTooEarly, false}
 	errForm      = &pageError{http.StatusBadRequest, "malformed", txtFormTitle, txtForm, false}
 	errStale     = &pageError{http.StatusBadRequest, "stale", txtStaleTitle, txtStale, true}
 	errHost      = &pageError{http.StatusMisdirectedRequest, "unknown-host", txtHostTitle, txtHost, false}
