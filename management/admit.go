@@ -60,6 +60,12 @@ func proven(r *http.Request) error {
 	return nil
 }
 
+// sentByBrowser reports whether a browser has sent the credential by itself:
+// all of them but bearer tokens, which scripts have to know.
+func sentByBrowser(r *http.Request) bool {
+	return (r.Header.Get("Sec-Fetch-Site") != "" || r.Header.Get("Origin") != "") && bearer(r.Header["Authorization"]) == ""
+}
+
 func crossSite(err error) *Error {
 	return &Error{Code: CodeCrossSite, Detail: "the browser does not say that a page of this site asks", err: err}
 }

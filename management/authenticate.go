@@ -37,6 +37,7 @@ func (a *API) caller(r *http.Request) (*Caller, error) {
 				return nil, err
 			}
 		}
+		who.browser = who.browser || sentByBrowser(r)
 	}
 	who.Remote, who.Agent, who.RequestID = remote, r.UserAgent(), a.requestID(r)
 	if who.kind != "" {

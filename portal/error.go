@@ -60,7 +60,7 @@ func (e *providerError) page() *pageError {
 	case errors.As(e.err, &answered) && answered.code == "access_denied":
 		return &pageError{http.StatusForbidden, "access-denied", txtCancelledTitle, fmt.Sprintf(txtCancelled, name), true}
 	case errors.As(e.err, &answered):
-		return &pageError{http.StatusBadGateway, "provider-refused", txtRefusedTitle, fmt.Sprintf(txtRefused, name), true}
+		return &pageError{http.StatusBadRequest, "provider-refused", txtRefusedTitle, fmt.Sprintf(txtRefused, name), true}
 	case errors.Is(e.err, authn.ErrUnavailable):
 		return &pageError{http.StatusServiceUnavailable, "provider-away", fmt.Sprintf(txtAwayTitle, name), txtAway, true}
 	case errors.Is(e.err, authn.ErrDisabled):
@@ -74,6 +74,11 @@ func (e *providerError) page() *pageError {
 // fail answers with an error: a page for people, JSON for programs.
 func (p *Portal) fail(x *exchange, err error) {
 	var from *providerError
+	if again := (*mended)(nil); errors.As(err, &again) {
+		if err = again.show(again.problem); err == nil {
+			return
+		}
+	}
 	e := new(pageError)
 	switch {
 	case errors.As(err, &from):
