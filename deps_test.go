@@ -32,15 +32,15 @@ var house = map[string]struct {
 
 	"realm": {8, []string{"authn", "authz", "caddyfile", "client", "export", "gateway", "internal/process", "management", "portal", "state", "store", "tokenendpoint"}},
 
-	"gateway": {7, []string{"authn", "authz", "caddyfile", "internal/process", "portal", "signature", "state", "store", "tokenendpoint"}},
+	"gateway": {7, []string{"authn", "authz", "caddyfile", "internal/admission", "internal/process", "portal", "signature", "state", "store", "tokenendpoint"}},
 
 	"caddyfile": {6, []string{"authn", "authz", "export", "internal/duration", "management", "portal", "store", "tokenendpoint"}},
 	"cli":       {6, []string{"authn", "authz", "client", "internal/duration", "management", "migrate"}},
 
 	"migrate": {5, []string{"authn", "authz", "management"}},
-	"portal":  {5, []string{"authn", "authz", "management", "state", "store"}},
+	"portal":  {5, []string{"authn", "authz", "internal/admission", "management", "state", "store"}},
 
-	"management": {4, []string{"authn", "authz", "export", "internal/duration", "state", "store", "tokenendpoint"}},
+	"management": {4, []string{"authn", "authz", "export", "internal/admission", "internal/duration", "state", "store", "tokenendpoint"}},
 
 	"state":         {3, []string{"authn", "authz", "store"}},
 	"tokenendpoint": {3, []string{"authn", "authz", "internal/duration"}},
@@ -63,7 +63,8 @@ var house = map[string]struct {
 	"store/pgstore/pgtest":  {1, nil},
 	"store/storetest":       {1, []string{"store"}},
 
-	"internal/duration": {0, nil},
+	"internal/admission": {0, nil},
+	"internal/duration":  {0, nil},
 }
 
 // knowsCaddy reports whether a folder may import Caddy: those of the upper

@@ -82,7 +82,7 @@ func TestDeviceLogin(t *testing.T) {
 		t.Fatal(e)
 	}
 	page := alice.get("/auth/device?user_code=" + strings.ToLower(user))
-	for _, want := range []string{user, "&lt;b&gt;laptop&lt;/b&gt;", "helper", "team/** pull", "Let it in", "Refuse"} {
+	for _, want := range []string{user, "&lt;b&gt;laptop&lt;/b&gt;", "helper", "team/** pull", "Continue", "Deny"} {
 		if !strings.Contains(page.body, want) {
 			t.Errorf("the page does not have %q", want)
 		}

@@ -100,6 +100,11 @@ func (s *Sessions) find(h http.Header) (*Session, error) {
 			return nil, errNoSession
 		}
 	}
+	return s.bySecret(secret, plain)
+}
+
+// bySecret returns the session whose cookie has a value.
+func (s *Sessions) bySecret(secret string, plain bool) (*Session, error) {
 	if !isSecret(secret) {
 		return nil, fmt.Errorf("%w: the session cookie is none of ours", authn.ErrInvalid)
 	}
