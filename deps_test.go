@@ -43,7 +43,7 @@ var house = map[string]struct {
 	"management": {4, []string{"authn", "authz", "export", "internal/admission", "internal/duration", "state", "store", "tokenendpoint"}},
 
 	"state":         {3, []string{"authn", "authz", "store"}},
-	"tokenendpoint": {3, []string{"authn", "authz", "internal/duration"}},
+	"tokenendpoint": {3, []string{"authn", "authz", "internal/admission", "internal/duration"}},
 
 	"authz":            {2, []string{"authn"}},
 	"internal/process": {2, []string{"authn"}},

@@ -43,9 +43,8 @@ func (x *exchange) serve() error {
 	if x.request, err = authz.ParseRequest(x.r.Method, x.r.URL, x.r.Header, x.front.Extensions); err != nil {
 		return x.refuseRequest(err)
 	}
-	if x.r.TLS != nil && !x.r.TLS.HandshakeComplete && x.request.Write() {
-		// RFC 8470: what arrives before the handshake is over may be replayed.
-		return x.refuse(outcomeMalformed, http.StatusTooEarly, tokenendpoint.CodeUnsupported, "repeat the request after the TLS handshake", "")
+	if err := AdmitActor(x.r); err != nil {
+		return x.refuse(outcomeMalformed, AdmissionStatus(err), tokenendpoint.CodeUnsupported, err.Error(), err.Error())
 	}
 	if err := x.authenticate(); err != nil {
 		return x.refuseCredential(err)
@@ -163,6 +162,7 @@ func (x *exchange) serveBase() error {
 	x.decision = authz.Decision{Allowed: true}
 	x.record(outcomeAllowed, http.StatusOK, "")
 	h := x.w.Header()
+	keepPrivate(h)
 	h.Set("Docker-Distribution-Api-Version", "registry/2.0")
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", "2")

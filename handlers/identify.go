@@ -31,6 +31,11 @@ func (p *Provider) identify(w http.ResponseWriter, r *http.Request) (*authn.Prin
 	}
 	defer known.Leave()
 	front := run.Front
+	if err := gateway.AdmitActor(r); err != nil {
+		refusal := &gateway.RouteRefusal{Status: gateway.AdmissionStatus(err), Err: err}
+		front.Recorder.Route(r, nil, refusal)
+		return nil, refusal
+	}
 	policy := front.Policy()
 	principal, refusal := p.admit(front, policy, r)
 	front.Trusted.CleanRoute(r)
