@@ -13,7 +13,7 @@ var realmOptions = []string{
 	"mtls", "trusted_headers", "token_review", "external", "service_secret", "admin", "role", "project", "token", "portal", "deny",
 	"anonymous_read", "authenticated_read", "catalog", "read_only",
 	"owner_only", "creator_role", "role_source",
-	"robot_prefix", "extension", "upstream_auth", "management", "identity_headers", "other_paths", "explain_denials", "audit", "audit_claims",
+	"robot_prefix", "extension", "upstream_auth", "management", "identity_headers", "drop_headers", "insecure_pass_headers", "other_paths", "explain_denials", "audit", "audit_claims",
 }
 
 // authenticatorNames lists the guest modules that this build has.
@@ -41,6 +41,16 @@ func (p *realmParser) scalar(value *string) error {
 	if !p.d.AllArgs(value) {
 		return p.d.ArgErr()
 	}
+	return nil
+}
+
+// appendArgs appends the arguments of a line, of which there must be one.
+func (p *realmParser) appendArgs(list *[]string) error {
+	args := p.d.RemainingArgs()
+	if len(args) == 0 {
+		return p.d.ArgErr()
+	}
+	*list = append(*list, args...)
 	return nil
 }
 

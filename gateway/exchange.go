@@ -52,6 +52,14 @@ func (x *exchange) serve() error {
 	if x.request.Route == authz.RouteBase {
 		return x.serveBase()
 	}
+	if x.pushesManifest() {
+		if err := x.arrive(); err != nil {
+			return x.refuseManifest(err)
+		}
+		if err := x.stillGood(); err != nil {
+			return x.refuseCredential(err)
+		}
+	}
 	allowed, err := x.authorize()
 	if err == nil && allowed {
 		err = x.claim()
@@ -64,6 +72,8 @@ func (x *exchange) serve() error {
 	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrReadOnly), errors.Is(err, store.ErrFull):
 		x.w.Header().Set("Retry-After", "5")
 		return x.refuse(outcomeUnavailable, http.StatusServiceUnavailable, tokenendpoint.CodeUnavailable, "the gateway cannot write down that you are pushing: try again", err.Error())
+	case errors.Is(err, errTooMuch):
+		return x.refuse(outcomeDenied, http.StatusPreconditionFailed, tokenendpoint.CodeDenied, err.Error(), err.Error())
 	case errors.Is(err, errTagBusy):
 		x.w.Header().Set("Retry-After", "5")
 		return x.refuse(outcomeUnavailable, http.StatusServiceUnavailable, tokenendpoint.CodeUnavailable, "another push of the same tag is under way: try again", err.Error())
@@ -103,8 +113,8 @@ var noTags = []string{}
 // query describes an access to the policy.
 func (x *exchange) query(access authz.Access, action authz.Action) authz.Query {
 	tags := x.request.Tags
-	if x.request.Route == authz.RouteBlob {
-		tags = noTags // a tag points at a manifest, never at a blob
+	if x.request.Route == authz.RouteBlob && action != authz.Delete {
+		tags = noTags // a tag points at a manifest, never at a blob, though it may need one
 	}
 	return authz.Query{
 		Type:       access.Type,

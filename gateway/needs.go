@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -13,8 +14,11 @@ import (
 // its immutable tags need.
 const maxNeedsRead = 2000
 
-// errTooMuchNeeded: nobody can say in time what the tags of a repository need.
-var errTooMuchNeeded = fmt.Errorf("the immutable tags of the repository need more than %d manifests, too many to look at: nothing can be deleted by digest there", maxNeedsRead)
+// errTooMuch: a repository has more than is looked at to find out what a
+// deletion concerns. It stays so however often one tries.
+var errTooMuch = errors.New("too much to look at")
+
+var errTooMuchNeeded = fmt.Errorf("nothing can be deleted by digest in this repository: its immutable tags need more than %d manifests, %w", maxNeedsRead, errTooMuch)
 
 // needs finds out whether a tag needs a digest: points at it, or at something
 // that lists it, at any depth. It serves one deletion in one repository.

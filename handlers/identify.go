@@ -38,7 +38,7 @@ func (p *Provider) identify(w http.ResponseWriter, r *http.Request) (*authn.Prin
 	}
 	policy := front.Policy()
 	principal, refusal := p.admit(front, policy, r)
-	front.Trusted.CleanRoute(r)
+	front.Cleaning.Route(r)
 	front.Recorder.Route(r, principal, refusal)
 	if refusal != nil {
 		if refusal.Status == http.StatusUnauthorized {
@@ -50,7 +50,7 @@ func (p *Provider) identify(w http.ResponseWriter, r *http.Request) (*authn.Prin
 	if p.access != nil {
 		gateway.DropOverrides(r.Header)
 	}
-	front.Identity.Replace(r.Header, principal, policy)
+	front.Identity.Replace(r, principal, policy)
 	return principal, nil
 }
 

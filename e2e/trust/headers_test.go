@@ -56,6 +56,9 @@ func TestNobodyElseSaysWhoSomebodyIs(t *testing.T) {
 		s.wants(http.StatusOK, "GET", path, "", headers...)
 		for _, r := range s.Upstream.requests() {
 			for name, values := range r.Header {
+				if path == "/beside" && strings.HasSuffix(name, "-Token") {
+					continue // a credential, which is the client's own to show there
+				}
 				if strings.Contains(strings.Join(values, ","), "mallory") {
 					t.Errorf("%s: %s: %s reaches the server behind", path, name, values)
 				}

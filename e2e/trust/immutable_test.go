@@ -75,6 +75,7 @@ func put(t *testing.T, direct *upstream.Client, repository, reference, mediaType
 const (
 	typeManifest = "application/vnd.oci.image.manifest.v1+json"
 	typeIndex    = "application/vnd.oci.image.index.v1+json"
+	typeDocker   = "application/vnd.docker.distribution.manifest.v2+json"
 )
 
 // TestWhatAnImmutableTagNeedsStays: a tag that cannot be deleted is worth
@@ -195,7 +196,7 @@ func TestSlowPushHoldsNoTag(t *testing.T) {
 	}
 	time.Sleep(time.Second)
 	began := time.Now()
-	s.wants(http.StatusCreated, "PUT", "/v2/team/app/manifests/v1", string(image.Manifest), basic("robot-ci", secret), "Content-Type: "+typeManifest)
+	s.wants(http.StatusCreated, "PUT", "/v2/team/app/manifests/v1", string(image.Manifest), basic("robot-ci", secret), "Content-Type: "+typeDocker)
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("the push waited %s for one that sends nothing", took)
 	}
@@ -216,14 +217,14 @@ func TestQuestionsTakeTheWayOfTheRequest(t *testing.T) {
 	t.Cleanup(empty.Close)
 	secret, hash := stage.NewSecret()
 	for name, routes := range map[string]string{
-		"a header": `@here header X-Region eu
+		"a header": `@here header Region eu
 	reverse_proxy @here UPSTREAM
 	reverse_proxy EMPTY`,
-		"a variable": `@here header X-Region eu
+		"a variable": `@here header Region eu
 	vars backend EMPTY
 	vars @here backend UPSTREAM
 	reverse_proxy {vars.backend}`,
-		"a map": `map {header.X-Region} {backend} {
+		"a map": `map {header.Region} {backend} {
 		eu UPSTREAM
 		default EMPTY
 	}
@@ -231,7 +232,7 @@ func TestQuestionsTakeTheWayOfTheRequest(t *testing.T) {
 		"the client's address": `@here remote_ip 127.0.0.1
 	reverse_proxy @here UPSTREAM
 	reverse_proxy EMPTY`,
-		"a query": `@here vars {http.request.header.X-Region} eu
+		"a query": `@here vars {http.request.header.Region} eu
 	reverse_proxy @here UPSTREAM
 	reverse_proxy EMPTY`,
 		"the method": `map {method} {backend} {
@@ -245,7 +246,7 @@ func TestQuestionsTakeTheWayOfTheRequest(t *testing.T) {
 			sites := strings.ReplaceAll(strings.Replace(released, "ROUTES", routes, 1), "EMPTY", address(empty.URL))
 			s := start(t, sites, handler, "CI_HASH="+hash)
 			changed := strings.Replace(string(image.Manifest), "{", "{ ", 1)
-			s.wants(http.StatusPreconditionFailed, "PUT", "/v2/team/app/manifests/v1", changed, basic("robot-ci", secret), "Content-Type: "+typeManifest, "X-Region: eu")
+			s.wants(http.StatusPreconditionFailed, "PUT", "/v2/team/app/manifests/v1", changed, basic("robot-ci", secret), "Content-Type: "+typeDocker, "Region: eu")
 		})
 	}
 	if now, err := direct.Manifest(context.WithoutCancel(t.Context()), "team/app", "v1"); err != nil || string(now) != string(image.Manifest) {
