@@ -3,7 +3,6 @@ package gateway
 import (
 	"errors"
 	"net/http"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
@@ -60,39 +59,4 @@ func (x *exchange) broken(g *gate, err error) error {
 		zap.Error(err))
 	tokenendpoint.WriteError(x.w, x.r, status, code, message, nil)
 	return nil
-}
-
-// cleanHeaders removes what a client could use to speak in the gateway's name
-// or to steer proxies and registries behind it. It is a list of what may pass
-// for the X- family, since a list of what may not is never complete.
-func cleanHeaders(h http.Header, trustedProxy bool) {
-	for name := range h {
-		if !passesHeader(name, trustedProxy) {
-			delete(h, name)
-		}
-	}
-}
-
-// passesHeader says whether a client's header may reach the registry. Names
-// are in canonical form.
-func passesHeader(name string, trustedProxy bool) bool {
-	switch name {
-	case "Authorization", // replaced by upstream_auth
-		"Cookie",
-		"Connection", "Keep-Alive", "Upgrade", "Http2-Settings", "Te", "Trailer", // hop by hop, and would remove ours
-		"Forwarded", "Via", "True-Client-Ip", "Client-Ip", "Cf-Connecting-Ip",
-		"Proxy", "Proxy-Authorization", "Proxy-Authenticate", "Proxy-Connection",
-		"Front-End-Https", "Early-Data", "Origin":
-		return false
-	case "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto":
-		return trustedProxy // reverse_proxy writes its own otherwise
-	case "X-Request-Id", "X-Correlation-Id", "X-Meta-Source-Client":
-		return true
-	}
-	if len(name) > 128 || strings.HasPrefix(name, "X-") || strings.HasPrefix(name, "Remote-") || strings.HasPrefix(name, "Ssl-") {
-		return false
-	}
-	// "X-Registry_User" and "X.Registry.User" become X-Registry-User in
-	// CGI-like registries. No header of the protocol has either.
-	return !strings.ContainsAny(name, "_.")
 }

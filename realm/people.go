@@ -1,9 +1,14 @@
 package realm
 
 import (
+	"context"
+	"maps"
+	"net/http"
+
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/gateway"
 	"github.com/caddy-registry-auth/caddy-registry-auth/portal"
+	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 )
 
 // signInProviders are those where people can sign in with the browser.
@@ -56,4 +61,73 @@ func (r *Realm) openPortal(run *Running) ([]authn.Named, error) {
 		PublicURL: r.names.PublicURL, Base: gateway.RequestBase, Remote: gateway.ClientAddr, RequestID: gateway.RequestID, Log: r.slog,
 	})
 	return []authn.Named{{Name: portal.SessionsName, Authenticator: sessions}}, err
+}
+
+// watchUsers asks, in the background, the providers where people sign in, and
+// directories, whether they are still there.
+func (r *Realm) watchUsers(ctx context.Context, run *Running) {
+	o := state.LivenessOptions{
+		Sealer: run.sealer, Log: r.slog,
+		Relevant: func(p *authn.Principal) *authn.Principal { return r.policy.load().Relevant(p) },
+		Count:    r.countRechecks(),
+	}
+	for _, provider := range r.signInProviders() {
+		c := provider.Config()
+		v := state.Vouching{Issuer: c.IdentityIssuer(), Provider: provider}
+		v.Every, v.Grace, v.MaxAge = c.Rechecks()
+		o.Providers = append(o.Providers, v)
+	}
+	for _, a := range r.authenticators {
+		l, ok := a.Authenticator.(peopleDirectory)
+		if !ok {
+			continue
+		}
+		v := state.Vouching{Issuer: l.IdentityIssuer()}
+		v.Every, v.Grace, v.MaxAge = l.Rechecks()
+		if directory := l.Directory(); directory.LooksUp() {
+			v.Directory = directory
+		}
+		o.Providers = append(o.Providers, v)
+	}
+	live := run.state.NewLiveness(o)
+	go live.Run(ctx)
+}
+
+// countRechecks makes the counters of the outcomes, so that each is there
+// before it happens first.
+func (r *Realm) countRechecks() func(state.LivenessOutcome) {
+	for _, o := range state.LivenessOutcomes {
+		rechecksTotal.WithLabelValues(r.name, string(o))
+	}
+	return func(o state.LivenessOutcome) { rechecksTotal.WithLabelValues(r.name, string(o)).Inc() }
+}
+
+// used notes who has shown a good credential, and which. Registry tokens are
+// left out: what they were got with was noted then, and a pull costs nothing.
+func (run *Running) used(r *http.Request, p *authn.Principal) {
+	if p.IsAnonymous() || p.Credential == authn.CredentialRegistryToken {
+		return
+	}
+	switch {
+	case p.Kind == authn.KindRobot && run.state.RobotByName(p.Name) != nil:
+		run.state.Used(run.state.Robots.Kind(), p.Name, gateway.ClientAddr(r), r.UserAgent())
+	case p.Credential == state.CredentialToken:
+		run.state.Used(run.state.Tokens.Kind(), p.CredentialID, gateway.ClientAddr(r), r.UserAgent())
+	case p.Authenticator == portal.SessionsName, p.Authenticator == authn.IdentityTokensName:
+		// What these know is what was written down.
+	case p.Kind == authn.KindUser:
+		run.state.Seen(run.known(p))
+	}
+}
+
+// known returns a user as it is written down: with the claims that rules look
+// at and the address, and not those that are other ones in every token.
+func (run *Running) known(p *authn.Principal) *authn.Principal {
+	known := *p
+	known.Claims = run.policy.load().Relevant(p).Claims
+	if email, ok := p.Claims["email"]; ok {
+		known.Claims = maps.Clone(known.Claims)
+		known.Claims["email"] = email
+	}
+	return &known
 }
