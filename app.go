@@ -41,6 +41,9 @@ type App struct {
 	realms  *directory
 }
 
+// defaultStore is the module of the store where none is configured.
+const defaultStore = caddyfile.StoreNamespace + ".bolt"
+
 // CaddyModule returns the Caddy module information.
 func (App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "registry_auth", New: func() caddy.Module { return new(App) }}
@@ -54,19 +57,24 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.resolveKeys(); err != nil {
 		return err
 	}
-	a.opener = new(Bolt)
-	if a.StoreRaw != nil {
-		module, err := ctx.LoadModule(a, "StoreRaw")
-		if err != nil {
-			return fmt.Errorf("loading store: %w", err)
-		}
-		opener, ok := module.(store.Opener)
-		if !ok {
-			return fmt.Errorf("store module %T is no store", module)
-		}
-		a.opener = opener
+	module, err := a.storeModule(ctx)
+	if err != nil {
+		return fmt.Errorf("loading store: %w", err)
 	}
+	opener, ok := module.(store.Opener)
+	if !ok {
+		return fmt.Errorf("store module %T is no store", module)
+	}
+	a.opener = opener
 	return nil
+}
+
+// storeModule loads the module of the store.
+func (a *App) storeModule(ctx caddy.Context) (any, error) {
+	if a.StoreRaw != nil {
+		return ctx.LoadModule(a, "StoreRaw")
+	}
+	return ctx.LoadModuleByID(defaultStore, nil)
 }
 
 // resolveKeys resolves the placeholders of the encryption keys.

@@ -36,13 +36,15 @@ var arrows = map[string][]string{
 	"migrate":           {"authn", "authz", "management"},
 	"cli":               {"internal/duration", "authn", "authz", "tokenendpoint", "management", "client", "migrate"},
 	"caddyfile":         {"internal/duration", "authn", "authz", "tokenendpoint", "store", "management", "portal"},
-	"":                  {"internal/process", "authn", "authz", "tokenendpoint", "store", "state", "signature", "export", "management", "portal", "login", "client", "cli", "caddyfile"},
+	"methods":           {"internal/process", "authn", "caddyfile"},
+	"stores":            {"caddyfile", "store"},
+	"":                  {"methods", "stores", "internal/process", "authn", "authz", "tokenendpoint", "store", "state", "signature", "export", "management", "portal", "login", "client", "cli", "caddyfile"},
 	"bench":             {"", "authn", "authz", "tokenendpoint", "store", "state", "caddyfile"},
 }
 
 // knowCaddy are the parts that may import Caddy. The others are usable, and
 // tested in seconds, without it.
-var knowCaddy = []string{"", "internal/process", "caddyfile", "bench"}
+var knowCaddy = []string{"", "internal/process", "caddyfile", "methods", "stores", "bench"}
 
 // TestArrows holds the imports to one direction.
 func TestArrows(t *testing.T) {

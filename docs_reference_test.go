@@ -16,15 +16,21 @@ import (
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
+	"github.com/caddy-registry-auth/caddy-registry-auth/methods"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
+	"github.com/caddy-registry-auth/caddy-registry-auth/stores"
 )
 
 // TestReferenceHasEveryDirective wants each word that the Caddyfile's grammar
 // knows in docs/reference.md, as code: it reads them from the parser itself.
 func TestReferenceHasEveryDirective(t *testing.T) {
-	files, err := filepath.Glob("caddyfile/*.go")
-	if err != nil {
-		t.Fatal(err)
+	var files []string
+	for _, dir := range []string{"caddyfile", "methods", "stores"} {
+		found, err := filepath.Glob(dir + "/*.go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, found...)
 	}
 	words := map[string]bool{}
 	for _, file := range files {
@@ -40,7 +46,8 @@ func TestReferenceHasEveryDirective(t *testing.T) {
 	wantDocumented(t, "docs/reference.md", words)
 }
 
-// comparedWords are the strings that a file's code compares something with.
+// comparedWords are the strings that a file's code compares something with, or
+// has as names of options.
 func comparedWords(t *testing.T, file string) []string {
 	t.Helper()
 	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
@@ -61,6 +68,15 @@ func comparedWords(t *testing.T, file string) []string {
 			for _, e := range n.List {
 				add(e)
 			}
+		case *ast.CompositeLit:
+			if !strings.HasSuffix(typeName(n.Type), "Options") {
+				break
+			}
+			for _, e := range n.Elts {
+				if pair, ok := e.(*ast.KeyValueExpr); ok {
+					add(pair.Key)
+				}
+			}
 		case *ast.BinaryExpr:
 			if n.Op == token.EQL {
 				add(n.X)
@@ -70,6 +86,17 @@ func comparedWords(t *testing.T, file string) []string {
 		return true
 	})
 	return words
+}
+
+// typeName is what a composite literal is a value of.
+func typeName(e ast.Expr) string {
+	switch e := e.(type) {
+	case *ast.Ident:
+		return e.Name
+	case *ast.SelectorExpr:
+		return e.Sel.Name
+	}
+	return ""
 }
 
 // TestReferenceHasEveryField wants each JSON field in docs/reference.md.
@@ -82,19 +109,19 @@ func TestReferenceHasEveryField(t *testing.T) {
 		TokenHandler{},
 		Provider{},
 		Matcher{},
-		Bolt{},
-		Postgres{},
-		OIDC{},
-		Robots{},
-		Htpasswd{},
-		Local{},
-		LDAP{},
-		BasicExchange{},
-		MTLS{},
-		TrustedHeaders{},
-		TokenReview{},
-		External{},
-		ServiceSecrets{},
+		stores.Bolt{},
+		stores.Postgres{},
+		methods.OIDC{},
+		methods.Robots{},
+		methods.Htpasswd{},
+		methods.Local{},
+		methods.LDAP{},
+		methods.BasicExchange{},
+		methods.MTLS{},
+		methods.TrustedHeaders{},
+		methods.TokenReview{},
+		methods.External{},
+		methods.ServiceSecrets{},
 	} {
 		jsonFields(reflect.TypeOf(v), fields)
 	}
@@ -142,7 +169,7 @@ func TestReferenceHasEveryPlaceholder(t *testing.T) {
 // its outcomes in docs/operations.md.
 func TestOperationsHasEveryMetric(t *testing.T) {
 	names := map[string]bool{}
-	for _, c := range []prometheus.Collector{decisionsTotal, tokensTotal, tokenSeconds, usersFileBroken, managementTotal, rechecksTotal, &watched} {
+	for _, c := range []prometheus.Collector{decisionsTotal, tokensTotal, tokenSeconds, managementTotal, rechecksTotal, &watched} {
 		descriptions := make(chan *prometheus.Desc, 8)
 		c.Describe(descriptions)
 		close(descriptions)
@@ -150,6 +177,7 @@ func TestOperationsHasEveryMetric(t *testing.T) {
 			names[regexp.MustCompile(`fqName: "([^"]*)"`).FindStringSubmatch(d.String())[1]] = true
 		}
 	}
+	names["caddy_registry_auth_users_file_broken"] = true // of the package methods
 	for _, o := range outcomeNames {
 		names[o] = true
 	}

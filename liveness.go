@@ -22,14 +22,14 @@ func (r *realm) watchUsers(ctx context.Context, run *running) {
 		o.Providers = append(o.Providers, v)
 	}
 	for _, a := range r.authenticators {
-		l, ok := a.Authenticator.(*LDAP)
+		l, ok := a.Authenticator.(*authn.LDAP)
 		if !ok {
 			continue
 		}
-		v := state.Vouching{Issuer: l.IdentityIssuer()}
-		v.Every, v.Grace, v.MaxAge = l.Rechecks()
-		if l.directory.LooksUp() {
-			v.Directory = l.directory
+		v := state.Vouching{Issuer: l.Config().IdentityIssuer()}
+		v.Every, v.Grace, v.MaxAge = l.Config().Rechecks()
+		if l.LooksUp() {
+			v.Directory = l
 		}
 		o.Providers = append(o.Providers, v)
 	}

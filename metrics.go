@@ -1,7 +1,6 @@
 package registryauth
 
 import (
-	"errors"
 	"math/bits"
 	"time"
 
@@ -9,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/process"
 )
 
 // The collectors live as long as the process and are registered with the
@@ -28,10 +28,6 @@ var (
 		Help:    "Time to answer a request to the token endpoint.",
 		Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .05, .1, .5, 1, 5},
 	}, []string{"realm"})
-	usersFileBroken = prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Namespace: "caddy", Subsystem: "registry_auth", Name: "users_file_broken",
-		Help: "1 while an htpasswd or groups file cannot be used and the users of before are in force.",
-	}, []string{"file"})
 )
 
 // managementTotal counts the requests to the management API: done, or the code
@@ -56,19 +52,8 @@ type realmMetrics struct {
 	duration  prometheus.Observer
 }
 
-// registerCollectors makes collectors visible in the configuration's registry.
-func registerCollectors(ctx caddy.Context, collectors ...prometheus.Collector) error {
-	registry := ctx.GetMetricsRegistry()
-	for _, c := range collectors {
-		if err := registry.Register(c); err != nil && !errors.As(err, new(prometheus.AlreadyRegisteredError)) {
-			return err
-		}
-	}
-	return nil
-}
-
 func newRealmMetrics(ctx caddy.Context, realm string) (*realmMetrics, error) {
-	if err := registerCollectors(ctx, decisionsTotal, tokensTotal, tokenSeconds, managementTotal, rechecksTotal, &watched); err != nil {
+	if err := process.Collect(ctx, decisionsTotal, tokensTotal, tokenSeconds, managementTotal, rechecksTotal, &watched); err != nil {
 		return nil, err
 	}
 	m := &realmMetrics{duration: tokenSeconds.WithLabelValues(realm)}

@@ -11,8 +11,8 @@ import (
 func (r *realm) signInProviders() []*authn.OIDC {
 	var list []*authn.OIDC
 	for _, a := range r.authenticators {
-		if o, ok := a.Authenticator.(*OIDC); ok && o.SignsIn() {
-			list = append(list, o.provider.OIDC)
+		if o, ok := a.Authenticator.(*authn.OIDC); ok && o.Config().SignsIn() {
+			list = append(list, o)
 		}
 	}
 	return list
@@ -46,12 +46,12 @@ func (r *realm) isPortal(path string) bool {
 }
 
 // openPortal makes the pages, and the authenticator of their sessions.
-func (r *realm) openPortal(run *running) ([]authn.Named, error) {
+func (r *realm) openPortal(run *running) ([]authn.Member, error) {
 	if r.portalPrefix == "" {
 		return nil, nil
 	}
 	sessions := portal.NewSessions(portal.SessionOptions{
-		Knows: r.signsInWith(), Sealer: run.sealer, State: run.state, Policy: r.policy.load, Config: r.config.Portal, PublicURL: r.publicURL, Log: r.slog,
+		Knows: r.signsInWith(), Admits: func(p *authn.Principal) error { return run.chain.CheckNames(p) }, Sealer: run.sealer, State: run.state, Policy: r.policy.load, Config: r.config.Portal, PublicURL: r.publicURL, Log: r.slog,
 	})
 	var err error
 	run.portal, err = portal.New(portal.Options{
@@ -59,5 +59,5 @@ func (r *realm) openPortal(run *running) ([]authn.Named, error) {
 		Logins: run.logins, Service: r.service,
 		PublicURL: r.publicURL, Base: requestBase, Remote: clientAddr, RequestID: requestID, Log: r.slog,
 	})
-	return []authn.Named{{Name: portal.SessionsName, Authenticator: sessions}}, err
+	return []authn.Member{authn.NewMember(portal.SessionsName, sessions)}, err
 }

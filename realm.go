@@ -36,7 +36,7 @@ type realm struct {
 
 	config         caddyfile.Config
 	token          tokenendpoint.Config // with defaults
-	authenticators []authn.Named
+	authenticators []authn.Member
 	policy         *livePolicy
 	verifiers      verifiers
 	extensions     *authz.Extensions
@@ -80,7 +80,7 @@ type running struct {
 }
 
 // newRealm builds a realm from its configuration, without any I/O.
-func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn.Named, app *App) (*realm, error) {
+func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn.Member, app *App) (*realm, error) {
 	r := &realm{name: config.Realm, config: config, authenticators: authenticators, logger: ctx.Logger(), slog: ctx.Slogger(), sealing: app.sealing, started: make(chan struct{})}
 	if r.name == "" {
 		r.name = "default"
@@ -99,7 +99,7 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 	}
 	r.tokenPaths = r.token.TokenPaths()
 	for _, a := range authenticators {
-		if slices.Contains(tokenIssuers(a.Authenticator), r.token.Issuer) {
+		if slices.Contains(a.Issuers, r.token.Issuer) {
 			return nil, fmt.Errorf("token: issuer %q is also that of %s: registry tokens need an issuer of their own", r.token.Issuer, a.Name)
 		}
 	}
@@ -259,7 +259,7 @@ func (r *realm) open(ctx, limit context.Context, old tokenendpoint.KeyStore) err
 	if err != nil {
 		return err
 	}
-	list := append([]authn.Named{{Name: "registry_token", Authenticator: registryToken}}, r.withStored(run)...)
+	list := append([]authn.Member{authn.NewMember("registry_token", registryToken)}, r.withStored(run)...)
 	if err := r.openManagement(run); err != nil {
 		return err
 	}
@@ -270,7 +270,7 @@ func (r *realm) open(ctx, limit context.Context, old tokenendpoint.KeyStore) err
 	}
 	list = append(list, sessions...)
 	if r.token.HasRefreshTokens() {
-		list = append(list, authn.Named{Name: authn.IdentityTokensName, Authenticator: run.logins})
+		list = append(list, authn.NewMember(authn.IdentityTokensName, run.logins))
 	}
 	run.chain = authn.NewChain(list, r.memory.throttle)
 	run.vouching = run.chain
@@ -301,7 +301,7 @@ func (r *realm) open(ctx, limit context.Context, old tokenendpoint.KeyStore) err
 	}
 	r.policy.start(ctx, live)
 	for _, a := range r.authenticators {
-		if s, ok := a.Authenticator.(interface{ Start(ctx context.Context) }); ok {
+		if s, ok := a.Authenticator.(authn.Starter); ok {
 			s.Start(ctx)
 		}
 	}

@@ -98,16 +98,16 @@ func logEvent(log *zap.Logger, realm string, e state.Event) {
 // withStored returns the realm's authenticators with those of what is stored:
 // stored robots stand beside the declared ones, and personal access tokens at
 // the end.
-func (r *realm) withStored(run *running) []authn.Named {
+func (r *realm) withStored(run *running) []authn.Member {
 	list := slices.Clone(r.authenticators)
-	at := slices.IndexFunc(list, func(n authn.Named) bool { return n.Name == authn.RobotsName })
+	at := slices.IndexFunc(list, func(n authn.Member) bool { return n.Name == authn.RobotsName })
 	var declared []authn.RobotConfig
 	if at >= 0 {
-		if robots, ok := list[at].Authenticator.(*Robots); ok {
-			declared = robots.resolved
+		if robots, ok := list[at].Authenticator.(*authn.Robots); ok {
+			declared = robots.Configs()
 		}
 	} else {
-		at, list = 0, slices.Insert(list, 0, authn.Named{Name: authn.RobotsName})
+		at, list = 0, slices.Insert(list, 0, authn.Member{})
 	}
 	// Compiled again, since a reload may give the same declaration to a realm
 	// that follows another state.
@@ -120,15 +120,15 @@ func (r *realm) withStored(run *running) []authn.Named {
 	if len(r.config.RobotPrefixes) > 0 {
 		robots.SetPrefixes(r.config.RobotPrefixes)
 	}
-	list[at].Authenticator = robots
-	for _, n := range list { // those whose principals may act as robots
-		if u, ok := n.Authenticator.(interface{ useRobots(robotAdmitter) }); ok {
-			u.useRobots(robots)
+	list[at] = authn.NewMember(authn.RobotsName, robots)
+	for i := range list {
+		if w, ok := list[i].Authenticator.(*authn.Workload); ok {
+			list[i].Authenticator = w.ActingAs(robots)
 		}
 	}
 	tokens := authn.NewIssued(authn.SecretPersonalToken, run.state, nil)
 	tokens.VouchedBy(func(p *authn.Principal, c *authn.Credential) error { return run.vouching.Vouch(p, c) })
-	return append(list, authn.Named{Name: state.TokensName, Authenticator: tokens})
+	return append(list, authn.NewMember(state.TokensName, tokens))
 }
 
 // openKeys opens what encrypts stored values, and the signing keys, which are

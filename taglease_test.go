@@ -14,6 +14,7 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/store/boltstore"
 	"github.com/caddy-registry-auth/caddy-registry-auth/store/faultstore"
 	"github.com/caddy-registry-auth/caddy-registry-auth/store/memstore"
+	"github.com/caddy-registry-auth/caddy-registry-auth/stores"
 )
 
 // leasesOn returns the tag leases of a gateway on a store.
@@ -24,7 +25,7 @@ func leasesOn(t *testing.T, s store.Store) *tagLeases {
 		t.Fatal(err)
 	}
 	t.Cleanup(opened.Close)
-	l := newTagLeases(new(Postgres), opened)
+	l := newTagLeases(new(stores.Postgres), opened)
 	l.lasts, l.renewed = 500*time.Millisecond, 100*time.Millisecond
 	return l
 }
@@ -114,7 +115,7 @@ func TestDeadGatewayFreesItsTag(t *testing.T) {
 // TestOneGatewayWritesNothing: with a file, which one process has, a push
 // that depends on a tag's absence is held in memory only.
 func TestOneGatewayWritesNothing(t *testing.T) {
-	if newTagLeases(new(Bolt), nil) != nil {
+	if newTagLeases(new(stores.Bolt), nil) != nil {
 		t.Error("leases for a store that nobody else has")
 	}
 	g := startGateway(t, tagRealm)

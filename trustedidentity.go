@@ -12,7 +12,7 @@ type trustedHeaders interface {
 	Trusts(e *authn.Evidence) bool
 }
 
-func trustedHeadersOf(list []authn.Named) []trustedHeaders {
+func trustedHeadersOf(list []authn.Member) []trustedHeaders {
 	var trusted []trustedHeaders
 	for _, n := range list {
 		if t, ok := n.Authenticator.(trustedHeaders); ok {
