@@ -55,7 +55,7 @@ type HeaderSource interface {
 type TrustedHeaders []HeaderSource
 
 // TrustedHeadersOf finds them.
-func TrustedHeadersOf(list []authn.Named) TrustedHeaders {
+func TrustedHeadersOf(list []authn.Member) TrustedHeaders {
 	var trusted TrustedHeaders
 	for _, n := range list {
 		if t, ok := n.Authenticator.(HeaderSource); ok {

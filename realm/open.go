@@ -79,7 +79,7 @@ func (r *Realm) open(ctx, limit context.Context, old tokenendpoint.KeyStore) err
 	if err != nil {
 		return err
 	}
-	list := append([]authn.Named{{Name: "registry_token", Authenticator: registryToken}}, r.withStored(run)...)
+	list := append([]authn.Member{authn.NewMember("registry_token", registryToken)}, r.withStored(run)...)
 	if err := r.openManagement(run); err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (r *Realm) open(ctx, limit context.Context, old tokenendpoint.KeyStore) err
 	}
 	list = append(list, sessions...)
 	if r.token.HasRefreshTokens() {
-		list = append(list, authn.Named{Name: authn.IdentityTokensName, Authenticator: run.logins})
+		list = append(list, authn.NewMember(authn.IdentityTokensName, run.logins))
 	}
 	run.Front.Chain = authn.NewChain(list, r.memory.throttle)
 	run.vouching = run.Front.Chain
@@ -121,7 +121,7 @@ func (r *Realm) open(ctx, limit context.Context, old tokenendpoint.KeyStore) err
 	}
 	r.policy.start(ctx, live)
 	for _, a := range r.authenticators {
-		if s, ok := a.Authenticator.(worker); ok {
+		if s, ok := a.Authenticator.(authn.Starter); ok {
 			s.Start(ctx)
 		}
 	}
@@ -149,16 +149,16 @@ func (r *Realm) newFront(live *state.State) *gateway.Front {
 // withStored returns the realm's authenticators with those of what is stored:
 // stored robots stand beside the declared ones, and personal access tokens at
 // the end.
-func (r *Realm) withStored(run *Running) []authn.Named {
+func (r *Realm) withStored(run *Running) []authn.Member {
 	list := slices.Clone(r.authenticators)
-	at := slices.IndexFunc(list, func(n authn.Named) bool { return n.Name == authn.RobotsName })
+	at := slices.IndexFunc(list, func(n authn.Member) bool { return n.Name == authn.RobotsName })
 	var declared []authn.RobotConfig
 	if at >= 0 {
-		if robots, ok := list[at].Authenticator.(robotDeclarer); ok {
-			declared = robots.DeclaredRobots()
+		if robots, ok := list[at].Authenticator.(*authn.Robots); ok {
+			declared = robots.Configs()
 		}
 	} else {
-		at, list = 0, slices.Insert(list, 0, authn.Named{Name: authn.RobotsName})
+		at, list = 0, slices.Insert(list, 0, authn.Member{})
 	}
 	// Compiled again, since a reload may give the same declaration to a realm
 	// that follows another state.
@@ -171,15 +171,15 @@ func (r *Realm) withStored(run *Running) []authn.Named {
 	if len(r.config.RobotPrefixes) > 0 {
 		robots.SetPrefixes(r.config.RobotPrefixes)
 	}
-	list[at].Authenticator = robots
-	for _, n := range list { // those whose principals may act as robots
-		if u, ok := n.Authenticator.(robotUser); ok {
-			u.UseRobots(robots)
+	list[at] = authn.NewMember(authn.RobotsName, robots)
+	for i := range list {
+		if w, ok := list[i].Authenticator.(*authn.Workload); ok {
+			list[i].Authenticator = w.ActingAs(robots)
 		}
 	}
 	tokens := authn.NewIssued(authn.SecretPersonalToken, run.state, nil)
 	tokens.VouchedBy(func(p *authn.Principal, c *authn.Credential) error { return run.vouching.Vouch(p, c) })
-	return append(list, authn.Named{Name: state.TokensName, Authenticator: tokens})
+	return append(list, authn.NewMember(state.TokensName, tokens))
 }
 
 // openKeys opens what encrypts stored values, and the signing keys, which are

@@ -15,10 +15,8 @@ import (
 func (r *Realm) signInProviders() []*authn.OIDC {
 	var list []*authn.OIDC
 	for _, a := range r.authenticators {
-		if s, ok := a.Authenticator.(signInProvider); ok {
-			if provider := s.SignInProvider(); provider != nil {
-				list = append(list, provider)
-			}
+		if o, ok := a.Authenticator.(*authn.OIDC); ok && o.Config().SignsIn() {
+			list = append(list, o)
 		}
 	}
 	return list
@@ -47,12 +45,12 @@ func (r *Realm) hasPortal() bool {
 }
 
 // openPortal makes the pages, and the authenticator of their sessions.
-func (r *Realm) openPortal(run *Running) ([]authn.Named, error) {
+func (r *Realm) openPortal(run *Running) ([]authn.Member, error) {
 	if r.portalPrefix == "" {
 		return nil, nil
 	}
 	sessions := portal.NewSessions(portal.SessionOptions{
-		Knows: r.signsInWith(), Sealer: run.sealer, State: run.state, Policy: r.policy.load, Config: r.config.Portal, PublicURL: r.names.PublicURL, Log: r.slog,
+		Knows: r.signsInWith(), Admits: func(p *authn.Principal) error { return run.Front.Chain.CheckNames(p) }, Sealer: run.sealer, State: run.state, Policy: r.policy.load, Config: r.config.Portal, PublicURL: r.names.PublicURL, Log: r.slog,
 	})
 	var err error
 	run.portal, err = portal.New(portal.Options{
@@ -60,7 +58,7 @@ func (r *Realm) openPortal(run *Running) ([]authn.Named, error) {
 		Logins: run.logins, Service: r.names.Service,
 		PublicURL: r.names.PublicURL, Base: gateway.RequestBase, Remote: gateway.ClientAddr, RequestID: gateway.RequestID, Log: r.slog,
 	})
-	return []authn.Named{{Name: portal.SessionsName, Authenticator: sessions}}, err
+	return []authn.Member{authn.NewMember(portal.SessionsName, sessions)}, err
 }
 
 // watchUsers asks, in the background, the providers where people sign in, and
@@ -78,14 +76,14 @@ func (r *Realm) watchUsers(ctx context.Context, run *Running) {
 		o.Providers = append(o.Providers, v)
 	}
 	for _, a := range r.authenticators {
-		l, ok := a.Authenticator.(peopleDirectory)
+		l, ok := a.Authenticator.(*authn.LDAP)
 		if !ok {
 			continue
 		}
-		v := state.Vouching{Issuer: l.IdentityIssuer()}
-		v.Every, v.Grace, v.MaxAge = l.Rechecks()
-		if directory := l.Directory(); directory.LooksUp() {
-			v.Directory = directory
+		v := state.Vouching{Issuer: l.Config().IdentityIssuer()}
+		v.Every, v.Grace, v.MaxAge = l.Config().Rechecks()
+		if l.LooksUp() {
+			v.Directory = l
 		}
 		o.Providers = append(o.Providers, v)
 	}

@@ -35,7 +35,7 @@ type Realm struct {
 
 	config         caddyfile.Config
 	token          tokenendpoint.Config // with defaults
-	authenticators []authn.Named
+	authenticators []authn.Member
 	policy         *livePolicy
 	front          gateway.Front // without what only a started realm has
 	tokenPaths     []string      // of the token endpoint
@@ -74,7 +74,7 @@ type Running struct {
 }
 
 // newRealm builds a realm from its configuration, without any I/O.
-func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn.Named, app *App) (*Realm, error) {
+func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn.Member, app *App) (*Realm, error) {
 	r := &Realm{name: config.Realm, config: config, authenticators: authenticators, logger: ctx.Logger(), slog: ctx.Slogger(), sealing: app.sealing, started: make(chan struct{})}
 	if r.name == "" {
 		r.name = "default"
@@ -92,7 +92,7 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 	}
 	r.tokenPaths = r.token.TokenPaths()
 	for _, a := range authenticators {
-		if slices.Contains(tokenIssuers(a.Authenticator), r.token.Issuer) {
+		if slices.Contains(a.Issuers, r.token.Issuer) {
 			return nil, fmt.Errorf("token: issuer %q is also that of %s: registry tokens need an issuer of their own", r.token.Issuer, a.Name)
 		}
 	}

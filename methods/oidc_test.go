@@ -1,4 +1,4 @@
-package caddyfile
+package methods
 
 import (
 	"encoding/json"
@@ -7,18 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	_ "github.com/caddyserver/caddy/v2/modules/caddytls" // the trust pools
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 )
-
-// on returns a dispenser that stands on the first token of a text.
-func on(text string) *caddyfile.Dispenser {
-	d := caddyfile.NewTestDispenser(text)
-	d.Next()
-	return d
-}
 
 func TestOIDC(t *testing.T) {
 	for _, test := range []struct {
@@ -69,7 +61,9 @@ func TestOIDC(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			c, trust, err := OIDC(on(test.text))
+			var module OIDC
+			err := read(&module, test.text)
+			c, trust := module.OIDCConfig, module.CARaw
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -109,7 +103,7 @@ func TestOIDCErrors(t *testing.T) {
 		{"HS256", head + "prefix x\nalgorithms RS256 HS256\n}", ":3"},
 		{"duration", head + "jwks_max_age soon\n}", ":2"},
 		{"negative", head + "max_age -1m\n}", ":2"},
-		{"duration twice", head + "max_age 1m\nmax_age 2m\n}", "given twice"},
+		{"duration twice", head + "max_age 1m\nmax_age 2m\n}", "already specified"},
 		{"too short", head + "jwks_max_age 1ms\n}", "jwks_max_age"},
 		{"skew", head + "clock_skew 1h\n}", "clock_skew"},
 		{"flag with argument", head + "insecure_issuer yes\n}", ":2"},
@@ -121,10 +115,42 @@ func TestOIDCErrors(t *testing.T) {
 		{"misspelt", head + "audiences x\n}", "did you mean \"audience\""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, _, err := OIDC(on(test.text))
+			err := read(new(OIDC), test.text)
 			if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), "Testfile:") {
 				t.Errorf("error %v, want %q", err, test.want)
 			}
 		})
+	}
+}
+
+func TestSignIn(t *testing.T) {
+	var c OIDC
+	err := read(&c, `oidc https://sso.example.com web {
+		client_secret {env.SECRET}
+		name "Example Corp"
+		scopes openid groups
+		extra_auth_params prompt login hd example.com
+		userinfo off
+		subject_alias https://old.example.com
+	}`)
+	want := authn.SignInConfig{
+		ClientSecret: "{env.SECRET}", DisplayName: "Example Corp", Scopes: []string{"openid", "groups"}, UserInfo: "off",
+		ExtraAuthParams: map[string]string{"prompt": "login", "hd": "example.com"}, SubjectAlias: "https://old.example.com",
+	}
+	if err != nil || !reflect.DeepEqual(c.SignInConfig, want) || !c.SignsIn() || c.IdentityIssuer() != want.SubjectAlias {
+		t.Errorf("%+v, %v", c, err)
+	}
+	for text, says := range map[string]string{
+		"sign_in maybe":                    "want on or off",
+		"scopes email":                     "openid is missing",
+		"extra_auth_params state x":        "set by the gateway",
+		"extra_auth_params prompt":         "pairs",
+		"extra_auth_params a 1 a 2":        "already specified",
+		"client_secret a\nclient_secret b": "client_secret",
+	} {
+		err := read(new(OIDC), "oidc https://sso.example.com web {\n"+text+"\n}")
+		if says != "" && (err == nil || !strings.Contains(err.Error(), says)) {
+			t.Errorf("%s: %v, want %q", text, err, says)
+		}
 	}
 }

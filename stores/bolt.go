@@ -1,4 +1,5 @@
-package registryauth
+// Package stores has the Caddy modules of the stores.
+package stores
 
 import (
 	"context"
@@ -11,6 +12,20 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
 	"github.com/caddy-registry-auth/caddy-registry-auth/store"
 	"github.com/caddy-registry-auth/caddy-registry-auth/store/boltstore"
+)
+
+func init() {
+	caddy.RegisterModule(Bolt{})
+	caddy.RegisterModule(Postgres{})
+}
+
+// Interface guards
+var (
+	_ store.Opener      = (*Bolt)(nil)
+	_ caddy.Provisioner = (*Bolt)(nil)
+	_ store.Opener      = (*Postgres)(nil)
+	_ store.Sharer      = (*Postgres)(nil)
+	_ caddy.Provisioner = (*Postgres)(nil)
 )
 
 // Bolt keeps state in one file, for one gateway.

@@ -1,4 +1,4 @@
-package registryauth
+package methods
 
 import (
 	"errors"
@@ -17,47 +17,69 @@ import (
 // Caddy has verified: the site needs `tls { client_auth … }`.
 type MTLS struct {
 	authn.MTLSConfig
-
-	*authn.MTLS `json:"-"`
+	Held
 }
 
 // CaddyModule returns the Caddy module information.
 func (MTLS) CaddyModule() caddy.ModuleInfo {
-	return caddy.ModuleInfo{ID: caddyfile.AuthenticatorNamespace + "." + authn.MTLSName, New: func() caddy.Module { return new(MTLS) }}
+	return info(authn.MTLSName, func() caddy.Module { return new(MTLS) })
 }
 
-// UnmarshalCaddyfile reads an `mtls` block.
-func (m *MTLS) UnmarshalCaddyfile(d *caddycf.Dispenser) (err error) {
-	if !d.Next() {
+// UnmarshalCaddyfile reads whom client certificates stand for:
+//
+//	mtls [<name>] {
+//		identity  <source> [<pattern> [<name>]]
+//		kind      workload|robot|user
+//		prefix    <prefix>
+//		authority <sha256:… or file...>
+//	}
+func (m *MTLS) UnmarshalCaddyfile(d *caddycf.Dispenser) error {
+	d.Next() // the module's name
+	args := d.RemainingArgs()
+	if len(args) > 1 {
 		return d.ArgErr()
 	}
-	m.MTLSConfig, err = caddyfile.MTLS(d)
-	return err
+	if len(args) == 1 {
+		m.Name = args[0]
+	}
+	if err := m.options().Read(d, "mtls"); err != nil {
+		return err
+	}
+	return caddyfile.Valid(d, m.MTLSConfig)
+}
+
+func (m *MTLS) options() caddyfile.Options {
+	return caddyfile.Options{
+		"identity":  certificateIdentity(&m.Identities, 3),
+		"kind":      caddyfile.Text(&m.Kind),
+		"prefix":    caddyfile.Text(&m.Prefix),
+		"authority": caddyfile.List(&m.Authorities),
+	}
+}
+
+// certificateIdentity reads where a name stands in a certificate, what it must
+// look like, and how its owner is called: at most that many words.
+func certificateIdentity(to *[]authn.CertificateIdentity, most int) caddyfile.Option {
+	return func(d *caddycf.Dispenser) error {
+		name, args := d.Val(), d.RemainingArgs()
+		if len(args) == 0 || len(args) > most {
+			return d.Errf("%s: want spiffe, dns, email, common_name or subject, and a pattern", name)
+		}
+		args = append(args, "", "")
+		identity := authn.CertificateIdentity{Source: args[0], Match: args[1], Name: args[2]}
+		*to = append(*to, identity)
+		return caddyfile.Valid(d, identity)
+	}
 }
 
 // Provision compiles the identities, and refuses a site on which no client
 // certificate could ever be verified.
-func (m *MTLS) Provision(ctx caddy.Context) (err error) {
+func (m *MTLS) Provision(ctx caddy.Context) error {
 	if err := verifiesClients(ctx); err != nil {
 		return fmt.Errorf("mtls: %w", err)
 	}
-	m.MTLS, err = authn.NewMTLS(m.MTLSConfig, nil)
-	return err
+	return m.keep(authn.NewMTLS(m.MTLSConfig, nil))
 }
-
-// AuthenticatorName tells several of them in one realm apart.
-func (m *MTLS) AuthenticatorName() string {
-	if m.Name == "" {
-		return authn.MTLSName
-	}
-	return authn.MTLSName + ":" + m.Name
-}
-
-// NamePrefix is what the names start with.
-func (m *MTLS) NamePrefix() string { return m.Prefix }
-
-// NamesUsers reports whether certificates stand for people.
-func (m *MTLS) NamesUsers() bool { return m.Kind == authn.KindUser }
 
 var errNoClientAuth = errors.New("the site does not verify client certificates: write `tls { client_auth { mode verify_if_given; trust_pool file <authority> } }` on it, with require_and_verify if every client must have one")
 

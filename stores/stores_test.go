@@ -1,4 +1,4 @@
-package registryauth_test
+package stores
 
 import (
 	"context"
@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	registryauth "github.com/caddy-registry-auth/caddy-registry-auth"
 
 	"github.com/caddyserver/caddy/v2"
 	caddycf "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -66,7 +64,7 @@ func TestBoltStore(t *testing.T) {
 		"{env.STATE}": os.Getenv("STATE"),
 		filepath.Join(dir, "x", "..", "third", "state.db"): filepath.Join(dir, "third", "state.db"),
 	} {
-		b := registryauth.Bolt{Path: path}
+		b := Bolt{Path: path}
 		if err := b.Provision(caddy.Context{}); err != nil {
 			t.Fatal(err)
 		}
@@ -81,7 +79,7 @@ func TestBoltStore(t *testing.T) {
 			t.Errorf("%q: %v %v", path, info, err)
 		}
 	}
-	if err := (&registryauth.Bolt{Path: "{env.NO_SUCH_VARIABLE}"}).Provision(caddy.Context{}); err == nil {
+	if err := (&Bolt{Path: "{env.NO_SUCH_VARIABLE}"}).Provision(caddy.Context{}); err == nil {
 		t.Error("an empty path")
 	}
 }
@@ -103,7 +101,7 @@ func TestPostgresStore(t *testing.T) {
 	const password = "s3cr3t-p4ss"
 	t.Setenv("DSN", "postgres://u:"+password+"@127.0.0.1:1/db")
 	t.Setenv("BAD_DSN", "postgres://u:"+password+"@127.0.0.1:port/db")
-	good := registryauth.Postgres{DSN: "{env.DSN}"}
+	good := Postgres{DSN: "{env.DSN}"}
 	if err := good.Provision(caddy.Context{}); err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +115,7 @@ func TestPostgresStore(t *testing.T) {
 		t.Errorf("open: %v", err)
 	}
 	keys := map[string]bool{}
-	for _, p := range []registryauth.Postgres{good, {DSN: "{env.DSN}", Schema: "s"}, {DSN: "{env.DSN}", MaxConns: 2}, {DSN: "host=h"}} {
+	for _, p := range []Postgres{good, {DSN: "{env.DSN}", Schema: "s"}, {DSN: "{env.DSN}", MaxConns: 2}, {DSN: "host=h"}} {
 		if err := p.Provision(caddy.Context{}); err != nil {
 			t.Fatal(err)
 		}
@@ -129,7 +127,7 @@ func TestPostgresStore(t *testing.T) {
 	if len(keys) != 4 || !keys[good.StoreKey()] {
 		t.Errorf("keys %v", keys)
 	}
-	for _, p := range []registryauth.Postgres{{}, {DSN: "{env.NO_SUCH_VARIABLE}"}, {DSN: "{env.BAD_DSN}"}, {DSN: "host=h", MaxConns: -1}} {
+	for _, p := range []Postgres{{}, {DSN: "{env.NO_SUCH_VARIABLE}"}, {DSN: "{env.BAD_DSN}"}, {DSN: "host=h", MaxConns: -1}} {
 		if err := p.Provision(caddy.Context{}); err == nil || strings.Contains(err.Error(), password) {
 			t.Errorf("%s: %v", p.DSN, err)
 		}

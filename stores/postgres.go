@@ -1,4 +1,4 @@
-package registryauth
+package stores
 
 import (
 	"context"
