@@ -22,7 +22,7 @@ var house = map[string]struct {
 	floor   int
 	imports []string
 }{
-	"": {11, []string{"authn", "authz", "caddyfile", "cli", "export", "handlers", "internal/process", "login", "management", "state", "store", "store/boltstore", "store/memstore", "store/pgstore"}},
+	"": {11, []string{"authn", "authz", "caddyfile", "cli", "export", "handlers", "login", "management", "methods", "state", "store/memstore", "stores"}},
 
 	"bench":    {9, []string{"authn", "state", "store", "store/boltstore", "store/pgstore", "store/pgstore/pgtest"}},
 	"handlers": {9, []string{"authn", "authz", "caddyfile", "gateway", "realm", "tokenendpoint"}},
@@ -32,6 +32,8 @@ var house = map[string]struct {
 
 	"realm": {8, []string{"authn", "authz", "caddyfile", "client", "export", "gateway", "internal/process", "management", "portal", "state", "store", "tokenendpoint"}},
 
+	"methods": {7, []string{"authn", "caddyfile", "internal/process"}},
+	"stores":  {7, []string{"caddyfile", "store", "store/boltstore", "store/pgstore"}},
 	"gateway": {7, []string{"authn", "authz", "caddyfile", "internal/admission", "internal/process", "portal", "signature", "state", "store", "tokenendpoint"}},
 
 	"caddyfile": {6, []string{"authn", "authz", "export", "internal/duration", "management", "portal", "store", "tokenendpoint"}},

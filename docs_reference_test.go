@@ -12,21 +12,25 @@ import (
 	"strings"
 	"testing"
 
-	registryauth "github.com/caddy-registry-auth/caddy-registry-auth"
-	"github.com/caddy-registry-auth/caddy-registry-auth/handlers"
-	"github.com/caddy-registry-auth/caddy-registry-auth/realm"
-
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
+	"github.com/caddy-registry-auth/caddy-registry-auth/handlers"
+	"github.com/caddy-registry-auth/caddy-registry-auth/methods"
+	"github.com/caddy-registry-auth/caddy-registry-auth/realm"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
+	"github.com/caddy-registry-auth/caddy-registry-auth/stores"
 )
 
 // TestReferenceHasEveryDirective wants each word that the Caddyfile's grammar
 // knows in docs/reference.md, as code: it reads them from the parser itself.
 func TestReferenceHasEveryDirective(t *testing.T) {
-	files, err := filepath.Glob("caddyfile/*.go")
-	if err != nil {
-		t.Fatal(err)
+	var files []string
+	for _, dir := range []string{"caddyfile", "methods", "stores"} {
+		found, err := filepath.Glob(dir + "/*.go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, found...)
 	}
 	words := map[string]bool{}
 	for _, file := range files {
@@ -42,7 +46,8 @@ func TestReferenceHasEveryDirective(t *testing.T) {
 	wantDocumented(t, "docs/reference.md", words)
 }
 
-// comparedWords are the strings that a file's code compares something with.
+// comparedWords are the strings that a file's code compares something with, or
+// has as names of options.
 func comparedWords(t *testing.T, file string) []string {
 	t.Helper()
 	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
@@ -63,6 +68,15 @@ func comparedWords(t *testing.T, file string) []string {
 			for _, e := range n.List {
 				add(e)
 			}
+		case *ast.CompositeLit:
+			if !strings.HasSuffix(typeName(n.Type), "Options") {
+				break
+			}
+			for _, e := range n.Elts {
+				if pair, ok := e.(*ast.KeyValueExpr); ok {
+					add(pair.Key)
+				}
+			}
 		case *ast.BinaryExpr:
 			if n.Op == token.EQL {
 				add(n.X)
@@ -72,6 +86,17 @@ func comparedWords(t *testing.T, file string) []string {
 		return true
 	})
 	return words
+}
+
+// typeName is what a composite literal is a value of.
+func typeName(e ast.Expr) string {
+	switch e := e.(type) {
+	case *ast.Ident:
+		return e.Name
+	case *ast.SelectorExpr:
+		return e.Sel.Name
+	}
+	return ""
 }
 
 // TestReferenceHasEveryField wants each JSON field in docs/reference.md.
@@ -84,19 +109,19 @@ func TestReferenceHasEveryField(t *testing.T) {
 		handlers.TokenHandler{},
 		handlers.Provider{},
 		handlers.Matcher{},
-		registryauth.Bolt{},
-		registryauth.Postgres{},
-		registryauth.OIDC{},
-		registryauth.Robots{},
-		registryauth.Htpasswd{},
-		registryauth.Local{},
-		registryauth.LDAP{},
-		registryauth.BasicExchange{},
-		registryauth.MTLS{},
-		registryauth.TrustedHeaders{},
-		registryauth.TokenReview{},
-		registryauth.External{},
-		registryauth.ServiceSecrets{},
+		stores.Bolt{},
+		stores.Postgres{},
+		methods.OIDC{},
+		methods.Robots{},
+		methods.Htpasswd{},
+		methods.Local{},
+		methods.LDAP{},
+		methods.BasicExchange{},
+		methods.MTLS{},
+		methods.TrustedHeaders{},
+		methods.TokenReview{},
+		methods.External{},
+		methods.ServiceSecrets{},
 	} {
 		jsonFields(reflect.TypeOf(v), fields)
 	}
@@ -145,7 +170,7 @@ func TestReferenceHasEveryPlaceholder(t *testing.T) {
 func TestOperationsHasEveryMetric(t *testing.T) {
 	names := map[string]bool{}
 	for file, metric := range map[string]string{
-		"gateway/metrics.go": `Name: "(\w+)"`, "realm/metrics.go": `(?:Name: |describe\()"(\w+)"`, "htpasswd.go": `Name: "(\w+)"`,
+		"gateway/metrics.go": `Name: "(\w+)"`, "realm/metrics.go": `(?:Name: |describe\()"(\w+)"`, "methods/htpasswd.go": `Name: +"(\w+)"`,
 	} {
 		for _, name := range wordsIn(t, file, metric) {
 			names["caddy_registry_auth_"+name] = true

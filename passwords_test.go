@@ -7,10 +7,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-
-	registryauth "github.com/caddy-registry-auth/caddy-registry-auth"
-
-	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 )
 
 // TestNamesOfPasswordAuthenticators: two sources of names must not be
@@ -70,21 +66,6 @@ func TestDirectoryAway(t *testing.T) {
 		g.load(standardRealm + lines + "explain_denials\n")
 		if a := g.do("GET", "/v2/", "", basic("alice", "secret-pw")); a.StatusCode != http.StatusServiceUnavailable {
 			t.Errorf("alice after a reload: %d", a.StatusCode)
-		}
-	}
-}
-
-func TestPeoplesPasswords(t *testing.T) {
-	var people registryauth.BasicExchange
-	people.PasswordGrant = &authn.PasswordGrant{ClientID: "x"}
-	for name, tt := range map[string]struct {
-		module interface{ PeoplesPasswords() bool }
-		want   bool
-	}{
-		"clients": {&registryauth.BasicExchange{}, false}, "people": {&people, true}, "directory": {&registryauth.LDAP{}, true},
-	} {
-		if tt.module.PeoplesPasswords() != tt.want {
-			t.Errorf("%s: want %v", name, tt.want)
 		}
 	}
 }

@@ -6,9 +6,9 @@ import (
 	"slices"
 )
 
-// PeoplesPasswords implements [PeoplesPasswords].
-func (e *External) PeoplesPasswords() bool {
-	return slices.Contains(e.config.Credentials, externalPassword)
+// Facts implements [Described].
+func (e *External) Facts() Facts {
+	return Facts{Name: e.Name(), Prefix: e.config.Prefix, People: true, Passwords: slices.Contains(e.config.Credentials, externalPassword)}
 }
 
 // BreakGlass implements [BreakGlass]: bearer tokens are no passwords.

@@ -4,14 +4,6 @@ package authn
 // password that the gateway has the hash of.
 const CredentialPassword = "password"
 
-// PeoplesPasswords is implemented by authenticators that take passwords which
-// people chose, so that a realm can switch those off: see
-// [Chain.WithoutPasswords].
-type PeoplesPasswords interface {
-	// PeoplesPasswords reports whether it does, as it is configured.
-	PeoplesPasswords() bool
-}
-
 // BreakGlass is implemented by authenticators some of whose accounts are there
 // for the day on which nothing else works.
 type BreakGlass interface {

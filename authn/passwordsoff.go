@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // PasswordsOffError says that a password was shown where those of people are
@@ -22,29 +23,29 @@ func (e *PasswordsOffError) Error() string {
 func (e *PasswordsOffError) Unwrap() error { return e.Err }
 
 // WithoutPasswords returns the chain with the passwords of people switched
-// off: authenticators that are [PeoplesPasswords] are not asked for Basic
+// off: authenticators with [Facts.Passwords] are not asked for Basic
 // credentials, and vouch for nobody any more, but for the accounts that
 // [BreakGlass] excepts. Robots, secrets of ours and tokens as passwords go on.
 func (ch *Chain) WithoutPasswords() *Chain {
-	list := make([]Named, len(ch.list))
-	for i, n := range ch.list {
-		list[i] = Named{Name: n.Name, Authenticator: withoutPasswords(n.Authenticator)}
+	list := slices.Clone(ch.list)
+	for i := range list {
+		list[i].Authenticator = withoutPasswords(list[i])
 	}
 	off := NewChain(list, ch.throttle)
-	off.notNames, off.admit, off.passwordsOff = ch.notNames, ch.admit, true
+	off.admit, off.passwordsOff = ch.admit, true
 	return off
 }
 
-func withoutPasswords(a Authenticator) Authenticator {
-	if p, ok := a.(PeoplesPasswords); !ok || !p.PeoplesPasswords() {
-		return a
+func withoutPasswords(m Member) Authenticator {
+	if !m.Passwords {
+		return m.Authenticator
 	}
-	if b, ok := a.(BreakGlass); ok {
+	if b, ok := m.Authenticator.(BreakGlass); ok {
 		if only := b.BreakGlass(); only != nil {
 			return only
 		}
 	}
-	return shutDoor{a}
+	return shutDoor{m.Authenticator}
 }
 
 // shutDoor stands before an authenticator that is not asked for passwords.

@@ -44,6 +44,18 @@ func NewWorkload(c WorkloadConfig, spent *SpentTokens, o Options) (*Workload, er
 	return a, nil
 }
 
+// Facts implements [Described].
+func (a *Workload) Facts() Facts {
+	f := Facts{Name: a.name, Issuers: []string{a.issuer}}
+	for _, m := range a.mappings {
+		f.Workloads = append(f.Workloads, m.name)
+		if m.kind == KindRobot {
+			f.ActsAs = append(f.ActsAs, m.as)
+		}
+	}
+	return f
+}
+
 // assess finds the mapping of a token: the first whose audience and
 // requirements it meets decides, also about the age.
 func (a *Workload) assess(claims map[string]any, now time.Time) (verdict, error) {

@@ -11,7 +11,7 @@ import (
 func duration[T ~int64](d *caddyfile.Dispenser, to *T, never string) error {
 	name, text := d.Val(), ""
 	if *to != 0 {
-		return d.Errf("%s: given twice", name)
+		return Twice(d, name)
 	}
 	if err := scalar(d, &text); err != nil {
 		return err

@@ -29,7 +29,7 @@ type Cleaning struct {
 }
 
 // NewCleaning compiles the settings of a realm.
-func NewCleaning(c *caddyfile.Config, list []authn.Named, identity *IdentityHeaders) (*Cleaning, error) {
+func NewCleaning(c *caddyfile.Config, list []authn.Member, identity *IdentityHeaders) (*Cleaning, error) {
 	out := &Cleaning{identity: identity, drop: map[string]bool{}, pass: map[string]bool{}}
 	for _, n := range list {
 		if s, ok := n.Authenticator.(HeaderSource); ok {
@@ -149,6 +149,17 @@ func dropHeaders(h http.Header, names []string) {
 	}
 }
 
+// DropOverrides removes what would make the server behind see another method
+// or path than was decided about.
+func DropOverrides(h http.Header) {
+	for name := range h {
+		switch headerAlias(name) {
+		case "x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-original-uri", "x-rewrite-url":
+			delete(h, name)
+		}
+	}
+}
+
 // passesHeader says whether a client's header may reach a registry. It is a
 // list of what may pass for the X- family, since a list of what may not is
 // never complete.
@@ -215,7 +226,7 @@ var identityPrefixes = []string{
 	"x-webauth-", "x-authenticated-", "x-authentik-", "x-pomerium-", "x-vouch-", "x-oidc-", "oidc-", "x-jwt-", "x-saml-", "mellon-", "shib-", "x-token-",
 	"cf-access-", "tailscale-", "x-goog-iap-", "x-goog-authenticated-user-", "x-amzn-oidc-", "x-amzn-mtls-", "x-ms-client-principal", "x-ms-token-",
 	"x-consumer-", "x-credential-", "x-appengine-user-", "x-endpoint-api-",
-	"impersonate-", // Kubernetes
+	"impersonate-",       // Kubernetes
 	"iv-", "sm-", "oam-", // IBM WebSEAL, SiteMinder, Oracle Access Manager
 	"ssl-client-", "x-ssl-client-", "client-cert", "x-client-cert", "client-verify", "x-client-verify", "x-client-dn", "x-tls-client-",
 }

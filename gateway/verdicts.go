@@ -44,6 +44,7 @@ type flight struct {
 	err  error
 }
 
+// NewVerdicts returns a memory of none.
 func NewVerdicts() *Verdicts {
 	return &Verdicts{
 		signed: newRemembered(maxSigned), listed: newRemembered(maxListed), unsigned: newRemembered(maxUnsigned), places: newRemembered(maxPlaces),

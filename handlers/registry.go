@@ -82,14 +82,14 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	var list []authn.Named
+	var list []authn.Member
 	if h.AuthenticatorsRaw != nil {
 		modules, err := ctx.LoadModule(h, "AuthenticatorsRaw")
 		if err != nil {
 			return fmt.Errorf("loading authenticators: %w", err)
 		}
 		found, _ := modules.([]any)
-		if list, err = realm.NameAuthenticators(found); err != nil {
+		if list, err = caddyfile.Members(found); err != nil {
 			return err
 		}
 	}

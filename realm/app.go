@@ -48,6 +48,9 @@ type App struct {
 	realms  *directory
 }
 
+// defaultStore is the module of the store where none is configured.
+const defaultStore = caddyfile.StoreNamespace + ".bolt"
+
 // CaddyModule returns the Caddy module information.
 func (App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "registry_auth", New: func() caddy.Module { return new(App) }}
@@ -73,17 +76,12 @@ func (a *App) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// storeModule is the configured one, or what stands for none: a file, at its
-// default place.
+// storeModule loads the module of the store.
 func (a *App) storeModule(ctx caddy.Context) (any, error) {
 	if a.StoreRaw != nil {
 		return ctx.LoadModule(a, "StoreRaw")
 	}
-	info, err := caddy.GetModule(caddyfile.StoreNamespace + ".bolt")
-	if err != nil {
-		return nil, err
-	}
-	return info.New(), nil
+	return ctx.LoadModuleByID(defaultStore, nil)
 }
 
 // resolveKeys resolves the placeholders of the encryption keys.
@@ -106,7 +104,7 @@ func (a *App) resolveKeys() error {
 
 // Declare makes a realm and takes its lease. The same site may be routed in
 // several places: what is declared again in the same words is the same realm.
-func (a *App) Declare(ctx caddy.Context, config caddyfile.Config, authenticators []authn.Named) (*Realm, error) {
+func (a *App) Declare(ctx caddy.Context, config caddyfile.Config, authenticators []authn.Member) (*Realm, error) {
 	mine, err := newRealm(ctx, config, authenticators, a)
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -112,17 +113,13 @@ func (r *Realm) newManager(run *Running) (*management.Manager, error) {
 		declared.Projects = append(declared.Projects, management.DeclaredProject{Project: p})
 	}
 	for _, a := range r.authenticators {
-		if acting, ok := a.Authenticator.(robotActor); ok {
-			for _, name := range acting.RobotNames() {
-				declared.RobotNames[name] = a.Name
+		for _, name := range slices.Concat(a.Services, a.ActsAs) {
+			declared.RobotNames[name] = a.Name
+		}
+		if robots, ok := a.Authenticator.(*authn.Robots); ok {
+			for _, robot := range robots.Configs() {
+				declared.Robots = append(declared.Robots, management.DeclaredRobot{RobotConfig: robot})
 			}
-		}
-		robots, ok := a.Authenticator.(robotDeclarer)
-		if !ok {
-			continue
-		}
-		for _, robot := range robots.DeclaredRobots() {
-			declared.Robots = append(declared.Robots, management.DeclaredRobot{RobotConfig: robot})
 		}
 	}
 	o := management.Options{

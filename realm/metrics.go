@@ -11,7 +11,7 @@ import (
 
 // showMetrics makes the realm's metrics visible.
 func showMetrics(ctx caddy.Context) error {
-	return process.Show(ctx, managementTotal, rechecksTotal, &watched)
+	return process.Collect(ctx, managementTotal, rechecksTotal, &watched)
 }
 
 // managementTotal counts the requests to the management API: done, or the code

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -36,7 +35,7 @@ type Realm struct {
 
 	config         caddyfile.Config
 	token          tokenendpoint.Config // with defaults
-	authenticators []authn.Named
+	authenticators []authn.Member
 	policy         *livePolicy
 	front          gateway.Front // without what only a started realm has
 	tokenPaths     []string      // of the token endpoint
@@ -75,7 +74,7 @@ type Running struct {
 }
 
 // newRealm builds a realm from its configuration, without any I/O.
-func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn.Named, app *App) (*Realm, error) {
+func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn.Member, app *App) (*Realm, error) {
 	r := &Realm{name: config.Realm, config: config, authenticators: authenticators, logger: ctx.Logger(), slog: ctx.Slogger(), sealing: app.sealing, started: make(chan struct{})}
 	if r.name == "" {
 		r.name = "default"
@@ -93,7 +92,7 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 	}
 	r.tokenPaths = r.token.TokenPaths()
 	for _, a := range authenticators {
-		if slices.Contains(tokenIssuers(a.Authenticator), r.token.Issuer) {
+		if slices.Contains(a.Issuers, r.token.Issuer) {
 			return nil, fmt.Errorf("token: issuer %q is also that of %s: registry tokens need an issuer of their own", r.token.Issuer, a.Name)
 		}
 	}
@@ -158,131 +157,6 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 		_, _ = process.Pool.Delete(stateKey)
 	})
 	return r, nil
-}
-
-// start reads the state and makes the realm ready for requests. If the store
-// is away it goes on trying in the background, and the realm is not ready
-// until it succeeds.
-func (r *Realm) start(old tokenendpoint.KeyStore) error {
-	watched.show(r.shared)
-	ctx, cancel := context.WithCancel(context.Background())
-	r.cancel = cancel
-	defer close(r.started)
-	first, done := context.WithTimeout(ctx, patience)
-	defer done()
-	err := r.open(ctx, first, old)
-	if err == nil || !transient(err) {
-		return err
-	}
-	r.logger.Error("the store is away: requests are answered with 503 until it is there", zap.String("realm", r.name), zap.Error(err))
-	go func() {
-		for ctx.Err() == nil && transient(err) {
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(time.Second):
-			}
-			try, done := context.WithTimeout(ctx, patience)
-			err = r.open(ctx, try, old)
-			done()
-		}
-		if err != nil && ctx.Err() == nil {
-			r.logger.Error("the store cannot be used: requests are answered with 503", zap.String("realm", r.name), zap.Error(err))
-		}
-	}()
-	return nil
-}
-
-// open reads state and signing keys and begins to serve. What it starts lives
-// until ctx is done; opening itself ends with limit.
-func (r *Realm) open(ctx, limit context.Context, old tokenendpoint.KeyStore) error {
-	live, err := r.shared.open(limit)
-	if err != nil {
-		return err
-	}
-	run := &Running{Front: r.newFront(live), state: live, policy: r.policy}
-	run.Front.Used = run.used
-	if err := r.openKeys(limit, run, old); err != nil {
-		return err
-	}
-	if r.token.HasRefreshTokens() {
-		run.logins = r.newLogins(run)
-	}
-	registryToken, err := authn.NewRegistryToken(authn.RegistryTokenConfig{
-		Issuer:  r.token.Issuer,
-		Service: r.names.Service,
-		Aliases: r.token.ServiceAliases,
-		Keys:    run.Front.Keys,
-		Recheck: func(p *authn.Principal, c *authn.Credential) error { return run.Front.Chain.Recheck(p, c) },
-	})
-	if err != nil {
-		return err
-	}
-	list := append([]authn.Named{{Name: "registry_token", Authenticator: registryToken}}, r.withStored(run)...)
-	if err := r.openManagement(run); err != nil {
-		return err
-	}
-	run.local = sync.OnceValues(func() (*management.API, error) { return r.localAPI(run) })
-	sessions, err := r.openPortal(run)
-	if err != nil {
-		return err
-	}
-	list = append(list, sessions...)
-	if r.token.HasRefreshTokens() {
-		list = append(list, authn.Named{Name: authn.IdentityTokensName, Authenticator: run.logins})
-	}
-	run.Front.Chain = authn.NewChain(list, r.memory.throttle)
-	run.vouching = run.Front.Chain
-	if r.config.Passwords == caddyfile.PasswordsOff {
-		run.Front.Chain = run.Front.Chain.WithoutPasswords()
-	}
-	run.Front.Chain.Admit(live.Check) // each time, also for tokens that are good
-	run.endpoint = &tokenendpoint.Endpoint{
-		Service:      r.names.Service,
-		Issuer:       r.token.Issuer,
-		Config:       r.token,
-		Authenticate: run.Front.Chain.Authenticate,
-		Policy:       newCarryingPolicy(r),
-		Keys:         run.Front.Keys,
-		ClientIP:     gateway.ClientAddr,
-		Evidence:     run.Front.Evidence,
-		Realm:        r.tokenURL,
-		RequestID:    gateway.RequestID,
-		Record: func(req *http.Request, t tokenendpoint.Record) {
-			r.front.Recorder.Token(req, t)
-			if t.Status == http.StatusOK {
-				run.used(req, t.Principal)
-			}
-		},
-	}
-	if run.logins != nil { // a nil pointer in an interface is not nil
-		run.endpoint.Identity = run.logins
-	}
-	r.policy.start(ctx, live)
-	for _, a := range r.authenticators {
-		if s, ok := a.Authenticator.(worker); ok {
-			s.Start(ctx)
-		}
-	}
-	go run.Front.Keys.Run(ctx)
-	go r.followKeys(ctx, run)
-	r.watchUsers(ctx, run)
-	r.startBootstrap(ctx, run)
-	r.running.Store(run)
-	return nil
-}
-
-// newFront completes the front of a realm whose state is there, but for its
-// keys and authenticators, which need it.
-func (r *Realm) newFront(live *state.State) *gateway.Front {
-	f := r.front
-	f.Realm, f.Service, f.Log = r.name, r.names.Service, r.logger
-	f.Policy, f.State = r.policy.load, live
-	f.Locks, f.Verdicts = r.memory.tags, r.memory.verdicts
-	f.Leases = gateway.NewTagLeases(r.shared.store.opener, live)
-	f.TokenURL, f.Base = r.tokenURL, r.base
-	f.Grace, f.Explain = r.token.Grace(), r.config.ExplainDenials
-	return &f
 }
 
 // Enter takes the realm's lease for a request, which gives it back with
