@@ -13,6 +13,7 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
+	"github.com/caddy-registry-auth/caddy-registry-auth/portal"
 	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
 )
 
@@ -116,6 +117,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 func (h *Handler) serveOther(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if h.OtherPaths == caddyfile.OtherPathsDeny {
 		tokenendpoint.WriteError(w, r, http.StatusNotFound, tokenendpoint.CodeUnsupported, "nothing but the registry API under /v2/ is served here", nil)
+		return nil
+	}
+	if h.realm.portalPrefix != "" && portal.IsWorker(r) {
+		tokenendpoint.WriteError(w, r, http.StatusForbidden, tokenendpoint.CodeDenied, "service workers are not served beside the pages: give those a host of their own", nil)
 		return nil
 	}
 	h.realm.dropForeignIdentity(r)

@@ -120,7 +120,7 @@ func (x *exchange) deviceCode() (any, error) {
 	lifetime := p.options.Config.deviceLifetime()
 	v := &state.DeviceLogin{
 		ClientID: printable(x.r.PostForm.Get("client_id")), Name: printable(x.r.PostForm.Get("client_name")),
-		Remote: from.remote.String(), Agent: short(from.agent), Limits: limits, Created: now.UTC(), Expires: now.Add(lifetime).UTC(),
+		Remote: from.remote.String(), Agent: printable(from.agent), Host: printable(x.r.Host), Limits: limits, Created: now.UTC(), Expires: now.Add(lifetime).UTC(),
 	}
 	code, err := x.beginDevice(v)
 	if err != nil {

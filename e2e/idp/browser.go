@@ -40,7 +40,9 @@ func SignIn(ctx context.Context, gateway, user string) (*Person, error) {
 
 // At is the same browser, at a gateway by another port: cookies do not know
 // ports.
-func (p *Person) At(gateway string) *Person { return &Person{gateway: gateway, client: p.client, user: p.user} }
+func (p *Person) At(gateway string) *Person {
+	return &Person{gateway: gateway, client: p.client, user: p.user}
+}
 
 // SignInAgain is SignIn with the same browser.
 func (p *Person) SignInAgain(ctx context.Context, user string) error {
