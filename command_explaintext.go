@@ -6,6 +6,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/terminal"
 )
 
 // text is the answer for a terminal.
@@ -45,7 +46,7 @@ func (a *explained) text() []byte {
 	for _, way := range a.Would {
 		fmt.Fprintf(&b, "  - %s\n", way)
 	}
-	return b.Bytes()
+	return []byte(terminal.Text(b.String())) // names come from identity providers
 }
 
 func (a *explained) headline() string {

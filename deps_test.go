@@ -25,10 +25,10 @@ var house = map[string]struct {
 	"": {11, []string{"authn", "authz", "caddyfile", "cli", "export", "handlers", "login", "management", "methods", "state", "store/memstore", "stores"}},
 
 	"bench":    {9, []string{"authn", "state", "store", "store/boltstore", "store/pgstore", "store/pgstore/pgtest"}},
-	"handlers": {9, []string{"authn", "authz", "caddyfile", "gateway", "realm", "tokenendpoint"}},
+	"handlers": {9, []string{"authn", "authz", "caddyfile", "gateway", "portal", "realm", "tokenendpoint"}},
 
 	"cmd/caddy-registry-credential-provider": {9, nil},
-	"cmd/docker-credential-caddy-registry":   {9, []string{"login"}},
+	"cmd/docker-credential-caddy-registry":   {9, []string{"internal/terminal", "login"}},
 
 	"realm": {8, []string{"authn", "authz", "caddyfile", "client", "export", "gateway", "internal/process", "management", "portal", "state", "store", "tokenendpoint"}},
 
@@ -37,7 +37,7 @@ var house = map[string]struct {
 	"gateway": {7, []string{"authn", "authz", "caddyfile", "internal/admission", "internal/process", "portal", "signature", "state", "store", "tokenendpoint"}},
 
 	"caddyfile": {6, []string{"authn", "authz", "export", "internal/duration", "management", "portal", "store", "tokenendpoint"}},
-	"cli":       {6, []string{"authn", "authz", "client", "internal/duration", "management", "migrate"}},
+	"cli":       {6, []string{"authn", "authz", "client", "internal/duration", "internal/terminal", "management", "migrate"}},
 
 	"migrate": {5, []string{"authn", "authz", "management"}},
 	"portal":  {5, []string{"authn", "authz", "internal/admission", "management", "state", "store"}},
@@ -53,7 +53,7 @@ var house = map[string]struct {
 	"authn":     {1, []string{"internal/duration"}},
 	"client":    {1, nil},
 	"export":    {1, nil},
-	"login":     {1, nil},
+	"login":     {1, []string{"internal/terminal"}},
 	"signature": {1, nil},
 
 	"store":                 {1, nil},
@@ -67,6 +67,7 @@ var house = map[string]struct {
 
 	"internal/admission": {0, nil},
 	"internal/duration":  {0, nil},
+	"internal/terminal":  {0, nil},
 }
 
 // knowsCaddy reports whether a folder may import Caddy: those of the upper

@@ -66,13 +66,14 @@ func (a *OIDC) SignInURL(ctx context.Context, r SignInRequest) (string, error) {
 }
 
 // CheckAnswerIssuer sees that an answer of the provider is from this one and
-// not from another that the browser was sent to (RFC 9207 §2.4). iss is the
-// answer's parameter, empty if it has none.
-func (a *OIDC) CheckAnswerIssuer(ctx context.Context, iss string) error {
-	if iss == a.issuer {
+// not from another that the browser was sent to (RFC 9207 §2.4). iss are the
+// values of the answer's parameter, none if it has none. An empty one is
+// another provider's.
+func (a *OIDC) CheckAnswerIssuer(ctx context.Context, iss []string) error {
+	if len(iss) == 1 && iss[0] == a.issuer {
 		return nil
 	}
-	if iss != "" {
+	if len(iss) > 0 {
 		return fmt.Errorf("%w: the answer is from another provider (iss)", ErrInvalid)
 	}
 	m, err := a.metadata(ctx)

@@ -17,6 +17,7 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
 	"github.com/caddy-registry-auth/caddy-registry-auth/gateway"
+	"github.com/caddy-registry-auth/caddy-registry-auth/portal"
 	"github.com/caddy-registry-auth/caddy-registry-auth/realm"
 	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
 )
@@ -152,6 +153,10 @@ func (h *Handler) serveOther(w http.ResponseWriter, r *http.Request, next caddyh
 	}
 	if err := gateway.AdmitRoute(r); err != nil {
 		refuseAdmission(w, r, err)
+		return nil
+	}
+	if h.realm.HasPortal() && portal.IsWorker(r) {
+		tokenendpoint.WriteError(w, r, http.StatusForbidden, tokenendpoint.CodeDenied, "service workers are not served beside the pages: give those a host of their own", nil)
 		return nil
 	}
 	h.realm.CleanRoute(r)

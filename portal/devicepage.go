@@ -87,9 +87,13 @@ func (x *exchange) deviceFacts(item *state.Item[state.DeviceLogin]) []fact {
 	if v.Remote != x.client().remote.String() {
 		from.Sub = sprintf(txtDeviceElsewhere, x.client().remote)
 	}
+	host := cell{Text: x.host(), Code: true}
+	if v.Host != "" && !strings.EqualFold(v.Host, host.Text) && !strings.EqualFold(v.Host, x.r.Host) {
+		host.Sub = sprintf(txtDeviceOther, v.Host)
+	}
 	return []fact{
 		{txtDeviceCode, cell{Text: spelled(item.ID), Code: true}},
-		{txtDeviceHost, cell{Text: x.host(), Code: true}},
+		{txtDeviceHost, host},
 		{txtDeviceMachine, cell{Text: deviceName(v)}},
 		{txtDeviceProgram, cell{Text: orUnknown(v.ClientID), Sub: v.Agent}},
 		{txtAddress, from},

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"strings"
@@ -156,6 +157,13 @@ func (f *front) open(t *testing.T, providers ...*authn.OIDC) {
 	}
 	f.portal, err = portal.New(portal.Options{
 		Logins: f.logins, Service: "registry.test", Manager: f.manager, Sessions: f.sessions, State: f.state, Policy: policy, Providers: providers, PublicURL: public, Now: f.now,
+		Remote: func(r *http.Request) netip.Addr {
+			a, err := netip.ParseAddr(r.Header.Get("X-Test-Remote"))
+			if err != nil {
+				return netip.MustParseAddr("127.0.0.1")
+			}
+			return a
+		},
 		Config: f.config, Base: func(r *http.Request) string { return scheme + r.Host },
 	})
 	if err != nil {

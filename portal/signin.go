@@ -136,7 +136,7 @@ func (x *exchange) callback() error {
 		p.options.Log.Warn("sign-in refused", "issuer", from.Config().Issuer, "error", err, "client_ip", x.client().remote.String())
 		return &providerError{provider: from, err: err}
 	}
-	if err := from.CheckAnswerIssuer(x.r.Context(), q.Get("iss")); err != nil {
+	if err := from.CheckAnswerIssuer(x.r.Context(), q["iss"]); err != nil {
 		return refused(err)
 	}
 	if code := q.Get("error"); code != "" {

@@ -22,6 +22,8 @@ const (
 
 	txtDeviceElsewhere = "not the address of this browser, which is %s: deny it unless you know that machine"
 
+	txtDeviceOther = "the program asked another host, %s: deny it unless you know that name"
+
 	txtDeviceApproved = "Done. The device is logged in; you can close this page."
 	txtDeviceRefused  = "Denied. The device did not get access."
 	txtDeviceToken    = "%s, %s"

@@ -130,7 +130,7 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 	if err = config.Portal.Validate(); err != nil {
 		return nil, err
 	}
-	if r.hasPortal() {
+	if r.HasPortal() {
 		r.portalPrefix = config.Portal.PathPrefix()
 	}
 	if err = showMetrics(ctx); err != nil {
