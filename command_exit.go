@@ -24,6 +24,9 @@ type exitError struct {
 
 func (e *exitError) Error() string { return e.err.Error() }
 
+// ExitCode is the status.
+func (e *exitError) ExitCode() int { return e.status }
+
 // Unwrap also returns Caddy's own error of this kind, which is how Caddy's
 // main function learns of a status above 1. It can be had in one way only.
 func (e *exitError) Unwrap() []error {

@@ -97,18 +97,18 @@ func (f *exportFlags) run(cmd *cobra.Command) error {
 // exportInput is what the gateway of a realm says of itself, as far as its
 // configuration tells.
 func exportInput(config *caddyfile.Config) (export.Input, error) {
-	names, err := nameRealm(config)
+	names, err := config.Names()
 	if err != nil {
 		return export.Input{}, err
 	}
-	if names.publicURL == "" {
+	if names.PublicURL == "" {
 		return export.Input{}, errors.New("public_url is missing: without it the gateway's name is that of each request")
 	}
-	base, err := url.Parse(names.publicURL)
+	base, err := url.Parse(names.PublicURL)
 	if err != nil {
 		return export.Input{}, err
 	}
-	return installation(base, names.service, &names.token), nil
+	return names.Installation(base), nil
 }
 
 const (

@@ -108,11 +108,7 @@ func pickRealm(configs []*caddyfile.Config, name string) (*caddyfile.Config, err
 	return nil, unknownWord("realm", name, names)
 }
 
-// unknownWord is the error for a word that is none of those known, with the
-// nearest of them or, if none is near, all.
+// unknownWord is the error for a word that is none of those known.
 func unknownWord(what, word string, known []string) error {
-	if near := authz.Nearest(word, known); near != "" {
-		return fmt.Errorf("unknown %s %q: did you mean %q?", what, word, near)
-	}
-	return fmt.Errorf("unknown %s %q: want one of %s", what, word, strings.Join(known, ", "))
+	return authz.UnknownWord(what, word, known)
 }

@@ -14,7 +14,7 @@ func mustBeSigned(policy *authz.Policy, p *authn.Principal, q *authz.Query) *aut
 		return nil
 	}
 	push := *q
-	push.Action, push.Tag, push.Tags, push.Digest = authz.Push, "", noTags, ""
+	push.Action, push.Tag, push.Tags, push.Digest = authz.Push, "", []string{}, ""
 	if policy.Decide(p, &push).Allowed {
 		return nil
 	}

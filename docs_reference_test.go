@@ -1,4 +1,4 @@
-package registryauth
+package registryauth_test
 
 import (
 	"go/ast"
@@ -12,7 +12,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
+	"github.com/caddy-registry-auth/caddy-registry-auth/handlers"
+	"github.com/caddy-registry-auth/caddy-registry-auth/realm"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
@@ -105,10 +106,10 @@ func TestReferenceHasEveryField(t *testing.T) {
 	for _, v := range []any{
 		caddyfile.Config{},
 		authn.RobotConfig{},
-		App{},
-		TokenHandler{},
-		Provider{},
-		Matcher{},
+		realm.App{},
+		handlers.TokenHandler{},
+		handlers.Provider{},
+		handlers.Matcher{},
 		stores.Bolt{},
 		stores.Postgres{},
 		methods.OIDC{},
@@ -153,7 +154,7 @@ func jsonFields(t reflect.Type, fields map[string]bool) {
 // answers them.
 func TestReferenceHasEveryPlaceholder(t *testing.T) {
 	names := map[string]bool{}
-	for _, word := range comparedWords(t, "placeholder.go") {
+	for _, word := range comparedWords(t, "gateway/placeholder.go") {
 		if !strings.Contains(word, ".") {
 			word = "http.auth.user." + word
 		}
@@ -169,29 +170,44 @@ func TestReferenceHasEveryPlaceholder(t *testing.T) {
 // its outcomes in docs/operations.md.
 func TestOperationsHasEveryMetric(t *testing.T) {
 	names := map[string]bool{}
-	for _, c := range []prometheus.Collector{decisionsTotal, tokensTotal, tokenSeconds, managementTotal, rechecksTotal, &watched} {
-		descriptions := make(chan *prometheus.Desc, 8)
-		c.Describe(descriptions)
-		close(descriptions)
-		for d := range descriptions {
-			names[regexp.MustCompile(`fqName: "([^"]*)"`).FindStringSubmatch(d.String())[1]] = true
+	for file, metric := range map[string]string{
+		"gateway/metrics.go": `Name: "(\w+)"`, "realm/metrics.go": `(?:Name: |describe\()"(\w+)"`, "methods/htpasswd.go": `Name: "(\w+)"`,
+	} {
+		for _, name := range wordsIn(t, file, metric) {
+			names["caddy_registry_auth_"+name] = true
 		}
 	}
-	names["caddy_registry_auth_users_file_broken"] = true // of the package methods
-	for _, o := range outcomeNames {
-		names[o] = true
+	outcomes := wordsIn(t, "gateway/outcome.go", `outcomeNames = \[outcomes\]string\{(.*)\}`)
+	for _, o := range strings.Split(strings.Join(outcomes, ""), ", ") {
+		names[strings.Trim(o, `"`)] = true
 	}
 	for _, o := range state.LivenessOutcomes {
 		names[string(o)] = true
 	}
-	source, err := os.ReadFile("record.go")
+	for _, field := range wordsIn(t, "gateway/record.go", `zap\.\w+\("(\w+)"`) {
+		names[field] = true
+	}
+	if len(names) < 45 {
+		t.Fatalf("%d names only", len(names))
+	}
+	wantDocumented(t, "docs/operations.md", names)
+}
+
+// wordsIn are what a pattern's group matches in a file.
+func wordsIn(t *testing.T, file, pattern string) []string {
+	t.Helper()
+	source, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, field := range regexp.MustCompile(`zap\.\w+\("(\w+)"`).FindAllStringSubmatch(string(source), -1) {
-		names[field[1]] = true
+	var words []string
+	for _, match := range regexp.MustCompile(pattern).FindAllStringSubmatch(string(source), -1) {
+		words = append(words, match[1])
 	}
-	wantDocumented(t, "docs/operations.md", names)
+	if len(words) == 0 {
+		t.Fatalf("%s has no %s", file, pattern)
+	}
+	return words
 }
 
 // wantDocumented wants every word somewhere in backticks.
