@@ -21,6 +21,7 @@ package registryauth
 
 // The modules that they register are the plugin.
 import (
+	_ "github.com/caddy-registry-auth/caddy-registry-auth/command"
 	_ "github.com/caddy-registry-auth/caddy-registry-auth/handlers"
 	_ "github.com/caddy-registry-auth/caddy-registry-auth/methods"
 	_ "github.com/caddy-registry-auth/caddy-registry-auth/stores"
