@@ -22,7 +22,9 @@ var house = map[string]struct {
 	floor   int
 	imports []string
 }{
-	"": {11, []string{"authn", "authz", "caddyfile", "cli", "export", "handlers", "login", "management", "methods", "state", "store/memstore", "stores"}},
+	"": {11, []string{"command", "handlers", "methods", "stores"}},
+
+	"command": {10, []string{"authn", "authz", "caddyfile", "cli", "export", "internal/terminal", "login", "management", "state", "store/memstore"}},
 
 	"bench":    {9, []string{"authn", "state", "store", "store/boltstore", "store/pgstore", "store/pgstore/pgtest"}},
 	"handlers": {9, []string{"authn", "authz", "caddyfile", "gateway", "portal", "realm", "tokenendpoint"}},

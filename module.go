@@ -14,13 +14,14 @@
 //		reverse_proxy localhost:5000
 //	}
 //
-// The package only links what registers itself with Caddy. Who somebody is is
-// decided in authn, what they may do in authz, tokens are issued in
-// tokenendpoint, and the Caddyfile is read in caddyfile.
+// The package only wires: who somebody is is decided in authn, what they may
+// do in authz, tokens are issued in tokenendpoint, and the Caddyfile is read
+// in caddyfile.
 package registryauth
 
+// The modules that they register are the plugin.
 import (
-	// What registers itself with Caddy.
+	_ "github.com/caddy-registry-auth/caddy-registry-auth/command"
 	_ "github.com/caddy-registry-auth/caddy-registry-auth/handlers"
 	_ "github.com/caddy-registry-auth/caddy-registry-auth/methods"
 	_ "github.com/caddy-registry-auth/caddy-registry-auth/stores"

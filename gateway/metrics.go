@@ -36,7 +36,7 @@ type realmMetrics struct {
 }
 
 func newRealmMetrics(ctx caddy.Context, realm string) (*realmMetrics, error) {
-	if err := process.Collect(ctx, decisionsTotal, tokensTotal, tokenSeconds); err != nil {
+	if err := process.Show(ctx, decisionsTotal, tokensTotal, tokenSeconds); err != nil {
 		return nil, err
 	}
 	m := &realmMetrics{duration: tokenSeconds.WithLabelValues(realm)}

@@ -61,7 +61,7 @@ func (h *Htpasswd) Provision(ctx caddy.Context) (err error) {
 			return err
 		}
 	}
-	if err := process.Collect(ctx, usersFileBroken); err != nil {
+	if err := process.Show(ctx, usersFileBroken); err != nil {
 		return err
 	}
 	return h.hold("htpasswd", config, func() (described, error) {

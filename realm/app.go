@@ -76,12 +76,17 @@ func (a *App) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// storeModule loads the module of the store.
+// storeModule is the configured one, or what stands for none: a file, at its
+// default place.
 func (a *App) storeModule(ctx caddy.Context) (any, error) {
 	if a.StoreRaw != nil {
 		return ctx.LoadModule(a, "StoreRaw")
 	}
-	return ctx.LoadModuleByID(defaultStore, nil)
+	info, err := caddy.GetModule(caddyfile.StoreNamespace + ".bolt")
+	if err != nil {
+		return nil, err
+	}
+	return info.New(), nil
 }
 
 // resolveKeys resolves the placeholders of the encryption keys.

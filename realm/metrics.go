@@ -4,14 +4,15 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/caddy-registry-auth/caddy-registry-auth/internal/process"
 	"github.com/caddyserver/caddy/v2"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/process"
 )
 
 // showMetrics makes the realm's metrics visible.
 func showMetrics(ctx caddy.Context) error {
-	return process.Collect(ctx, managementTotal, rechecksTotal, &watched)
+	return process.Show(ctx, managementTotal, rechecksTotal, &watched)
 }
 
 // managementTotal counts the requests to the management API: done, or the code

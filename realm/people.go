@@ -80,7 +80,7 @@ func (r *Realm) watchUsers(ctx context.Context, run *Running) {
 		if !ok {
 			continue
 		}
-		v := state.Vouching{Issuer: l.Config().IdentityIssuer()}
+		v := state.Vouching{Issuer: a.Identity}
 		v.Every, v.Grace, v.MaxAge = l.Config().Rechecks()
 		if l.LooksUp() {
 			v.Directory = l

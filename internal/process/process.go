@@ -3,11 +3,9 @@
 package process
 
 import (
-	"errors"
 	"runtime"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 )
@@ -23,15 +21,3 @@ var Hashing = authn.NewHashPool(max(1, runtime.GOMAXPROCS(0)-1))
 // Verified remembers passwords that a slow hash was computed for, so that a
 // reload does not make every robot's next request slow.
 var Verified = authn.NewVerifiedCache()
-
-// Collect makes collectors visible in a configuration's metrics. They live as
-// long as the process: counters survive a reload, and two sites share them.
-func Collect(ctx caddy.Context, collectors ...prometheus.Collector) error {
-	registry := ctx.GetMetricsRegistry()
-	for _, c := range collectors {
-		if err := registry.Register(c); err != nil && !errors.As(err, new(prometheus.AlreadyRegisteredError)) {
-			return err
-		}
-	}
-	return nil
-}

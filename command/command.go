@@ -1,16 +1,20 @@
-package registryauth
+// Package command has `caddy registry-auth` and what is below it.
+package command
 
 import (
 	"bufio"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/cli"
 )
 
 func init() {
@@ -134,4 +138,86 @@ func readSecret(r io.Reader) (string, error) {
 		return "", fmt.Errorf("the secret is longer than %d bytes", maxSecret-1)
 	}
 	return secret, nil
+}
+
+// The exit statuses of the commands that answer a question about the policy.
+const (
+	exitNo    = 1 // denied, or a test's expectation does not hold
+	exitWrong = 2 // the command line, the configuration or a file is wrong
+)
+
+// errNo ends a command that has printed its answer, which is no.
+var errNo = errors.New("no")
+
+// exitError is an error that decides the exit status.
+type exitError struct {
+	status int
+	err    error
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+
+// ExitCode is the status.
+func (e *exitError) ExitCode() int { return e.status }
+
+// Unwrap also returns Caddy's own error of this kind, which is how Caddy's
+// main function learns of a status above 1. It can be had in one way only.
+func (e *exitError) Unwrap() []error {
+	status := caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) { return e.status, nil })
+	return []error{e.err, status(new(cobra.Command), nil)}
+}
+
+// withStatus makes a command end with exitNo after errNo, without a message
+// since the answer is one, and with exitWrong after every other error.
+func withStatus(cmd *cobra.Command) *cobra.Command {
+	run := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		err := run(cmd, args)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, errNo):
+			cmd.SilenceErrors = true
+			return &exitError{exitNo, err}
+		}
+		return &exitError{exitWrong, err}
+	}
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitWrong, err} })
+	return cmd
+}
+
+// managementCommands are those that call the management API, on this machine
+// over Caddy's administration endpoint.
+func managementCommands() []*cobra.Command {
+	version, _ := caddy.Version()
+	list := cli.Commands(cli.Options{
+		Admin:   func() string { return caddy.DefaultAdminListen },
+		Getenv:  os.Getenv,
+		Version: version,
+	})
+	for _, cmd := range list {
+		withManagementStatus(cmd)
+	}
+	return list
+}
+
+// withManagementStatus makes a command and all below it end with the status
+// that its error stands for.
+func withManagementStatus(cmd *cobra.Command) {
+	fail := func(cmd *cobra.Command, err error) error {
+		if err == nil {
+			return nil
+		}
+		cmd.SilenceErrors = cli.Silent(err)
+		return &exitError{cli.Status(err), err}
+	}
+	if run := cmd.RunE; run != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error { return fail(cmd, run(cmd, args)) }
+	}
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error { return fail(cmd, check(cmd, args)) }
+	}
+	for _, c := range cmd.Commands() {
+		withManagementStatus(c)
+	}
 }

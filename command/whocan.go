@@ -1,4 +1,4 @@
-package registryauth
+package command
 
 import (
 	"bytes"
