@@ -35,6 +35,8 @@ type Facts struct {
 	Robots, Services []string
 	// ActsAs are the robots as which its workloads act.
 	ActsAs []string
+	// Rereads are the files that it reads again by itself when they change.
+	Rereads []string
 }
 
 // NameSource is the claim of an issuer that names are taken from. The claim is
