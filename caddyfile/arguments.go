@@ -27,10 +27,3 @@ func duration[T ~int64](d *caddyfile.Dispenser, to *T, never string) error {
 	*to = T(parsed)
 	return nil
 }
-
-// appendList reads the arguments of a directive that may stand several times.
-func appendList(d *caddyfile.Dispenser, to *[]string) error {
-	more, err := list(d)
-	*to = append(*to, more...)
-	return err
-}

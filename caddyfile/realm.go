@@ -194,7 +194,7 @@ func (p *realmParser) finish() (*Config, error) {
 
 // auditClaims reads the claims that the audit log names.
 func (p *realmParser) auditClaims() error {
-	if err := appendList(p.d, &p.config.AuditClaims); err != nil {
+	if err := List(&p.config.AuditClaims)(p.d); err != nil {
 		return err
 	}
 	if len(p.config.AuditClaims) > MaxAuditClaims {

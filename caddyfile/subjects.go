@@ -14,33 +14,19 @@ func isSubject(word string) bool {
 	return word == "anyone" || word == "authenticated" || strings.Contains(word, ":")
 }
 
-var conditionNames = []string{"when", "from", "until", "between"}
-
-// condition reads one condition of a rule:
-//
-//	when    `<CEL expression>`
-//	from    <network...>
-//	until   <date or time>
-//	between <hours> [<days>] [<time zone>]
-//
-// It reports false if the directive is none.
-func condition(d *caddyfile.Dispenser, c *authz.Conditions) (bool, error) {
-	switch d.Val() {
-	case "when":
-		return true, scalar(d, &c.When)
-	case "until":
-		return true, scalar(d, &c.Until)
-	case "from":
-		networks, err := list(d)
-		c.From = append(c.From, networks...)
-		return true, err
-	case "between":
-		if c.Between != "" {
-			return true, Twice(d, "between")
-		}
-		words, err := list(d)
-		c.Between = strings.Join(words, " ")
-		return true, err
+// conditions are what a rule may depend on.
+func conditions(c *authz.Conditions) Options {
+	return Options{
+		"when":  Text(&c.When),
+		"until": Text(&c.Until),
+		"from":  List(&c.From),
+		"between": func(d *caddyfile.Dispenser) error {
+			if c.Between != "" {
+				return Twice(d, d.Val())
+			}
+			words, err := list(d)
+			c.Between = strings.Join(words, " ")
+			return err
+		},
 	}
-	return false, nil
 }
