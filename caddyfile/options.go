@@ -174,6 +174,15 @@ func Pairs(to *map[string]string) Option {
 	}
 }
 
+// Each is a subdirective that adds to a list each time it stands.
+func Each[T any](to *[]T, read func(d *caddyfile.Dispenser) (T, error)) Option {
+	return func(d *caddyfile.Dispenser) error {
+		one, err := read(d)
+		*to = append(*to, one)
+		return err
+	}
+}
+
 // TrustPool is a module of the namespace tls.ca_pool.source.
 func TrustPool(to *json.RawMessage) Option {
 	return func(d *caddyfile.Dispenser) error {
