@@ -24,30 +24,30 @@ var house = map[string]struct {
 }{
 	"": {11, []string{"command", "handlers", "methods", "stores"}},
 
-	"command": {10, []string{"authn", "authz", "caddyfile", "cli", "export", "login", "management", "state", "store/memstore"}},
+	"command": {10, []string{"authn", "authz", "caddyfile", "cli", "export", "internal/terminal", "login", "management", "state", "store/memstore"}},
 
 	"bench":    {9, []string{"authn", "state", "store", "store/boltstore", "store/pgstore", "store/pgstore/pgtest"}},
-	"handlers": {9, []string{"authn", "authz", "caddyfile", "gateway", "realm", "tokenendpoint"}},
+	"handlers": {9, []string{"authn", "authz", "caddyfile", "gateway", "portal", "realm", "tokenendpoint"}},
 
 	"cmd/caddy-registry-credential-provider": {9, nil},
-	"cmd/docker-credential-caddy-registry":   {9, []string{"login"}},
+	"cmd/docker-credential-caddy-registry":   {9, []string{"internal/terminal", "login"}},
 
 	"realm": {8, []string{"authn", "authz", "caddyfile", "client", "export", "gateway", "internal/process", "management", "portal", "state", "store", "tokenendpoint"}},
 
 	"methods": {7, []string{"authn", "caddyfile", "internal/process"}},
 	"stores":  {7, []string{"caddyfile", "store", "store/boltstore", "store/pgstore"}},
-	"gateway": {7, []string{"authn", "authz", "caddyfile", "internal/process", "portal", "signature", "state", "store", "tokenendpoint"}},
+	"gateway": {7, []string{"authn", "authz", "caddyfile", "internal/admission", "internal/process", "portal", "signature", "state", "store", "tokenendpoint"}},
 
 	"caddyfile": {6, []string{"authn", "authz", "export", "internal/duration", "management", "portal", "store", "tokenendpoint"}},
-	"cli":       {6, []string{"authn", "authz", "client", "internal/duration", "management", "migrate"}},
+	"cli":       {6, []string{"authn", "authz", "client", "internal/duration", "internal/terminal", "management", "migrate"}},
 
 	"migrate": {5, []string{"authn", "authz", "management"}},
-	"portal":  {5, []string{"authn", "authz", "management", "state", "store"}},
+	"portal":  {5, []string{"authn", "authz", "internal/admission", "management", "state", "store"}},
 
-	"management": {4, []string{"authn", "authz", "export", "internal/duration", "state", "store", "tokenendpoint"}},
+	"management": {4, []string{"authn", "authz", "export", "internal/admission", "internal/duration", "state", "store", "tokenendpoint"}},
 
 	"state":         {3, []string{"authn", "authz", "store"}},
-	"tokenendpoint": {3, []string{"authn", "authz", "internal/duration"}},
+	"tokenendpoint": {3, []string{"authn", "authz", "internal/admission", "internal/duration"}},
 
 	"authz":            {2, []string{"authn"}},
 	"internal/process": {2, []string{"authn"}},
@@ -55,7 +55,7 @@ var house = map[string]struct {
 	"authn":     {1, []string{"internal/duration"}},
 	"client":    {1, nil},
 	"export":    {1, nil},
-	"login":     {1, nil},
+	"login":     {1, []string{"internal/terminal"}},
 	"signature": {1, nil},
 
 	"store":                 {1, nil},
@@ -67,7 +67,9 @@ var house = map[string]struct {
 	"store/pgstore/pgtest":  {1, nil},
 	"store/storetest":       {1, []string{"store"}},
 
-	"internal/duration": {0, nil},
+	"internal/admission": {0, nil},
+	"internal/duration":  {0, nil},
+	"internal/terminal":  {0, nil},
 }
 
 // knowsCaddy reports whether a folder may import Caddy: those of the upper

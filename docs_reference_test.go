@@ -12,12 +12,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-registry-auth/caddy-registry-auth/handlers"
-	"github.com/caddy-registry-auth/caddy-registry-auth/realm"
-
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
+	"github.com/caddy-registry-auth/caddy-registry-auth/handlers"
 	"github.com/caddy-registry-auth/caddy-registry-auth/methods"
+	"github.com/caddy-registry-auth/caddy-registry-auth/realm"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 	"github.com/caddy-registry-auth/caddy-registry-auth/stores"
 )
@@ -171,7 +170,7 @@ func TestReferenceHasEveryPlaceholder(t *testing.T) {
 func TestOperationsHasEveryMetric(t *testing.T) {
 	names := map[string]bool{}
 	for file, metric := range map[string]string{
-		"gateway/metrics.go": `Name: "(\w+)"`, "realm/metrics.go": `(?:Name: |describe\()"(\w+)"`, "methods/htpasswd.go": `Name: "(\w+)"`,
+		"gateway/metrics.go": `Name: "(\w+)"`, "realm/metrics.go": `(?:Name: |describe\()"(\w+)"`, "methods/htpasswd.go": `Name: +"(\w+)"`,
 	} {
 		for _, name := range wordsIn(t, file, metric) {
 			names["caddy_registry_auth_"+name] = true

@@ -8,13 +8,11 @@ import (
 	"testing"
 	"time"
 
-	registry "github.com/caddy-registry-auth/caddy-registry-auth/gateway"
-
-	"github.com/caddy-registry-auth/caddy-registry-auth/realm"
-
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	registry "github.com/caddy-registry-auth/caddy-registry-auth/gateway"
+	"github.com/caddy-registry-auth/caddy-registry-auth/realm"
 )
 
 // front is what requests to the registry API need of the gateway's realm.

@@ -15,6 +15,7 @@ import (
 //		session_lifetime <duration>
 //		device_login     on|off
 //		device_code_lifetime <duration>
+//		reauthenticate   on|off
 //		trusted_host     <host...>
 //	}
 //
@@ -35,6 +36,7 @@ func Portal(d *caddyfile.Dispenser, c *portal.Config) error {
 		"session_lifetime":     Span(&c.SessionLifetime),
 		"device_login":         Text(&c.DeviceLogin),
 		"device_code_lifetime": Span(&c.DeviceCodeLifetime),
+		"reauthenticate":       Text(&c.Reauthenticate),
 		"trusted_host":         List(&c.TrustedHosts),
 	}
 	if err := options.Read(d, "portal"); err != nil {

@@ -49,6 +49,8 @@ const AuthenticatorNamespace = "registry_auth.authenticators"
 //		extension       <path> <action>
 //		management      { … }
 //		upstream_auth   none|passthrough|basic <user> <password>|bearer <token>
+//		drop_headers    <header...>
+//		insecure_pass_headers <header...>
 //		other_paths     pass|deny
 //		explain_denials
 //		audit           all|changes|refusals
@@ -91,15 +93,17 @@ type realmParser struct {
 func (p *realmParser) options() Options {
 	c := p.config
 	return Options{
-		"realm":           p.scalar(&c.Realm),
-		"public_url":      p.scalar(&c.PublicURL),
-		"service":         p.scalar(&c.Service),
-		"robot_prefix":    List(&c.RobotPrefixes),
-		"other_paths":     p.choice(&c.OtherPaths, OtherPathsPass, OtherPathsDeny),
-		"passwords":       p.choice(&c.Passwords, PasswordsOn, PasswordsOff),
-		"audit":           p.choice(&c.Audit, AuditAll, AuditChanges, AuditRefusals),
-		"audit_claims":    p.auditClaims,
-		"explain_denials": Flag(&c.ExplainDenials),
+		"realm":                 p.scalar(&c.Realm),
+		"public_url":            p.scalar(&c.PublicURL),
+		"service":               p.scalar(&c.Service),
+		"robot_prefix":          List(&c.RobotPrefixes),
+		"other_paths":           p.choice(&c.OtherPaths, OtherPathsPass, OtherPathsDeny),
+		"passwords":             p.choice(&c.Passwords, PasswordsOn, PasswordsOff),
+		"audit":                 p.choice(&c.Audit, AuditAll, AuditChanges, AuditRefusals),
+		"audit_claims":          p.auditClaims,
+		"explain_denials":       Flag(&c.ExplainDenials),
+		"drop_headers":          List(&c.DropHeaders),
+		"insecure_pass_headers": List(&c.PassHeaders),
 		"identity_headers": p.once(func(d *caddyfile.Dispenser) (err error) {
 			c.IdentityHeaders, err = identityHeaders(d)
 			return err

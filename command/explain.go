@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/terminal"
 )
 
 // explainFlags are the command line of `explain`.
@@ -267,7 +268,7 @@ func (a *explained) text() []byte {
 	for _, way := range a.Would {
 		fmt.Fprintf(&b, "  - %s\n", way)
 	}
-	return b.Bytes()
+	return []byte(terminal.Text(b.String())) // names come from identity providers
 }
 
 func (a *explained) headline() string {

@@ -93,5 +93,6 @@ configuration or credential helper.
 }
 
 func loginFlags(cmd *cobra.Command, o *login.Options) {
+	cmd.Flags().StringVar(&o.Pages, "pages", "", "Host of the gateway's pages, if not the registry's")
 	cmd.Flags().StringVar(&o.Prefix, "prefix", "/auth/", "Where the gateway's pages are")
 }

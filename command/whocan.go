@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/terminal"
 )
 
 func whoCanCommand() *cobra.Command {
@@ -152,5 +153,5 @@ func (l *holders) text() []byte {
 	for _, note := range l.Notes {
 		fmt.Fprintf(&b, "\nNote: %s\n", note)
 	}
-	return b.Bytes()
+	return []byte(terminal.Text(b.String())) // names come from identity providers
 }

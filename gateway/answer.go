@@ -48,6 +48,9 @@ func (g *gate) WriteHeader(status int) {
 	case http.StatusCreated, http.StatusAccepted, http.StatusNoContent:
 		g.rewriteLocation(h)
 	}
+	if !g.exchange.shared() {
+		keepPrivate(h)
+	}
 	// Before the client can know: who pushed is the owner for what comes next.
 	g.exchange.settleClaim(status == http.StatusCreated)
 	g.passed = true

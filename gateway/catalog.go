@@ -159,6 +159,7 @@ func (x *exchange) writeCatalog(names []string, next *cursor, n int) error {
 	if err != nil {
 		return err
 	}
+	keepPrivate(h) // it has what this caller may see
 	h.Set("Docker-Distribution-Api-Version", "registry/2.0")
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))

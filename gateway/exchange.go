@@ -43,15 +43,22 @@ func (x *exchange) serve() error {
 	if x.request, err = authz.ParseRequest(x.r.Method, x.r.URL, x.r.Header, x.front.Extensions); err != nil {
 		return x.refuseRequest(err)
 	}
-	if x.r.TLS != nil && !x.r.TLS.HandshakeComplete && x.request.Write() {
-		// RFC 8470: what arrives before the handshake is over may be replayed.
-		return x.refuse(outcomeMalformed, http.StatusTooEarly, tokenendpoint.CodeUnsupported, "repeat the request after the TLS handshake", "")
+	if err := AdmitActor(x.r); err != nil {
+		return x.refuse(outcomeMalformed, AdmissionStatus(err), tokenendpoint.CodeUnsupported, err.Error(), err.Error())
 	}
 	if err := x.authenticate(); err != nil {
 		return x.refuseCredential(err)
 	}
 	if x.request.Route == authz.RouteBase {
 		return x.serveBase()
+	}
+	if x.pushesManifest() {
+		if err := x.arrive(); err != nil {
+			return x.refuseManifest(err)
+		}
+		if err := x.stillGood(); err != nil {
+			return x.refuseCredential(err)
+		}
 	}
 	allowed, err := x.authorize()
 	if err == nil && allowed {
@@ -65,6 +72,8 @@ func (x *exchange) serve() error {
 	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrReadOnly), errors.Is(err, store.ErrFull):
 		x.w.Header().Set("Retry-After", "5")
 		return x.refuse(outcomeUnavailable, http.StatusServiceUnavailable, tokenendpoint.CodeUnavailable, "the gateway cannot write down that you are pushing: try again", err.Error())
+	case errors.Is(err, errTooMuch):
+		return x.refuse(outcomeDenied, http.StatusPreconditionFailed, tokenendpoint.CodeDenied, err.Error(), err.Error())
 	case errors.Is(err, errTagBusy):
 		x.w.Header().Set("Retry-After", "5")
 		return x.refuse(outcomeUnavailable, http.StatusServiceUnavailable, tokenendpoint.CodeUnavailable, "another push of the same tag is under way: try again", err.Error())
@@ -104,8 +113,8 @@ var noTags = []string{}
 // query describes an access to the policy.
 func (x *exchange) query(access authz.Access, action authz.Action) authz.Query {
 	tags := x.request.Tags
-	if x.request.Route == authz.RouteBlob {
-		tags = noTags // a tag points at a manifest, never at a blob
+	if x.request.Route == authz.RouteBlob && action != authz.Delete {
+		tags = noTags // a tag points at a manifest, never at a blob, though it may need one
 	}
 	return authz.Query{
 		Type:       access.Type,
@@ -163,6 +172,7 @@ func (x *exchange) serveBase() error {
 	x.decision = authz.Decision{Allowed: true}
 	x.record(outcomeAllowed, http.StatusOK, "")
 	h := x.w.Header()
+	keepPrivate(h)
 	h.Set("Docker-Distribution-Api-Version", "registry/2.0")
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", "2")

@@ -23,9 +23,7 @@ func (x *exchange) forward() error {
 	r.URL.Path, r.URL.RawPath, r.URL.RawQuery = x.request.Path, "", x.request.RawQuery
 	r.URL.ForceQuery, r.URL.Fragment = false, ""
 	r.RequestURI = r.URL.RequestURI()
-	r.Trailer = nil
-	cleanHeaders(r.Header, fromTrustedProxy(r))
-	x.front.Trusted.drop(r.Header)
+	x.front.Cleaning.registry(r)
 	x.front.Identity.set(r.Header, x.principal, x.policy)
 	x.front.Upstream.apply(r.Header, x.credential)
 	g := &gate{ResponseWriter: x.w, exchange: x}

@@ -34,7 +34,7 @@ type Front struct {
 	Verifiers  Verifiers
 	Upstream   Upstream
 	Identity   *IdentityHeaders // nil: none are sent
-	Trusted    TrustedHeaders
+	Cleaning   *Cleaning
 
 	Locks    *TagLocks
 	Leases   *TagLeases // nil: no other gateway has this state

@@ -97,28 +97,21 @@ func (h *IdentityHeaders) Keep(claims []string) authz.Keep {
 	return k
 }
 
-// Replace takes a client's credential and what it says of identities out of a
-// request beside the registry API, and tells who p is.
-func (h *IdentityHeaders) Replace(header http.Header, p *authn.Principal, policy *authz.Policy) {
+// Replace takes a client's credential out of a request beside the registry API,
+// which [Cleaning.Route] has cleaned, and tells who p is.
+func (h *IdentityHeaders) Replace(r *http.Request, p *authn.Principal, policy *authz.Policy) {
+	identified(r)
 	if h == nil {
 		return
 	}
-	h.clean(header)
+	header := r.Header
 	delete(header, "Authorization") // the headers take its place
-	h.set(header, p, policy)
-}
-
-// clean removes what a client sent under one of the names, however it is
-// spelled. Requests to the registry API lose every header of that family.
-func (h *IdentityHeaders) clean(header http.Header) {
-	if h == nil {
-		return
-	}
 	for name := range header {
-		if h.names[headerAlias(name)] {
+		if isCredential(headerAlias(name)) {
 			delete(header, name)
 		}
 	}
+	h.set(header, p, policy)
 }
 
 // headerAlias is a name as servers may read it that turn headers into

@@ -13,8 +13,9 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 )
 
-// ClientAddr is the client's address as Caddy determined it: the peer, or
-// what a trusted proxy says. IPv4-mapped addresses are unmapped.
+// ClientAddr is the client's address: the peer, or what a trusted proxy says,
+// see [Admit]. IPv4-mapped addresses are unmapped. It is not valid if the proxy
+// names none.
 func ClientAddr(r *http.Request) netip.Addr {
 	ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
 	if ip == "" {
@@ -48,16 +49,23 @@ func RequestBase(r *http.Request) string {
 		if proto, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Proto"), ","); proto == "https" || proto == "http" {
 			scheme = proto
 		}
-		if forwarded, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Host"), ","); forwarded != "" {
-			host = strings.TrimSpace(forwarded)
+		if forwarded := forwardedHost(r); forwarded != "" {
+			host = forwarded
 		}
 	}
 	return scheme + "://" + host
 }
 
-// ValidHost reports whether a Host may be repeated in an answer: letters,
+// forwardedHost is the host that a proxy in front says the client has named,
+// "" if it says none. [Admit] checks it.
+func forwardedHost(r *http.Request) string {
+	host, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Host"), ",")
+	return strings.TrimSpace(host)
+}
+
+// validHost reports whether a Host may be repeated in an answer: letters,
 // digits and what addresses are made of.
-func ValidHost(host string) bool {
+func validHost(host string) bool {
 	for i := range len(host) {
 		c := host[i]
 		switch {

@@ -17,7 +17,7 @@ import (
 // depend on owners. It is done before the push is forwarded, so that of two
 // first pushes one is refused, and taken back if the push fails.
 func (x *exchange) claim() error {
-	if x.request.Route != authz.RouteManifest || x.r.Method != http.MethodPut {
+	if !x.pushesManifest() {
 		return nil
 	}
 	repository := x.request.Repository

@@ -130,6 +130,16 @@ func (x *exchange) verdictKey(v *signature.Verifier, digest string) verdictKey {
 	return sha256.Sum256([]byte(string(id[:]) + x.request.Repository + "@" + digest))
 }
 
+// find looks for a signature, first where one was found before.
+func (x *exchange) find(ctx context.Context, v *signature.Verifier, digest string) error {
+	key := x.verdictKey(v, digest)
+	where, err := v.Verify(ctx, (*upstreamFetcher)(x), x.request.Repository, digest, x.front.Verdicts.place(key))
+	if err == nil {
+		x.front.Verdicts.found(key, where)
+	}
+	return err
+}
+
 // look asks the registry whether a manifest may be pulled: it is signed,
 // listed in an index that is, or is itself a signature or a list of them.
 func (x *exchange) look(ctx context.Context, v *signature.Verifier, digest string, listed, index bool) error {
@@ -141,7 +151,7 @@ func (x *exchange) look(ctx context.Context, v *signature.Verifier, digest strin
 		return fmt.Errorf("%w: it has something else under %s", errUpstreamSilent, digest)
 	}
 	if !listed {
-		err = v.Verify(ctx, (*upstreamFetcher)(x), x.request.Repository, digest)
+		err = x.find(ctx, v, digest)
 	}
 	switch {
 	case err == nil:

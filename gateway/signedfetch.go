@@ -95,24 +95,69 @@ func download(ctx context.Context, location string, limit int) ([]byte, error) {
 	return content, nil
 }
 
+// maxReferrerPages bounds how long a list of referrers is followed. One page
+// may be as large as maxReferrerPage, since registries are free to send all of
+// it at once.
+const (
+	maxReferrerPages = 200
+	maxReferrerPage  = 32 << 20
+)
+
 // Referrers implements [signature.Fetcher]. Where the registry has no
 // referrers API, it looks under the tag that stands in for it.
 func (f *upstreamFetcher) Referrers(ctx context.Context, repository, digest string) ([]signature.Descriptor, error) {
-	answer, err := (*exchange)(f).ask(ctx, http.MethodGet, "/v2/"+repository+"/referrers/"+digest, "", nil, signature.MaxManifest)
+	var all []signature.Descriptor
+	path := "/v2/" + repository + "/referrers/" + digest
+	for query, page := "", 0; ; page++ {
+		answer, err := (*exchange)(f).ask(ctx, http.MethodGet, path, query, nil, maxReferrerPage)
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("%w: %w", errUpstreamSilent, err)
+		case answer.status != http.StatusOK && page == 0 && noReferrersAPI(answer.status):
+			return f.referrersByTag(ctx, repository, digest)
+		case answer.status != http.StatusOK:
+			return nil, fmt.Errorf("%w: status %d for referrers", errUpstreamSilent, answer.status)
+		case answer.cut || page == maxReferrerPages:
+			return nil, fmt.Errorf("%w: %s has more referrers than are read", errUpstreamSilent, digest)
+		}
+		list, ok := referrersOf(answer.body)
+		if !ok && page == 0 {
+			return f.referrersByTag(ctx, repository, digest)
+		}
+		if !ok {
+			return nil, fmt.Errorf("%w: its list of referrers is not JSON", errUpstreamSilent)
+		}
+		all = append(all, list...)
+		next, ok := nextPage(answer.header)
+		if !ok || next == query {
+			return all, nil
+		}
+		query = next
+	}
+}
+
+// noReferrersAPI reports whether a status says that the registry does not know
+// the route, and not that it failed or refused.
+func noReferrersAPI(status int) bool {
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests:
+		return false
+	}
+	return status < 500 || status == http.StatusNotImplemented
+}
+
+// referrersByTag reads the index that stands in for the referrers API
+// (distribution-spec, "Referrers Tag Schema").
+func (f *upstreamFetcher) referrersByTag(ctx context.Context, repository, digest string) ([]signature.Descriptor, error) {
+	tag := strings.Replace(digest, ":", "-", 1)
+	body, _, status, err := f.Manifest(ctx, repository, tag)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%w: %w", errUpstreamSilent, err)
-	case answer.status == http.StatusOK && !answer.cut:
-		if list, ok := referrersOf(answer.body); ok {
-			return list, nil
-		}
-	case answer.status == http.StatusUnauthorized, answer.status == http.StatusForbidden, answer.status == http.StatusTooManyRequests,
-		answer.status >= 500 && answer.status != http.StatusNotImplemented:
-		return nil, fmt.Errorf("%w: status %d for referrers", errUpstreamSilent, answer.status)
-	}
-	body, _, _, err := f.Manifest(ctx, repository, strings.Replace(digest, ":", "-", 1))
-	if err != nil {
 		return nil, err
+	case status == http.StatusNotFound:
+		return nil, nil
+	case body == nil:
+		return nil, fmt.Errorf("%w: the list under %s has more than %d bytes", errUpstreamSilent, tag, signature.MaxManifest)
 	}
 	list, _ := referrersOf(body)
 	return list, nil

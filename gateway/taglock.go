@@ -25,6 +25,7 @@ type tagLock struct {
 	waiting int           // who holds it or waits for it
 }
 
+// NewTagLocks returns locks of which none is held.
 func NewTagLocks() *TagLocks { return &TagLocks{held: make(map[string]*tagLock)} }
 
 // lock takes all tags of a repository, in an order that cannot deadlock, and

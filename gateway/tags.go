@@ -117,24 +117,34 @@ func (x *exchange) resolveTag(ctx context.Context, repository, tag string) (stri
 	return "?", nil
 }
 
-// tagsOf returns the tags that point at a digest, empty and not nil if none
-// does. A tag whose digest the registry does not tell counts as one.
+// tagsOf returns the tags that the deletion of a digest concerns, empty and
+// not nil if there are none: those that point at it, and immutable ones that
+// need it. A tag whose digest the registry does not tell counts as one.
 func (x *exchange) tagsOf(ctx context.Context, repository, digest string) ([]string, error) {
 	all, err := x.allTags(ctx, repository)
 	if err != nil {
 		return nil, err
 	}
-	pointing := make([]string, 0, 4)
+	needs := needs{digest: digest, known: map[string]bool{}, read: func(ctx context.Context, digest string) ([]byte, string, int, error) {
+		return (*upstreamFetcher)(x).Manifest(ctx, repository, digest)
+	}}
+	concerned := make([]string, 0, 4)
 	for _, tag := range all {
 		found, err := x.resolveTag(ctx, repository, tag)
 		if err != nil {
 			return nil, err
 		}
-		if found == digest || found == "?" {
-			pointing = append(pointing, tag)
+		needed := found == digest || found == "?"
+		if !needed && found != "" && x.policy.Protects(x.principal, repository, tag) != nil {
+			if needed, err = needs.by(ctx, found); err != nil {
+				return nil, err
+			}
+		}
+		if needed {
+			concerned = append(concerned, tag)
 		}
 	}
-	return pointing, nil
+	return concerned, nil
 }
 
 // allTags reads the tags of a repository, page by page.
@@ -157,7 +167,7 @@ func (x *exchange) allTags(ctx context.Context, repository string) ([]string, er
 		}
 		tags = append(tags, page...)
 		if len(tags) > maxTagsAsked {
-			return nil, fmt.Errorf("the repository has more than %d tags: delete the tag in place of the digest", maxTagsAsked)
+			return nil, fmt.Errorf("delete the tag in place of the digest: the repository has more than %d tags, %w", maxTagsAsked, errTooMuch)
 		}
 		next, ok := nextPage(answer.header)
 		if !ok || next == query {

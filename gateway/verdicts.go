@@ -21,6 +21,7 @@ const (
 	maxSigned   = 16384
 	maxListed   = 32768
 	maxUnsigned = 4096
+	maxPlaces   = 65536
 )
 
 // verdictKey is a hash of keys, repository and digest.
@@ -33,6 +34,7 @@ type Verdicts struct {
 	signed   *remembered
 	listed   *remembered // by a signed index
 	unsigned *remembered
+	places   *remembered // where a signature was found, for the next look
 	flights  map[verdictKey]*flight
 	now      func() time.Time
 }
@@ -42,9 +44,10 @@ type flight struct {
 	err  error
 }
 
+// NewVerdicts returns a memory of none.
 func NewVerdicts() *Verdicts {
 	return &Verdicts{
-		signed: newRemembered(maxSigned), listed: newRemembered(maxListed), unsigned: newRemembered(maxUnsigned),
+		signed: newRemembered(maxSigned), listed: newRemembered(maxListed), unsigned: newRemembered(maxUnsigned), places: newRemembered(maxPlaces),
 		flights: map[verdictKey]*flight{}, now: time.Now,
 	}
 }
@@ -111,6 +114,29 @@ func (v *Verdicts) list(keys []verdictKey) {
 	}
 }
 
+// found remembers where a signature is: it does not move, however much is
+// attached to the manifest later.
+func (v *Verdicts) found(key verdictKey, place string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.places.put(key, nil, time.Time{})
+	e, _ := v.places.entries[key].Value.(*rememberedEntry)
+	e.place = place
+}
+
+// place returns where a signature was found before, or "".
+func (v *Verdicts) place(key verdictKey) string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	element, ok := v.places.entries[key]
+	if !ok {
+		return ""
+	}
+	e, _ := element.Value.(*rememberedEntry)
+	v.places.order.MoveToFront(element)
+	return e.place
+}
+
 // remembered is a bounded table that forgets what was not used for longest.
 type remembered struct {
 	limit   int
@@ -121,6 +147,7 @@ type remembered struct {
 type rememberedEntry struct {
 	key   verdictKey
 	err   error
+	place string
 	until time.Time
 }
 
@@ -144,7 +171,7 @@ func (r *remembered) get(key verdictKey, now time.Time) (ok bool, err error) {
 
 func (r *remembered) put(key verdictKey, err error, until time.Time) {
 	r.drop(key)
-	r.entries[key] = r.order.PushFront(&rememberedEntry{key, err, until})
+	r.entries[key] = r.order.PushFront(&rememberedEntry{key: key, err: err, until: until})
 	for len(r.entries) > r.limit {
 		e, _ := r.order.Back().Value.(*rememberedEntry)
 		r.drop(e.key)

@@ -117,9 +117,14 @@ func (p *Provider) identify(w http.ResponseWriter, r *http.Request) (*authn.Prin
 	}
 	defer known.Leave()
 	front := run.Front
+	if err := gateway.AdmitActor(r); err != nil {
+		refusal := &gateway.RouteRefusal{Status: gateway.AdmissionStatus(err), Err: err}
+		front.Recorder.Route(r, nil, refusal)
+		return nil, refusal
+	}
 	policy := front.Policy()
 	principal, refusal := p.admit(front, policy, r)
-	front.Trusted.CleanRoute(r)
+	front.Cleaning.Route(r)
 	front.Recorder.Route(r, principal, refusal)
 	if refusal != nil {
 		if refusal.Status == http.StatusUnauthorized {
@@ -131,7 +136,7 @@ func (p *Provider) identify(w http.ResponseWriter, r *http.Request) (*authn.Prin
 	if p.access != nil {
 		gateway.DropOverrides(r.Header)
 	}
-	front.Identity.Replace(r.Header, principal, policy)
+	front.Identity.Replace(r, principal, policy)
 	return principal, nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
 	"github.com/caddy-registry-auth/caddy-registry-auth/gateway"
+	"github.com/caddy-registry-auth/caddy-registry-auth/portal"
 	"github.com/caddy-registry-auth/caddy-registry-auth/realm"
 	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
 )
@@ -123,21 +124,39 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return nil
 	}
 	defer h.realm.Leave()
-	if !gateway.ValidHost(r.Host) {
-		tokenendpoint.WriteError(w, r, http.StatusBadRequest, tokenendpoint.CodeUnsupported, "the Host header is not a host name", nil)
-		return nil
+	if own == nil {
+		return run.Front.Serve(w, r, next)
 	}
-	if own != nil {
-		own(run).ServeHTTP(w, r)
-		return nil
+	serveOwn(w, r, own(run))
+	return nil
+}
+
+// serveOwn admits a request to an endpoint of the gateway's own, each of which
+// checks itself, in its own words, which sites may send it what.
+func serveOwn(w http.ResponseWriter, r *http.Request, endpoint http.Handler) {
+	if err := gateway.Admit(r); err != nil {
+		refuseAdmission(w, r, err)
+		return
 	}
-	return run.Front.Serve(w, r, next)
+	endpoint.ServeHTTP(w, r)
+}
+
+func refuseAdmission(w http.ResponseWriter, r *http.Request, err error) {
+	tokenendpoint.WriteError(w, r, gateway.AdmissionStatus(err), tokenendpoint.CodeUnsupported, err.Error(), nil)
 }
 
 // serveOther handles what is not for the registry API.
 func (h *Handler) serveOther(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if h.OtherPaths == caddyfile.OtherPathsDeny {
 		tokenendpoint.WriteError(w, r, http.StatusNotFound, tokenendpoint.CodeUnsupported, "nothing but the registry API under /v2/ is served here", nil)
+		return nil
+	}
+	if err := gateway.AdmitRoute(r); err != nil {
+		refuseAdmission(w, r, err)
+		return nil
+	}
+	if h.realm.HasPortal() && portal.IsWorker(r) {
+		tokenendpoint.WriteError(w, r, http.StatusForbidden, tokenendpoint.CodeDenied, "service workers are not served beside the pages: give those a host of their own", nil)
 		return nil
 	}
 	h.realm.CleanRoute(r)

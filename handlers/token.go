@@ -71,7 +71,7 @@ func (t *TokenHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next ca
 		if err != nil {
 			return caddyhttp.Error(http.StatusInternalServerError, err)
 		}
-		if known.OwnEndpoint(r) != nil {
+		if known.TokenEndpoint(r) != nil {
 			owners = append(owners, known)
 		}
 	}
@@ -90,6 +90,6 @@ func (t *TokenHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next ca
 		return nil
 	}
 	defer owner.Leave()
-	owner.OwnEndpoint(r)(run).ServeHTTP(w, r)
+	serveOwn(w, r, owner.TokenEndpoint(r)(run))
 	return nil
 }

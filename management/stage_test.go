@@ -169,7 +169,7 @@ func (s *stage) call(as, method, path string, body any, header ...string) seen {
 	}
 	r := httptest.NewRequestWithContext(s.t.Context(), method, path, reader)
 	r.RemoteAddr = s.remote
-	if body != nil {
+	if body != nil || method != http.MethodDelete {
 		r.Header.Set("Content-Type", "application/json")
 	}
 	switch {

@@ -22,6 +22,24 @@ func (r *Realm) OwnEndpoint(req *http.Request) func(*Running) http.Handler {
 		}
 		return nil
 	}
+	if endpoint := r.TokenEndpoint(req); endpoint != nil {
+		return endpoint
+	}
+	switch path := req.URL.Path; {
+	case r.isManagement(path):
+		return func(run *Running) http.Handler { return run.api }
+	case r.isPortal(path):
+		return func(run *Running) http.Handler { return run.portal }
+	}
+	return nil
+}
+
+// TokenEndpoint is OwnEndpoint for a site that serves tokens and the keys that
+// verify them, and nothing else of the realm.
+func (r *Realm) TokenEndpoint(req *http.Request) func(*Running) http.Handler {
+	if req.URL.RawPath != "" {
+		return nil
+	}
 	switch path := req.URL.Path; {
 	case slices.Contains(r.tokenPaths, path):
 		return func(run *Running) http.Handler { return run.endpoint }
@@ -29,10 +47,6 @@ func (r *Realm) OwnEndpoint(req *http.Request) func(*Running) http.Handler {
 		return func(run *Running) http.Handler { return tokenendpoint.NewJWKSHandler(run.Front.Keys) }
 	case path == r.token.BundlePath():
 		return func(run *Running) http.Handler { return tokenendpoint.NewCertificatesHandler(run.Front.Keys) }
-	case r.isManagement(path):
-		return func(run *Running) http.Handler { return run.api }
-	case r.isPortal(path):
-		return func(run *Running) http.Handler { return run.portal }
 	}
 	return nil
 }

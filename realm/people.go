@@ -32,9 +32,9 @@ func (r *Realm) signsInWith() func(issuer string) bool {
 	return func(issuer string) bool { return issuers[issuer] }
 }
 
-// hasPortal reports whether the realm has pages: as its configuration says, or
+// HasPortal reports whether the realm has pages: as its configuration says, or
 // because there is somebody whom people can sign in with.
-func (r *Realm) hasPortal() bool {
+func (r *Realm) HasPortal() bool {
 	switch r.config.Portal.Switch {
 	case authn.SwitchOn:
 		return true

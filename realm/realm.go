@@ -110,7 +110,6 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 	if r.front.Verifiers, err = gateway.NewVerifiers(config.Policy.Projects); err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
-	r.front.Trusted = gateway.TrustedHeadersOf(authenticators)
 	if r.front.Extensions, err = authz.NewExtensions(config.Extensions); err != nil {
 		return nil, fmt.Errorf("extensions: %w", err)
 	}
@@ -120,6 +119,9 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 	if r.front.Identity, err = gateway.NewIdentityHeaders(config.IdentityHeaders); err != nil {
 		return nil, fmt.Errorf("identity_headers: %w", err)
 	}
+	if r.front.Cleaning, err = gateway.NewCleaning(&config, authenticators, r.front.Identity); err != nil {
+		return nil, err
+	}
 	if config.Management != nil {
 		if err = r.resolveManagement(); err != nil {
 			return nil, err
@@ -128,7 +130,7 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 	if err = config.Portal.Validate(); err != nil {
 		return nil, err
 	}
-	if r.hasPortal() {
+	if r.HasPortal() {
 		r.portalPrefix = config.Portal.PathPrefix()
 	}
 	if err = showMetrics(ctx); err != nil {
@@ -212,4 +214,4 @@ func (r *Realm) WarnIfUseless() {
 
 // CleanRoute prepares a request that is not for the registry API for another
 // handler.
-func (r *Realm) CleanRoute(req *http.Request) { r.front.Trusted.CleanRoute(req) }
+func (r *Realm) CleanRoute(req *http.Request) { r.front.Cleaning.Route(req) }

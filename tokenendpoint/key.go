@@ -132,4 +132,6 @@ func (k *key) name(format KeyIDFormat, x5c bool) error {
 }
 
 // comparableKey is what the public keys of the standard library are.
-type comparableKey interface{ Equal(other crypto.PublicKey) bool }
+type comparableKey interface {
+	Equal(other crypto.PublicKey) bool
+}
