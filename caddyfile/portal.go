@@ -11,6 +11,7 @@ import (
 //
 //	portal [on|off] {
 //		prefix           <path>
+//		url              <url>
 //		session_idle     <duration>
 //		session_lifetime <duration>
 //		device_login     on|off
@@ -35,6 +36,8 @@ func Portal(d *caddyfile.Dispenser, c *portal.Config) error {
 		switch d.Val() {
 		case "prefix":
 			err = scalar(d, &c.Prefix)
+		case "url":
+			err = scalar(d, &c.URL)
 		case "session_idle":
 			err = duration(d, &c.SessionIdle, "")
 		case "session_lifetime":
@@ -48,7 +51,7 @@ func Portal(d *caddyfile.Dispenser, c *portal.Config) error {
 		case "trusted_host":
 			err = appendList(d, &c.TrustedHosts)
 		default:
-			err = unrecognized(d, "portal", "prefix", "session_idle", "session_lifetime", "device_login", "device_code_lifetime", "reauthenticate", "trusted_host")
+			err = unrecognized(d, "portal", "prefix", "url", "session_idle", "session_lifetime", "device_login", "device_code_lifetime", "reauthenticate", "trusted_host")
 		}
 		if err != nil {
 			return err
