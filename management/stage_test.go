@@ -93,7 +93,7 @@ func newStage(t *testing.T, change ...func(*Options)) *stage {
 	}
 	s.robots.Follow(s.state)
 	tokens := authn.NewIssued(authn.SecretPersonalToken, s.state, now)
-	chain := authn.NewChain([]authn.Named{{Name: authn.RobotsName, Authenticator: s.robots}, {Name: state.TokensName, Authenticator: tokens}}, nil)
+	chain := authn.NewChain([]authn.Member{authn.NewMember(authn.RobotsName, s.robots), authn.NewMember(state.TokensName, tokens)}, nil)
 	s.api, err = NewAPI(s.manager, APIOptions{
 		RequestID: func(*http.Request) string { return "req-1" },
 		Installation: func(r *http.Request) (export.Input, error) {

@@ -53,6 +53,9 @@ type SessionOptions struct {
 	// Knows reports whether people can sign in with an issuer. Sessions of
 	// other ones have ended; nil: all go on.
 	Knows func(issuer string) bool
+	// Admits refuses those whose name, groups or roles are not for users of
+	// the provider that they signed in with; nil: nobody.
+	Admits func(p *authn.Principal) error
 	// PublicURL is what an Origin is compared with; empty: not known.
 	PublicURL string
 	// Log gets what goes wrong in the background; nil for nowhere.
@@ -137,6 +140,11 @@ func (s *Sessions) principal(item *state.Item[state.Session]) (*authn.Principal,
 	}
 	p.Authenticator, p.Credential, p.CredentialID = SessionsName, credentialSession, item.ID
 	p.Issued, p.Expires = v.Created, v.Expires
+	if s.options.Admits != nil {
+		if err := s.options.Admits(p); err != nil {
+			return nil, err
+		}
+	}
 	return p, nil
 }
 
@@ -163,6 +171,11 @@ func (s *Sessions) begin(ctx context.Context, in *authn.SignedIn, from client, b
 }
 
 func (s *Sessions) tryBegin(ctx context.Context, in *authn.SignedIn, from client, before *Session, plain bool) (string, error) {
+	if s.options.Admits != nil {
+		if err := s.options.Admits(in.Principal); err != nil {
+			return "", err
+		}
+	}
 	st, p, now := s.options.State, *in.Principal, s.options.Now()
 	p.Claims = s.options.Policy().Relevant(&p).Claims
 	p.Issued = time.Time{} // the provider has just said so
