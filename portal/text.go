@@ -28,6 +28,7 @@ const (
 	txtTooEarly         = "The request came before the encrypted connection was complete. Send it again."
 	txtFormTitle        = "Nothing was changed"
 	txtForm             = "What was sent could not be read. Open the page again and repeat what you did."
+	txtFormLong         = "The form is too long. Shorten it, for example by patterns that cover several repositories."
 	txtStaleTitle       = "This sign-in cannot be finished"
 	txtStale            = "It took too long, was finished before, or was begun in another browser. Nothing is wrong with your account: sign in again."
 	txtHostTitle        = "Sign-in does not work at this address"
