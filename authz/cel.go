@@ -50,6 +50,8 @@ type expression struct {
 	perAction bool
 	// perRequest: it looks at what is not known when a token is issued.
 	perRequest bool
+	// perPrincipal: it looks at who asks.
+	perPrincipal bool
 
 	mentions mentions
 }
@@ -123,6 +125,7 @@ func issue(issues *cel.Issues, unknown func(column int) error) error {
 func (x *expression) look(checked *ast.AST) {
 	claims := 0 // references to claims, less those to one of them
 	for _, ref := range checked.ReferenceMap() {
+		x.perPrincipal = x.perPrincipal || ref.Name == "claims" || strings.HasPrefix(ref.Name, "principal.")
 		switch ref.Name {
 		case "request.action":
 			x.perAction = true

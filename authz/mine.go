@@ -1,10 +1,6 @@
 package authz
 
-import (
-	"slices"
-
-	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
-)
+import "github.com/caddy-registry-auth/caddy-registry-auth/authn"
 
 // Concern is a rule that is about a principal, and what the principal is that
 // makes it so.
@@ -18,13 +14,13 @@ type Concern struct {
 // the order of the configuration. What they say of conditions, tags and
 // placeholders is for the moment of a request.
 func (p *Policy) Concerning(principal *authn.Principal) []Concern {
-	names := p.Resolve(principal).names()
+	ids := p.subjects.resolve(principal, nil)
 	var found []Concern
 	for _, r := range p.rules {
 		if r.Shadow {
 			continue
 		}
-		if i := slices.IndexFunc(r.Subjects, func(s string) bool { return slices.Contains(names, s) }); i >= 0 {
+		if i := r.about(ids); i >= 0 {
 			found = append(found, Concern{Rule: r, Subject: r.Subjects[i]})
 		}
 	}
