@@ -118,30 +118,44 @@ func (r *realm) isManagement(path string) bool {
 
 // newManager makes the operations.
 func (r *realm) newManager(run *running) (*management.Manager, error) {
-	declared := management.Declared{Roles: r.config.Policy.Roles, RobotNames: map[string]string{}}
+	o := management.Options{
+		Config: r.managementConfig(), StaticKeys: r.secrets.keys,
+		State: run.state, Policy: r.policy.load, InForce: r.policy.inForce, Declared: r.declared(), RobotPrefixes: r.config.RobotPrefixes, Pool: hashing, Log: r.slog,
+		Keys: func() management.SigningKeys { return run.keys },
+	}
+	return management.New(o)
+}
+
+// declared is what the configuration declares and the store cannot have.
+func (r *realm) declared() management.Declared {
+	declared := management.Declared{
+		Roles: r.config.Policy.Roles, RobotNames: map[string]string{}, ServiceNetworks: map[string][]string{},
+	}
 	for _, p := range r.config.Policy.Projects {
 		declared.Projects = append(declared.Projects, management.DeclaredProject{Project: p})
 	}
 	for _, a := range r.authenticators {
-		if acting, ok := a.Authenticator.(interface{ RobotNames() []string }); ok {
-			for _, name := range acting.RobotNames() {
+		if named, ok := a.Authenticator.(interface{ RobotNames() []string }); ok {
+			for _, name := range named.RobotNames() {
 				declared.RobotNames[name] = a.Name
 			}
 		}
-		robots, ok := a.Authenticator.(*Robots)
-		if !ok {
-			continue
-		}
-		for _, robot := range robots.resolved {
-			declared.Robots = append(declared.Robots, management.DeclaredRobot{RobotConfig: robot})
+		switch a := a.Authenticator.(type) {
+		case *Robots:
+			for _, robot := range a.resolved {
+				declared.Robots = append(declared.Robots, management.DeclaredRobot{RobotConfig: robot})
+			}
+		case *ServiceSecrets:
+			for _, service := range a.Services {
+				declared.ServiceNetworks[service.Name] = service.From
+			}
+		case *Local: // a robot of such a name would take their logins
+			for _, user := range a.Users {
+				declared.RobotNames[user.Name] = "a user of " + a.AuthenticatorName()
+			}
 		}
 	}
-	o := management.Options{
-		Config: r.managementConfig(), StaticKeys: r.secrets.keys,
-		State: run.state, Policy: r.policy.load, InForce: r.policy.inForce, Declared: declared, RobotPrefixes: r.config.RobotPrefixes, Pool: hashing, Log: r.slog,
-		Keys: func() management.SigningKeys { return run.keys },
-	}
-	return management.New(o)
+	return declared
 }
 
 // managementConfig is the management block; without one there are still the

@@ -113,6 +113,7 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 	if r.policy, err = newLivePolicy(config.Policy, r.managementConfig(), r.logger); err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
+	r.policy.names = r.declared()
 	if r.verifiers, err = newVerifiers(config.Policy.Projects); err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}

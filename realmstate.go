@@ -115,6 +115,8 @@ func (r *realm) withStored(run *running) []authn.Named {
 		return r.authenticators
 	}
 	robots.Follow(run.state)
+	names := r.declared()
+	robots.Reserve(names.Taken())
 	if len(r.config.RobotPrefixes) > 0 {
 		robots.SetPrefixes(r.config.RobotPrefixes)
 	}

@@ -68,12 +68,10 @@ func ParseSubject(text string) (kind, name string, err error) {
 	}
 	kind, name, ok := strings.Cut(text, ":")
 	switch {
+	case !ok && Nearest(text, []string{anyone, authenticated}) != "":
+		return "", "", fmt.Errorf("subject %q: %w", text, unknown("subject", text, []string{anyone, authenticated}))
 	case !ok:
-		kinds := make([]string, len(subjectKinds))
-		for i, k := range subjectKinds {
-			kinds[i] = strings.Replace(k, ":name", ":"+text, 1)
-		}
-		return "", "", fmt.Errorf("subject %q: %w", text, unknown("subject", text, kinds))
+		return "", "", fmt.Errorf("subject %q: the kind is missing, as in user:%[1]s or group:%[1]s", text)
 	case !slices.ContainsFunc(subjectKinds, func(k string) bool { return strings.HasPrefix(k, kind+":") }):
 		return "", "", fmt.Errorf("subject %q: %w", text, unknown("subject kind", kind,
 			[]string{"user", "group", "role", "robot", "workload", "claim"}))

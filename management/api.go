@@ -239,10 +239,10 @@ func (c *call) readBody(w http.ResponseWriter, found *route) ([]byte, error) {
 		return nil, fail(CodeTooLarge, "want at most %d bytes", most)
 	case err != nil:
 		return nil, fail(CodeMalformed, "the body cannot be read")
-	case found.body == nil && len(bytes.TrimSpace(raw)) == 0:
+	case found.body == nil && isEmpty(raw):
 		return nil, nil
 	case found.body == nil:
-		return nil, fail(CodeMalformed, "this takes no body")
+		return nil, fail(CodeMalformed, "this takes no body, or {}")
 	}
 	if len(raw) == 0 && found.bodyOptional {
 		raw = []byte("{}")
@@ -255,6 +255,16 @@ func (c *call) readBody(w http.ResponseWriter, found *route) ([]byte, error) {
 	}
 	c.body, c.raw = body.Interface(), raw
 	return raw, nil
+}
+
+// isEmpty reports whether a body says nothing: many clients send {} with
+// everything.
+func isEmpty(raw []byte) bool {
+	raw = bytes.TrimSpace(raw)
+	if len(raw) == 0 {
+		return true
+	}
+	return len(raw) > 1 && raw[0] == '{' && raw[len(raw)-1] == '}' && len(bytes.TrimSpace(raw[1:len(raw)-1])) == 0
 }
 
 // etag is the entity tag of a revision (RFC 9110 §8.8.3).

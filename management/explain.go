@@ -116,7 +116,7 @@ func (m *Manager) described(q ExplainQuery) (*authn.Principal, error) {
 
 // lockedOut says why a principal cannot come in at all.
 func (m *Manager) lockedOut(p *authn.Principal) error {
-	if p.Kind == authn.KindRobot && m.declaredRobot(p.Name) == nil {
+	if p.Kind == authn.KindRobot && m.takenBy(p.Name) == "" {
 		item, ok := m.state.Robots.Get(p.Name)
 		switch {
 		case !ok:

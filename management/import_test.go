@@ -25,7 +25,7 @@ projects:
     members:
       - {subject: "group:web", role: developer}
 role_mappings:
-  - {principal: carol, role: ADMIN}
+  - {principal: "user:carol", role: ADMIN}
   - {principal: "group:x", role: developer, patterns: ["x/**"], not_after: "2030-01-01T00:00:00Z"}
 robots:
   - name: web+ci

@@ -24,6 +24,7 @@ type Manager struct {
 	policy   func() *authz.Policy
 	inForce  func(context.Context)
 	declared Declared
+	taken    map[string]string // see Declared.Taken
 	config   Config
 	statics  []staticKey
 	keys     func() SigningKeys
@@ -69,10 +70,13 @@ type Declared struct {
 	Projects []DeclaredProject
 	// Roles are the configuration's own.
 	Roles []authz.Role
-	// RobotNames are names that rules know as robots', and that no stored
-	// robot may have: of companion services, and those as which workloads
-	// act. Each has what it is the name of, for people to read.
+	// RobotNames are names that no stored robot may have, beside those of
+	// Robots: of companion services, those as which workloads act, and those
+	// by which users of the configuration log in. Each has what it is the name
+	// of, for people to read.
 	RobotNames map[string]string
+	// ServiceNetworks are the networks of companion services, by name.
+	ServiceNetworks map[string][]string
 }
 
 // DeclaredRobot is a robot of the configuration.
@@ -107,9 +111,13 @@ func New(o Options) (*Manager, error) {
 	if m.now == nil {
 		m.now = time.Now
 	}
+	m.taken = m.declared.Taken()
 	var err error
-	m.statics, err = staticKeys(m.config.APIKeys, o.StaticKeys)
-	return m, err
+	if m.statics, err = staticKeys(m.config.APIKeys, o.StaticKeys); err != nil {
+		return nil, err
+	}
+	m.warnOfSuperseded()
+	return m, nil
 }
 
 // second returns the time to the second, as records have it.

@@ -58,8 +58,8 @@ func (m *Manager) PutRobot(ctx context.Context, who *Caller, name string, in Rob
 	if d := m.declaredRobot(name); d != nil {
 		return nil, false, fail(CodeDeclared, "robot %s is declared in the configuration: change it there", name)
 	}
-	if what, taken := m.declared.RobotNames[name]; taken {
-		return nil, false, fail(CodeDeclared, "%s is the name of %s in the configuration: a robot of that name would have its rights", name, what)
+	if by := m.takenBy(name); by != "" {
+		return nil, false, nameTaken(name, by)
 	}
 	settings, err := m.checkRobot(who, name, in)
 	if e := AsError(err); err != nil && e.Code == CodeForbidden {
@@ -189,8 +189,7 @@ func (m *Manager) checkRobot(who *Caller, name string, in RobotInput) (*state.Ro
 	if err := wrong.err(); err != nil {
 		return nil, err
 	}
-	m.mayGive(who, "permissions", r.Permissions, &wrong)
-	m.mayBe(who, name, &wrong)
+	m.mayHandOn(who, handedRobot(r), &wrong)
 	return r, wrong.forbidden("a robot may do no more than who makes it")
 }
 
@@ -226,12 +225,13 @@ func (m *Manager) DeleteRobot(ctx context.Context, who *Caller, name string, mat
 	if !m.managesRobot(who, name) {
 		return noRobot(name)
 	}
-	if m.declaredRobot(name) != nil {
-		return fail(CodeDeclared, "robot %s is declared in the configuration: remove it there", name)
-	}
 	return again(ctx, func() error {
+		// One that the configuration supersedes can be deleted as well.
 		item, ok := m.state.Robots.Get(name)
-		if !ok {
+		switch {
+		case !ok && m.declaredRobot(name) != nil:
+			return fail(CodeDeclared, "robot %s is declared in the configuration: remove it there", name)
+		case !ok:
 			return noRobot(name)
 		}
 		if err := match.check(item.Revision); err != nil {
@@ -240,8 +240,44 @@ func (m *Manager) DeleteRobot(ctx context.Context, who *Caller, name string, mat
 		var tx state.Tx
 		state.Delete(&tx, m.state.Robots, name, state.Unchanged(item))
 		tx.Note(who.Actor(), "robot.delete", robotObject(name), m.showRobot(item.Value, 0), nil)
+		if m.takenBy(name) == "" {
+			m.forgetName(&tx, who, robotPrincipal(name), nil)
+		}
 		return m.commit(ctx, who, &tx, nil)
 	})
+}
+
+// forgetName adds to a change that what a robot's name was given goes with the
+// robot: memberships, its role, and what it owns. The next robot of that name is
+// another one. What the change is about already is left as the change has it.
+func (m *Manager) forgetName(tx *state.Tx, who *Caller, p *authn.Principal, already map[state.Object]bool) {
+	subject := p.String()
+	about := func(o state.Object) bool { return already[state.Object{Kind: o.Kind, ID: o.ID}] }
+	for _, item := range m.state.Projects.Sorted() {
+		kept, found := without(item.Value.Members, subject)
+		if !found || about(projectObject(item.ID)) {
+			continue
+		}
+		next := *item.Value
+		next.Members = kept
+		state.Put(tx, m.state.Projects, item.ID, &next, state.Unchanged(item))
+		tx.Note(who.Actor(), "project.member", projectObject(item.ID), projectView(item.Value), projectView(&next))
+	}
+	if item, ok := m.state.RoleMappings.Get(subject); ok && !about(mappingObject(item.ID)) {
+		state.Delete(tx, m.state.RoleMappings, item.ID, state.Unchanged(item))
+		tx.Note(who.Actor(), "role_mapping.delete", mappingObject(item.ID), showMapping(item), nil)
+	}
+	for item := range m.state.Owners.All() {
+		if ownedBy(item.Value, p) && !about(state.Object{Kind: m.state.Owners.Kind(), ID: item.ID}) {
+			state.Delete(tx, m.state.Owners, item.ID, state.Unchanged(item))
+			tx.Note(who.Actor(), "owner.delete", ownerObject(ownedName(item.ID)), showOwner(item), nil)
+		}
+	}
+}
+
+// handedRobot is what whoever has a robot's secret has.
+func handedRobot(r *state.Robot) handed {
+	return handed{robot: r.Name, permissions: r.Permissions, from: r.From, expires: r.Expires}
 }
 
 // equalRecord compares two records as they are stored.

@@ -37,7 +37,8 @@ func TestTokenLives(t *testing.T) {
 	}
 	// Its scopes bound it.
 	s.call(secret, "GET", "/keys", nil).want(403, CodeScope)
-	s.call(secret, "PUT", "/robots/team-a+x", `{"permissions":[{"name":"team-a/**","actions":["pull"]}]}`).want(201)
+	s.call(secret, "PUT", "/robots/team-a+x", `{"permissions":[{"name":"team-a/**","actions":["pull"]}]}`).want(403) // without end
+	s.call(secret, "PUT", "/robots/team-a+x", `{"permissions":[{"name":"team-a/**","actions":["pull"]}],"expires":"2026-03-31T12:00:00Z"}`).want(201)
 	// Its limits bound it, though alice may push.
 	s.call(secret, "PUT", "/robots/team-a+y", `{"permissions":[{"name":"team-a/**","actions":["push"]}]}`).want(403)
 
