@@ -8,7 +8,12 @@ type Concern struct {
 	Rule *Rule
 	// Subject as the rule has it: "group:dev", "authenticated".
 	Subject string
+
+	text *Rule // with the principal's own subjects
 }
+
+// String returns the rule in one line, with nobody else in it.
+func (c Concern) String() string { return c.text.String() }
 
 // Concerning returns the rules that give a principal something or take it, in
 // the order of the configuration. What they say of conditions, tags and
@@ -21,12 +26,12 @@ func (p *Policy) Concerning(principal *authn.Principal) []Concern {
 			continue
 		}
 		if i := r.about(ids); i >= 0 {
-			found = append(found, Concern{Rule: r, Subject: r.Subjects[i]})
+			found = append(found, Concern{Rule: r, Subject: r.Subjects[i], text: r.own(ids)})
 		}
 	}
 	if p.facts != nil {
 		if own := p.facts.Permissions(principal); own != nil {
-			found = append(found, Concern{Rule: own.asRule(), Subject: principal.String()})
+			found = append(found, Concern{Rule: own.asRule(), Subject: principal.String(), text: own.asRule()})
 		}
 	}
 	return found

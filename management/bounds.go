@@ -51,8 +51,13 @@ func (m *Manager) mayHandOn(who *Caller, h handed, wrong *problems) {
 		m.mayBe(who, h.robot, wrong)
 	}
 	withinCredential(who, h.from, h.expires, wrong)
-	if !h.owned && !m.heldPlainly(who, h) {
-		m.withinTerms(who, h.from, h.expires, wrong)
+	if h.owned {
+		return
+	}
+	var beyond problems
+	m.withinTerms(who, h.from, h.expires, &beyond)
+	if len(beyond) > 0 && !m.heldPlainly(who, h) {
+		*wrong = append(*wrong, beyond...)
 	}
 }
 

@@ -155,36 +155,3 @@ func TestAKeyForRobotsMakesNoAdministrator(t *testing.T) {
 	s.wants(403, "PUT", api+"/robots/team-a+manager", `{"permissions":[{"name":"team-a/**","actions":["manage"]}]}`, key, jsonBody)
 	s.wants(201, "PUT", api+"/robots/team-a+pusher", `{"permissions":[{"name":"team-a/**","actions":["push"]}]}`, key, jsonBody)
 }
-
-// TestOnlyRolesInForceCanBeHandedOn: with `first`, a stored role does not count
-// for who has one in the token, and so gives nothing to hand on.
-func TestOnlyRolesInForceCanBeHandedOn(t *testing.T) {
-	s := start(t, `http://ADDR {
-	registry_auth {
-		trusted_headers {
-			from 127.0.0.0/8
-			user X-User
-			roles X-Roles
-		}
-		role_source header application {
-			first
-		}
-		project team-a/** {
-			name team-a
-			allow pull list manage user:carol
-		}
-		project public/** {
-			guest role:viewer
-		}
-		management {
-			api_key test {env.ADMIN_KEY}
-		}
-	}
-	reverse_proxy UPSTREAM
-}`, nil)
-	s.wants(201, "PUT", api+"/role-mappings/user:carol", `{"role":"maintainer"}`, asAdmin, jsonBody)
-	for _, action := range []string{"push", "delete"} {
-		s.wants(403, "PUT", api+"/robots/team-a+"+action, `{"permissions":[{"name":"team-a/**","actions":["`+action+`"]}]}`,
-			"X-User: carol", "X-Roles: viewer", "X-CSRF-Protection: 1", jsonBody)
-	}
-}
