@@ -54,7 +54,7 @@ func (m *Manager) robotPrefix() string {
 func (m *Manager) showHarbor(r *Robot) harborRobot {
 	out := harborRobot{
 		ID: r.Number, Name: m.robotPrefix() + r.Name, Description: r.Description, Level: levelSystem, Duration: -1,
-		Editable: r.Source == sourceStore && r.By == "", Disable: r.Disabled, ExpiresAt: -1, Created: r.Created, Updated: r.Updated,
+		Editable: r.Source == sourceStore && r.SupersededBy == "", Disable: r.Disabled, ExpiresAt: -1, Created: r.Created, Updated: r.Updated,
 	}
 	if r.Project != "" {
 		out.Level = levelProject

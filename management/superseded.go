@@ -15,7 +15,7 @@ import (
 
 // Superseded says of something stored that it is not in force.
 type Superseded struct {
-	By string `json:"superseded_by,omitempty" doc:"Where the configuration declares something of that name. This one is not in force and can only be deleted." max:"600"`
+	SupersededBy string `json:"superseded_by,omitempty" doc:"Where the configuration declares something of that name. This one is not in force and can only be deleted." max:"600"`
 }
 
 func (m *Manager) superseded(by string) Superseded { return Superseded{by} }
