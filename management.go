@@ -131,6 +131,12 @@ func (r *realm) declared() management.Declared {
 	declared := management.Declared{
 		Roles: r.config.Policy.Roles, RobotNames: map[string]string{}, ServiceNetworks: map[string][]string{},
 	}
+	declared.Mentioned = r.directory.mentions(r.name)
+	if h := r.config.IdentityHeaders; h != nil {
+		for _, role := range h.RoleValues {
+			declared.Mentioned = append(declared.Mentioned, role.Subjects...)
+		}
+	}
 	for _, p := range r.config.Policy.Projects {
 		declared.Projects = append(declared.Projects, management.DeclaredProject{Project: p})
 	}

@@ -56,6 +56,7 @@ func (p *Provider) Provision(ctx caddy.Context) error {
 		return err
 	}
 	p.app.realms.want(p.Realm)
+	p.app.realms.mention(p.Realm, p.Read, p.Write, p.Admin)
 	return nil
 }
 

@@ -51,10 +51,11 @@ type realm struct {
 	logger         *zap.Logger
 	slog           *slog.Logger // the same, for packages that do not know zap
 
-	lease   *lease
-	running atomic.Pointer[running]
-	started chan struct{} // closed when start has come to its end
-	cancel  context.CancelFunc
+	directory *directory // of the configuration
+	lease     *lease
+	running   atomic.Pointer[running]
+	started   chan struct{} // closed when start has come to its end
+	cancel    context.CancelFunc
 }
 
 // running is what a realm has once its signing keys are there.
@@ -80,7 +81,7 @@ type running struct {
 
 // newRealm builds a realm from its configuration, without any I/O.
 func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn.Named, app *App) (*realm, error) {
-	r := &realm{name: config.Realm, config: config, authenticators: authenticators, logger: ctx.Logger(), slog: ctx.Slogger(), sealing: app.sealing, started: make(chan struct{})}
+	r := &realm{name: config.Realm, config: config, authenticators: authenticators, logger: ctx.Logger(), slog: ctx.Slogger(), sealing: app.sealing, directory: app.realms, started: make(chan struct{})}
 	if r.name == "" {
 		r.name = "default"
 	}

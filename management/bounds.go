@@ -164,6 +164,11 @@ func (m *Manager) mayGive(who *Caller, field string, permissions []authn.Limit, 
 // everybody to know.
 func (m *Manager) mayBe(who *Caller, robot string, wrong *problems) {
 	p := robotPrincipal(robot)
+	everything := m.admin(who) && who.scopes.has(ScopeAll)
+	if !everything && slices.Contains(m.declared.Mentioned, p.String()) {
+		wrong.add("name", "the configuration gives %s rights beside the registry, and you are no administrator", robot)
+		return
+	}
 	if !who.scopes.has(ScopeAll) {
 		for _, g := range m.policy().Gains(p) {
 			if g.Rule.Kind == authz.RuleAdmin || g.Actions.Has(authz.Manage) && !mayManage(who) {

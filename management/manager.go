@@ -75,6 +75,9 @@ type Declared struct {
 	// by which users of the configuration log in. Each has what it is the name
 	// of, for people to read.
 	RobotNames map[string]string
+	// Mentioned are subjects to whom the configuration gives something that is
+	// no right in the registry: on other routes, or in headers.
+	Mentioned []string
 	// ServiceNetworks are the networks of companion services, by name.
 	ServiceNetworks map[string][]string
 }

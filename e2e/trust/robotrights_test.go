@@ -49,7 +49,15 @@ const robotRights = `http://ADDR {
 			harbor_robots
 		}
 	}
-	reverse_proxy UPSTREAM
+	handle /ui/* {
+		registry_identity {
+			admin robot:team-a+ui
+		}
+		reverse_proxy UPSTREAM
+	}
+	handle {
+		reverse_proxy UPSTREAM
+	}
 }`
 
 const robotsKey = "key-that-is-good-for-robots-only-and-nothing-else"
@@ -105,7 +113,7 @@ func (s *scene) harborID(name string) string {
 func TestMakingARobotNeedsTheRightsOfItsName(t *testing.T) {
 	s := startRobotRights(t)
 	lead := person("lead")
-	for _, name := range []string{"rule", "conf"} {
+	for _, name := range []string{"rule", "conf", "ui"} {
 		s.wants(403, "POST", api+"/robots", `{"name":"team-a+`+name+`"}`, lead, jsonBody)
 		s.wants(403, "PUT", api+"/robots/team-a+"+name, `{}`, lead, jsonBody)
 		s.wants(403, "POST", "/api/v2.0/robots", `{"name":"`+name+`","level":"project","duration":-1,"permissions":[
