@@ -1,6 +1,7 @@
 package registryauth
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/caddyserver/caddy/v2"
@@ -32,7 +33,7 @@ func nameAuthenticators(modules []any) ([]authn.Named, error) {
 		}
 		list = append(list, authn.Named{Name: name, Authenticator: a})
 	}
-	if err := taken.workloadsAgainstServices(); err != nil {
+	if err := errors.Join(taken.workloadsAgainstServices(), taken.usersAgainstRobots()); err != nil {
 		return nil, err
 	}
 	return list, taken.clientsAgainstWorkloads()

@@ -21,13 +21,14 @@ type sharedOnce struct {
 	accounts map[string]string // robots and companion services by name
 	services map[string]string // companion services by name
 	acting   map[string]string // workloads by the robot that they act as
+	users    map[string]string // declared users by the name that they log in with
 }
 
 func newSharedOnce() *sharedOnce {
 	return &sharedOnce{
 		names: map[string]string{}, prefixes: map[string]nameOwner{}, issuers: map[string]string{}, identity: map[string]string{},
 		declared: map[string]string{}, unlisted: map[string]string{}, accounts: map[string]string{},
-		services: map[string]string{}, acting: map[string]string{},
+		services: map[string]string{}, acting: map[string]string{}, users: map[string]string{},
 	}
 }
 
@@ -155,6 +156,10 @@ func (s *sharedOnce) robots(m any, name string) error {
 		for _, robot := range m.RobotNames() {
 			s.acting[robot] = name
 		}
+	case *Local: // robots come first, so that such a user could never log in
+		for _, user := range m.Users {
+			s.users[user.Name] = name
+		}
 	}
 	for _, robot := range names {
 		if other, taken := once(s.accounts, robot, name); taken && other != name {
@@ -199,6 +204,18 @@ func (s *sharedOnce) workloadsAgainstServices() error {
 	for _, robot := range slices.Sorted(maps.Keys(s.acting)) {
 		if service, taken := s.services[robot]; taken {
 			return fmt.Errorf("a workload of %s acts as robot %q, which is a companion service of %s: rules could not tell them apart", s.acting[robot], robot, service)
+		}
+	}
+	return nil
+}
+
+// usersAgainstRobots keeps declared users from having the login name of a robot:
+// the robot would be asked first, and the user be refused for good.
+func (s *sharedOnce) usersAgainstRobots() error {
+	for _, user := range slices.Sorted(maps.Keys(s.users)) {
+		robots, taken := s.accounts[user]
+		if _, service := s.services[user]; taken && !service { // services do not log in by name
+			return fmt.Errorf("%s has a user %q, and %s has a robot of that name: both would log in as %[2]s", s.users[user], user, robots)
 		}
 	}
 	return nil

@@ -153,6 +153,7 @@ func (p *importPlan) apiKeys(list []DocumentKey) {
 	m := p.m
 	kind := m.state.APIKeys.Kind()
 	keep := map[string]bool{}
+	made := 0
 	for i, in := range list {
 		var wrong problems
 		id := in.ID
@@ -203,7 +204,16 @@ func (p *importPlan) apiKeys(list []DocumentKey) {
 				continue
 			}
 		}
+		if !exists {
+			made++
+		}
 		put(p, m.state.APIKeys, id, next, "", keyView)
+	}
+	if made > 0 {
+		if n := len(m.state.APIKeys.Sorted()) + made; n > maxKeys {
+			p.wrong.add("api_keys", "there would be %d keys, want at most %d", n, maxKeys)
+		}
+		m.countKeys(p.tx)
 	}
 	// Whoever prunes must be able to go on.
 	pruneAll(p, m.state.APIKeys, list != nil, func(id string, k *state.APIKey) bool {

@@ -157,7 +157,7 @@ func (m *Manager) CreateKey(ctx context.Context, who *Caller, in KeySettings) (*
 	}
 	k.Hash = stored
 	made := &KeyWithSecret{Key: *m.showKey(parsed.ID, k, 0), Secret: secret}
-	err = again(ctx, func() error {
+	err = m.counted(ctx, func() error {
 		if err := m.nameIsFree(k.Name); err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ package management
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
@@ -33,6 +34,7 @@ type Manager struct {
 	pool     *authn.HashPool
 	log      *slog.Logger
 	now      func() time.Time
+	counting *sync.Mutex // held while something is made of which there is a limit
 }
 
 // Options make a [Manager].
@@ -114,7 +116,7 @@ func New(o Options) (*Manager, error) {
 	if m.now == nil {
 		m.now = time.Now
 	}
-	m.taken = m.declared.Taken()
+	m.taken, m.counting = m.declared.Taken(), new(sync.Mutex)
 	var err error
 	if m.statics, err = staticKeys(m.config.APIKeys, o.StaticKeys); err != nil {
 		return nil, err
@@ -125,6 +127,15 @@ func New(o Options) (*Manager, error) {
 
 // second returns the time to the second, as records have it.
 func (m *Manager) second() time.Time { return m.now().UTC().Truncate(time.Second) }
+
+// counted makes something of which there is a limit. The change must be one that
+// fails where another gateway makes such a thing at the same time; within this
+// one they wait for each other.
+func (m *Manager) counted(ctx context.Context, do func() error) error {
+	m.counting.Lock()
+	defer m.counting.Unlock()
+	return again(ctx, do)
+}
 
 // commit writes a change. Answer is what the caller is told: whoever asked
 // with an idempotency key gets it again.

@@ -251,6 +251,9 @@ func (m *Manager) EndRobotSecret(ctx context.Context, who *Caller, name, id stri
 	if m.declaredRobot(name) != nil {
 		return fail(CodeDeclared, "robot %s is declared in the configuration: change its secrets there", name)
 	}
+	if by := m.takenBy(name); by != "" {
+		return nameTaken(name, by)
+	}
 	return again(ctx, func() error {
 		item, ok := m.state.Robots.Get(name)
 		if !ok {

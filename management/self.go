@@ -75,7 +75,7 @@ func (m *Manager) Self(who *Caller) Self {
 		s.Limits = &list
 	}
 	if p.Kind == authn.KindRobot {
-		if item, ok := m.state.Robots.Get(p.Name); ok {
+		if item, ok := m.state.Robots.Get(p.Name); ok && m.takenBy(p.Name) == "" {
 			s.Permissions = permissionsOf(item.Value.Permissions)
 		}
 	}

@@ -31,7 +31,7 @@ func (m *Manager) CreateToken(ctx context.Context, who *Caller, in NewToken) (*T
 	}
 	t.Hash = stored
 	made := &TokenWithSecret{Secret: secret}
-	err = again(ctx, func() error {
+	err = m.counted(ctx, func() error {
 		if err := m.roomForToken(t); err != nil {
 			return err
 		}

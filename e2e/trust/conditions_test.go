@@ -74,12 +74,15 @@ func TestConditionsCostNothingMuch(t *testing.T) {
 // and keys than one after another, and none of the same name.
 func TestLimitsHoldForParallelRequests(t *testing.T) {
 	s := start(t, conditional, nil, passwordHash)
-	s.wants(200, "GET", "/v2/", "", person("lead"))
 	together := func(path, body, credential string) (made int) {
 		var all sync.WaitGroup
 		var mu sync.Mutex
-		for range 16 {
+		for n := range 16 {
 			all.Go(func() {
+				body := body
+				if body == "" {
+					body = fmt.Sprintf(`{"name":"number %d"}`, n)
+				}
 				res, _ := s.call("POST", api+path, body, credential, jsonBody)
 				mu.Lock()
 				defer mu.Unlock()
@@ -93,6 +96,9 @@ func TestLimitsHoldForParallelRequests(t *testing.T) {
 	}
 	if made := together("/tokens", `{"name":"one"}`, person("lead")); made != 1 {
 		t.Errorf("%d tokens of one name", made)
+	}
+	if made := together("/tokens", "", person("boss")); made != 16 {
+		t.Errorf("%d of 16 tokens with names of their own", made)
 	}
 	if made := together("/keys", `{"name":"one","scopes":["robots:read"]}`, asAdmin); made != 1 {
 		t.Errorf("%d keys of one name", made)
