@@ -37,9 +37,12 @@ func (m *Manager) CreateToken(ctx context.Context, who *Caller, in NewToken) (*T
 		}
 		var tx state.Tx
 		state.Put(&tx, m.state.Tokens, parsed.ID, t, state.Absent)
-		// The user's record is written each time, so that of two tokens that are
-		// made at once one is counted by the other.
+		// The user's record is written each time, as it is, so that of two tokens
+		// that are made at once one is counted by the other.
 		id, u, before, _ := m.state.See(who.Principal)
+		if before != nil {
+			u = before.Value
+		}
 		m.state.PutUser(&tx, id, u, before)
 		made.AccessToken = *m.showToken(parsed.ID, t, 0)
 		tx.Note(who.Actor(), "token.create", tokenObject(parsed.ID, t), nil, &made.AccessToken)

@@ -120,3 +120,16 @@ func TestDisabledOwner(t *testing.T) {
 	s.call(secret, "GET", "/whoami", nil).want(401)
 	s.call("alice", "GET", "/whoami", nil).want(401)
 }
+
+// TestMakingATokenSaysNothingOfItsOwner: how somebody was seen last is not what
+// the session says that a token is made with.
+func TestMakingATokenSaysNothingOfItsOwner(t *testing.T) {
+	s := newStage(t)
+	id := s.see(people["alice"])
+	before, _ := s.state.Users.Get(id)
+	s.call("session:alice", "POST", "/tokens", `{"name":"laptop"}`, "Sec-Fetch-Site", "same-origin").want(201)
+	after, _ := s.state.Users.Get(id)
+	if !equalRecord(before.Value, after.Value) {
+		t.Errorf("was %+v, is %+v", before.Value, after.Value)
+	}
+}
