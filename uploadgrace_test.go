@@ -1,4 +1,4 @@
-package registryauth
+package registryauth_test
 
 import (
 	"encoding/json"
@@ -11,20 +11,27 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	registry "github.com/caddy-registry-auth/caddy-registry-auth/gateway"
+	"github.com/caddy-registry-auth/caddy-registry-auth/realm"
 )
 
-// keys returns the running realm's key ring.
-func (g *gateway) running() *running {
+// front is what requests to the registry API need of the gateway's realm.
+func (g *gateway) front() *registry.Front {
 	g.t.Helper()
 	app, err := caddy.ActiveContext().AppIfConfigured("registry_auth")
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	r, err := app.(*App).realms.realm("")
+	r, err := app.(*realm.App).Realm("")
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	return r.running.Load()
+	run := r.Take(g.t.Context())
+	if run == nil {
+		g.t.Fatal("the realm is not ready")
+	}
+	defer r.Leave()
+	return run.Front
 }
 
 // mint signs a registry token of robot ci as the gateway does.
@@ -40,7 +47,7 @@ func (g *gateway) mint(expires time.Time) string {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	token, err := g.running().keys.Sign(payload)
+	token, err := g.front().Keys.Sign(payload)
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -88,6 +95,13 @@ func TestUploadOutlivesItsToken(t *testing.T) {
 	}
 }
 
+// uploadGrace is what a proof has in it.
+type uploadGrace struct {
+	Principal  string `json:"p"`
+	Repository string `json:"r"`
+	Until      int64  `json:"u"`
+}
+
 // TestUploadGoesOnAfterExpiry seals the proof that an upload with this token
 // would have got, and goes on with it after the token's end.
 func TestUploadGoesOnAfterExpiry(t *testing.T) {
@@ -100,7 +114,7 @@ func TestUploadGoesOnAfterExpiry(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		sealed, err := g.running().keys.Seal("upload", value)
+		sealed, err := g.front().Keys.Seal("upload", value)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,8 +16,10 @@ import (
 // with a service account, or where the search is anonymous anyway.
 func (a *LDAP) LooksUp() bool { return a.config.ServiceDN != "" || a.config.BindAs == "" }
 
-// IdentityIssuer implements [IdentityIssuer].
-func (a *LDAP) IdentityIssuer() string { return a.config.IdentityIssuer() }
+// Facts implements [Described].
+func (a *LDAP) Facts() Facts {
+	return Facts{Name: a.Name(), Prefix: a.config.Prefix, People: true, Passwords: true, Identity: a.config.IdentityIssuer()}
+}
 
 // Config returns what the directory was declared with.
 func (a *LDAP) Config() LDAPConfig { return a.config }
@@ -29,7 +31,7 @@ func (a *LDAP) Config() LDAPConfig { return a.config }
 // directory has not said anything about them.
 func (a *LDAP) Lookup(ctx context.Context, known *Principal) (p *Principal, err error) {
 	name, ok := strings.CutPrefix(known.Name, a.config.Prefix)
-	if !ok || known.Issuer != a.IdentityIssuer() || !a.LooksUp() {
+	if !ok || known.Issuer != a.config.IdentityIssuer() || !a.LooksUp() {
 		return nil, fmt.Errorf("%w: %s is not of this directory", ErrUnavailable, known)
 	}
 	err = a.directory.with(ctx, func(s ldapSession) (err error) {

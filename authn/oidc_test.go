@@ -377,7 +377,7 @@ func TestOIDCNotMine(t *testing.T) {
 		t.Error("somebody else's token reaches the provider")
 	}
 	// Signed by one provider, in the name of the other.
-	ch := NewChain([]Named{{a.Name(), a}, {b.Name(), b}}, nil)
+	ch := NewChain([]Member{NewMember(a.Name(), a), NewMember(b.Name(), b)}, nil)
 	_, err := ch.Authenticate(t.Context(), show(other.sign(nil, provider.claims(clock.now(), nil))))
 	if !errors.Is(err, ErrInvalid) {
 		t.Errorf("mixed up: %v", err)
@@ -448,7 +448,7 @@ func BenchmarkOIDC(b *testing.B) {
 	for _, key := range []testKey{newECKey("k1"), {"k2", "RS256", makeRSA()}} {
 		provider, clock := newProvider(b, key), &testClock{}
 		a := provider.oidc(b, clock, nil)
-		ch := NewChain([]Named{{a.Name(), a}}, NewThrottle(nil))
+		ch := NewChain([]Member{NewMember(a.Name(), a)}, NewThrottle(nil))
 		c := show(key.sign(nil, provider.claims(clock.now(), nil)))
 		if _, err := ch.Authenticate(b.Context(), c); err != nil {
 			b.Fatal(err)

@@ -74,7 +74,7 @@ func (t *passwordTable) add(name string, u passwordUser, groups []string) error 
 func passwordFingerprint(name string, h Hash) string {
 	const purpose = "caddy-registry-auth password fingerprint"
 	var sum [sha256.Size]byte
-	if u, ok := h.(interface{ unsalted() bool }); ok && u.unsalted() {
+	if u, ok := h.(saltless); ok && u.unsalted() {
 		sum = [sha256.Size]byte(argon2.IDKey([]byte(h.stored()), []byte(purpose+":"+name), 2, 19<<10, 1, sha256.Size))
 	} else {
 		sum = sha256.Sum256([]byte(purpose + ":" + name + ":" + h.stored()))
@@ -158,3 +158,7 @@ func (t *passwordTable) breakGlass() *passwordTable {
 	}
 	return only
 }
+
+// saltless is a stored hash that may come without salt: equal passwords have
+// equal hashes.
+type saltless interface{ unsalted() bool }

@@ -13,13 +13,6 @@ type GroupKeeper interface {
 	GroupsNow(p *Principal) []string
 }
 
-// IdentityIssuer is implemented by authenticators whose users are known by an
-// issuer and a subject.
-type IdentityIssuer interface {
-	// IdentityIssuer is that issuer.
-	IdentityIssuer() string
-}
-
 // Vouch reports whether somebody is still good to whom something lasting was
 // issued, such as an access token. p is who that is, with the authenticator
 // that saw it last, and is not shared: where that one keeps groups, p gets
@@ -46,7 +39,7 @@ func (ch *Chain) Vouch(p *Principal, c *Credential) error {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	return nil
+	return ch.names.check(p)
 }
 
 // withUsersOf returns the name of an authenticator that has users of an issuer.
@@ -54,10 +47,7 @@ func (ch *Chain) withUsersOf(issuer string) (name string, ok bool) {
 	if issuer == "" {
 		return "", false
 	}
-	i := slices.IndexFunc(ch.list, func(n Named) bool {
-		a, ok := n.Authenticator.(IdentityIssuer)
-		return ok && a.IdentityIssuer() == issuer
-	})
+	i := slices.IndexFunc(ch.list, func(m Member) bool { return m.Identity == issuer })
 	if i < 0 {
 		return "", false
 	}

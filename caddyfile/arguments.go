@@ -1,8 +1,9 @@
 package caddyfile
 
 import (
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	spans "github.com/caddy-registry-auth/caddy-registry-auth/internal/duration"
 )
 
 // duration reads the one duration of a directive that stands once; "30d" is
@@ -10,7 +11,7 @@ import (
 func duration[T ~int64](d *caddyfile.Dispenser, to *T, never string) error {
 	name, text := d.Val(), ""
 	if *to != 0 {
-		return d.Errf("%s: given twice", name)
+		return Twice(d, name)
 	}
 	if err := scalar(d, &text); err != nil {
 		return err
@@ -19,7 +20,7 @@ func duration[T ~int64](d *caddyfile.Dispenser, to *T, never string) error {
 		*to = -1
 		return nil
 	}
-	parsed, err := caddy.ParseDuration(text)
+	parsed, err := spans.Parse(text)
 	if err != nil || parsed <= 0 {
 		return d.Errf("%s: %q is not a duration such as 10m", name, text)
 	}

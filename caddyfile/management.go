@@ -57,7 +57,7 @@ func managementLine(d *caddyfile.Dispenser, c *management.Config) error {
 		return apiKey(d, c)
 	case "bootstrap":
 		if c.Bootstrap != nil {
-			return d.Err("bootstrap: given twice")
+			return Twice(d, "bootstrap")
 		}
 		c.Bootstrap = new(management.BootstrapConfig)
 		return Bootstrap(d, c.Bootstrap)

@@ -42,7 +42,7 @@ func creatorRole(d *caddyfile.Dispenser) (authz.CreatorRole, error) {
 //	}]
 func roleSource(d *caddyfile.Dispenser, cfg *authz.Config) error {
 	if cfg.RoleSources != nil {
-		return d.Err("role_source: given twice")
+		return Twice(d, "role_source")
 	}
 	var err error
 	if cfg.RoleSources, err = list(d); err != nil {

@@ -65,7 +65,7 @@ func source(d *caddyfile.Dispenser) string {
 func scalar(d *caddyfile.Dispenser, to *string) error {
 	name := d.Val()
 	if *to != "" {
-		return d.Errf("%s: given twice", name)
+		return Twice(d, name)
 	}
 	if !d.AllArgs(to) || *to == "" {
 		return d.ArgErr()
@@ -77,7 +77,7 @@ func scalar(d *caddyfile.Dispenser, to *string) error {
 func flag(d *caddyfile.Dispenser, to *bool) error {
 	name := d.Val()
 	if *to {
-		return d.Errf("%s: given twice", name)
+		return Twice(d, name)
 	}
 	if d.NextArg() {
 		return d.ArgErr()

@@ -15,6 +15,7 @@ import (
 //		session_lifetime <duration>
 //		device_login     on|off
 //		device_code_lifetime <duration>
+//		reauthenticate   on|off
 //		trusted_host     <host...>
 //	}
 //
@@ -42,10 +43,12 @@ func Portal(d *caddyfile.Dispenser, c *portal.Config) error {
 			err = scalar(d, &c.DeviceLogin)
 		case "device_code_lifetime":
 			err = duration(d, &c.DeviceCodeLifetime, "")
+		case "reauthenticate":
+			err = scalar(d, &c.Reauthenticate)
 		case "trusted_host":
 			err = appendList(d, &c.TrustedHosts)
 		default:
-			err = unrecognized(d, "portal", "prefix", "session_idle", "session_lifetime", "device_login", "device_code_lifetime", "trusted_host")
+			err = unrecognized(d, "portal", "prefix", "session_idle", "session_lifetime", "device_login", "device_code_lifetime", "reauthenticate", "trusted_host")
 		}
 		if err != nil {
 			return err

@@ -48,6 +48,8 @@ const AuthenticatorNamespace = "registry_auth.authenticators"
 //		extension       <path> <action>
 //		management      { … }
 //		upstream_auth   none|passthrough|basic <user> <password>|bearer <token>
+//		drop_headers    <header...>
+//		insecure_pass_headers <header...>
 //		other_paths     pass|deny
 //		explain_denials
 //		audit           all|changes|refusals
@@ -92,12 +94,7 @@ func (p *realmParser) option(name string) error {
 	case "service":
 		return p.scalar(&c.Service)
 	case "robot_prefix":
-		prefixes := d.RemainingArgs()
-		if len(prefixes) == 0 {
-			return d.ArgErr()
-		}
-		c.RobotPrefixes = append(c.RobotPrefixes, prefixes...)
-		return nil
+		return p.appendArgs(&c.RobotPrefixes)
 	case "other_paths":
 		return p.choice(&c.OtherPaths, OtherPathsPass, OtherPathsDeny)
 	case "passwords":
@@ -113,6 +110,10 @@ func (p *realmParser) option(name string) error {
 		headers, err := identityHeaders(d)
 		c.IdentityHeaders = headers
 		return err
+	case "drop_headers":
+		return p.appendArgs(&c.DropHeaders)
+	case "insecure_pass_headers":
+		return p.appendArgs(&c.PassHeaders)
 	case "explain_denials":
 		return p.flag(&c.ExplainDenials)
 	case "upstream_auth":

@@ -23,7 +23,7 @@ func requirement(d *caddyfile.Dispenser, p *authz.Project) error {
 	case d.Val() != "signature":
 		return d.Errf("require %s: want signature", d.Val())
 	case p.RequireSignature != nil:
-		return d.Err("require signature: given twice; it takes several keys")
+		return d.Err("require signature already specified: it takes several keys")
 	}
 	for d.NextArg() {
 		if err := signatureKey(d, rule); err != nil {

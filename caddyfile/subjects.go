@@ -36,7 +36,7 @@ func condition(d *caddyfile.Dispenser, c *authz.Conditions) (bool, error) {
 		return true, err
 	case "between":
 		if c.Between != "" {
-			return true, d.Err("between: given twice")
+			return true, Twice(d, "between")
 		}
 		words, err := list(d)
 		c.Between = strings.Join(words, " ")

@@ -35,6 +35,12 @@ type scene struct {
 // nil answers 200 to everything.
 func start(t *testing.T, sites string, handler http.HandlerFunc, env ...string) *scene {
 	t.Helper()
+	return startWith(t, "", sites, handler, env...)
+}
+
+// startWith is start with lines for the global options.
+func startWith(t *testing.T, global, sites string, handler http.HandlerFunc, env ...string) *scene {
+	t.Helper()
 	port, err := process.FreePort()
 	if err != nil {
 		t.Fatal(err)
@@ -42,6 +48,7 @@ func start(t *testing.T, sites string, handler http.HandlerFunc, env ...string) 
 	s := &scene{t: t, Addr: fmt.Sprintf("127.0.0.1:%d", port), Upstream: newBehind(t, handler)}
 	s.URL = "http://" + s.Addr
 	s.config = gateway.Config{
+		Global:   global,
 		Sites:    s.expand(sites),
 		Env:      append([]string{"ADMIN_KEY=" + adminKey}, env...),
 		ReadyURL: s.URL + "/v2/",
@@ -61,7 +68,7 @@ func start(t *testing.T, sites string, handler http.HandlerFunc, env ...string) 
 }
 
 func (s *scene) expand(sites string) string {
-	return strings.NewReplacer("ADDR", s.Addr, "URL", s.URL, "UPSTREAM", s.Upstream.URL).Replace(sites)
+	return strings.NewReplacer("ADDR", s.Addr, "URL", s.URL, "UPSTREAM", strings.TrimPrefix(s.Upstream.URL, "http://")).Replace(sites)
 }
 
 // reload puts other sites in force, written as for [start].
@@ -111,7 +118,7 @@ func (s *scene) wants(status int, method, path, body string, headers ...string) 
 	s.t.Helper()
 	res, answer := s.call(method, path, body, headers...)
 	if res.StatusCode != status {
-		s.t.Errorf("%s %s: %s, want %d: %s", method, path, res.Status, status, answer)
+		s.t.Errorf("%s %s: %s, want %d: %.300s", method, path, res.Status, status, answer)
 	}
 	return answer
 }
