@@ -166,7 +166,7 @@ func TestFacts(t *testing.T) {
 		{directory, Facts{Name: "ldap:ldaps://ldap.test", Prefix: "l-", People: true, Passwords: true, Identity: "ldap:l-"}},
 		{tokens, Facts{Name: "external:https://who.test", People: true}},
 		{asked, Facts{Name: "external:https://who.test", People: true, Passwords: true}},
-		{local, Facts{Name: "local:p-", Prefix: "p-", People: true, Passwords: true}},
+		{local, Facts{Name: "local:p-", Prefix: "p-", People: true, Passwords: true, Logins: []string{"root"}}},
 		{&Htpasswd{config: HtpasswdConfig{Prefix: "f-"}}, Facts{Name: "htpasswd:f-", Prefix: "f-", People: true, Passwords: true}},
 		{roles, Facts{Name: "trusted_headers"}},
 		{users, Facts{Name: "trusted_headers", Prefix: "h-", People: true}},

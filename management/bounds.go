@@ -2,7 +2,6 @@ package management
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
@@ -186,23 +185,6 @@ func (m *Manager) mayBe(who *Caller, robot string, wrong *problems) {
 	}
 }
 
-// ownsSomething reports whether a principal owns what only its owner may change,
-// or what its creator has rights in.
-func (m *Manager) ownsSomething(p *authn.Principal) bool {
-	for item := range m.state.Owners.All() {
-		kind, name, _ := strings.Cut(item.ID, "/")
-		if by, err := authz.ParseOwnedBy(kind); err == nil && ownedBy(item.Value, p) && m.policy().OwnersMatter(by, name) {
-			return true
-		}
-	}
-	return false
-}
-
-// ownedBy reports whether a record is that of a principal.
-func ownedBy(o *state.Owner, p *authn.Principal) bool {
-	return o.Identity == p.Identity().ID() || o.Identity == "" && o.Principal == p.String()
-}
-
 // mayAppoint adds what keeps a caller from giving somebody else rights for a
 // while, or for good. Whoever is bounded makes nobody an administrator who is
 // not, and who is an administrator under conditions does not get without them
@@ -218,10 +200,6 @@ func (m *Manager) mayAppoint(who *Caller, field, subject string, administrator b
 	for _, p := range found {
 		wrong.add(field, "%s", p.Detail)
 	}
-}
-
-func robotPrincipal(name string) *authn.Principal {
-	return &authn.Principal{Kind: authn.KindRobot, Name: name}
 }
 
 // withinLimits adds the permissions of a token that the caller's own credential

@@ -1,7 +1,10 @@
 package management
 
 import (
+	"strings"
+
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 )
 
@@ -36,4 +39,25 @@ func (m *Manager) forgetName(tx *state.Tx, who *Caller, p *authn.Principal, alre
 // handedRobot is what whoever has a robot's secret has.
 func handedRobot(r *state.Robot) handed {
 	return handed{robot: r.Name, permissions: r.Permissions, from: r.From, expires: r.Expires}
+}
+
+// ownsSomething reports whether a principal owns what only its owner may change,
+// or what its creator has rights in.
+func (m *Manager) ownsSomething(p *authn.Principal) bool {
+	for item := range m.state.Owners.All() {
+		kind, name, _ := strings.Cut(item.ID, "/")
+		if by, err := authz.ParseOwnedBy(kind); err == nil && ownedBy(item.Value, p) && m.policy().OwnersMatter(by, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// ownedBy reports whether a record is that of a principal.
+func ownedBy(o *state.Owner, p *authn.Principal) bool {
+	return o.Identity == p.Identity().ID() || o.Identity == "" && o.Principal == p.String()
+}
+
+func robotPrincipal(name string) *authn.Principal {
+	return &authn.Principal{Kind: authn.KindRobot, Name: name}
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 )
 
@@ -90,6 +91,20 @@ func onlyOurs(f *os.File) error {
 		return fmt.Errorf("%s: %w: its mode is %#o, want no write permission for group and others, such as 0600", f.Name(), errNotOurs, info.Mode().Perm())
 	}
 	return nil
+}
+
+// ownerOf returns the id of the user whose file it is, where files have one: on
+// Unix, Sys is a *syscall.Stat_t.
+func ownerOf(info fs.FileInfo) (int, bool) {
+	stat := reflect.Indirect(reflect.ValueOf(info.Sys()))
+	if stat.Kind() != reflect.Struct {
+		return 0, false
+	}
+	uid := stat.FieldByName("Uid")
+	if !uid.IsValid() || !uid.CanUint() {
+		return 0, false
+	}
+	return int(uid.Uint()), true
 }
 
 // removeFile removes a file, if it is there.

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 )
 
 // The people of the scenes that have some: `user <name> {env.PASSWORD}` in a
@@ -66,4 +68,10 @@ func firstID(list string) string {
 		return ""
 	}
 	return page.Items[0].ID
+}
+
+// newRobotSecret makes the secret of a robot and its stored form.
+func newRobotSecret(t *testing.T) (secret, stored string) {
+	t.Helper()
+	return authn.NewSecret(authn.SecretRobot)
 }
