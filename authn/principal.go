@@ -37,6 +37,11 @@ type Principal struct {
 	Groups []string
 	Roles  []string
 
+	// GroupsUnread and RolesUnread say that the credential does not tell all of
+	// them: the claim is missing, or in a form that cannot be read. Deny rules
+	// that name groups or roles hold then.
+	GroupsUnread, RolesUnread bool
+
 	// HeaderRoles are what a trusted proxy says with each request, however
 	// the principal proved itself.
 	HeaderRoles []string

@@ -82,12 +82,15 @@ func (p *Policy) Holdings(principal *authn.Principal, q *Query) *Holdings {
 	if h.admin {
 		return h
 	}
-	is := map[string]bool{}
+	is, unread := map[string]bool{}, map[string]bool{}
 	for _, id := range p.subjects.resolve(principal, nil) {
 		is[p.subjects.names[id]] = true
 	}
+	for _, id := range p.subjects.unread(principal) {
+		unread[p.subjects.names[id]] = true
+	}
 	for _, r := range p.rules {
-		if !r.Shadow && slices.ContainsFunc(r.Subjects, func(s string) bool { return is[s] }) {
+		if !r.Shadow && slices.ContainsFunc(r.Subjects, func(s string) bool { return is[s] || r.Kind == RuleDeny && unread[s] }) {
 			h.add(r, principal)
 		}
 	}
