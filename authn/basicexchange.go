@@ -71,6 +71,7 @@ func NewBasicExchange(c BasicExchangeConfig, o Options) (*BasicExchange, error) 
 		rules.ClientID = c.PasswordGrant.ClientID
 	}
 	a.rules = newClaimRules(rules)
+	a.rules.unread = newUnreadNotice(o.Logger.With(zap.String("issuer", c.Issuer)))
 	a.verifier.types = []string{"at+jwt", "application/at+jwt"} // RFC 9068 §2.1
 	a.verifier.judge = func(claims map[string]any, now time.Time) (verdict, error) {
 		expires, err := a.rules.checkTimes(claims, now)

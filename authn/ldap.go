@@ -20,6 +20,7 @@ type LDAP struct {
 	config    LDAPConfig
 	directory directory
 	outcomes  *outcomes
+	unread    *unreadNotice
 	nobody    string // an entry that does not exist
 	log       *zap.Logger
 	now       func() time.Time
@@ -71,6 +72,7 @@ func NewLDAP(c LDAPConfig, o LDAPOptions) (*LDAP, error) {
 	timeout := c.Timeout.orDefault(providerTimeout)
 	return &LDAP{
 		config: c, directory: newLDAPConnections(c, timeout, o), log: o.Logger, now: o.Now,
+		unread: newUnreadNotice(o.Logger.With(zap.String("directory", c.URLs[0]))),
 		nobody: "cn=" + rand.Text() + "," + c.SearchBase, cache: c.Cache.orDefault(defaultLDAPCache),
 		outcomes: newOutcomes(c.Connections, 3*timeout, c.CacheFailures.orDefault(defaultLDAPFailures), o.Now),
 	}, nil
@@ -185,13 +187,14 @@ func (a *LDAP) principal(s ldapSession, entry *ldap.Entry, login string) (*Princ
 	if err := checkUserName(p.Name); err != nil {
 		return nil, fmt.Errorf("%w: attribute %s: %w", ErrInvalid, a.config.Username, err)
 	}
-	groups, err := a.groups(s, entry, name)
+	groups, whole, err := a.groups(s, entry, name)
 	if err != nil {
 		return nil, err
 	}
 	if required := a.config.RequiredGroups; len(required) > 0 && !slices.ContainsFunc(groups, func(g string) bool { return slices.Contains(required, g) }) {
 		return nil, fmt.Errorf("%w: user %s is in none of the required groups", ErrDisabled, name)
 	}
+	p.GroupsUnread = !whole
 	for _, g := range groups {
 		p.Groups = append(p.Groups, a.config.Prefix+g)
 	}

@@ -132,7 +132,8 @@ func (m *MTLS) AuthenticateAmbient(_ context.Context, c *Credential) (*Principal
 		}
 		return &Principal{
 			Kind: m.kind, Name: name, Subject: found, Issued: cert.NotBefore, Expires: cert.NotAfter,
-			Credential: CredentialCertificate, CredentialID: cert.SerialNumber.Text(16),
+			GroupsUnread: m.kind == KindUser, // certificates do not tell
+			Credential:   CredentialCertificate, CredentialID: cert.SerialNumber.Text(16),
 		}, nil
 	}
 	return nil, ErrNotMine

@@ -28,17 +28,21 @@ type RegistryClaims struct {
 // RegistryPrincipal is what a registry token says about its holder, so that a
 // decision needs nothing but the token and the policy.
 type RegistryPrincipal struct {
-	Kind          Kind           `json:"kind"`
-	Name          string         `json:"name,omitempty"`
-	Issuer        string         `json:"iss,omitempty"`
-	Subject       string         `json:"sub,omitempty"`
-	Authenticator string         `json:"by,omitempty"`
-	Credential    string         `json:"with,omitempty"`
-	CredentialID  string         `json:"id,omitempty"`
-	Terms         string         `json:"terms,omitempty"`
-	Groups        []string       `json:"groups,omitempty"`
-	Roles         []string       `json:"roles,omitempty"`
-	Claims        map[string]any `json:"claims,omitempty"`
+	Kind          Kind     `json:"kind"`
+	Name          string   `json:"name,omitempty"`
+	Issuer        string   `json:"iss,omitempty"`
+	Subject       string   `json:"sub,omitempty"`
+	Authenticator string   `json:"by,omitempty"`
+	Credential    string   `json:"with,omitempty"`
+	CredentialID  string   `json:"id,omitempty"`
+	Terms         string   `json:"terms,omitempty"`
+	Groups        []string `json:"groups,omitempty"`
+	Roles         []string `json:"roles,omitempty"`
+	GroupsUnread  bool     `json:"groups_unread,omitempty"`
+	RolesUnread   bool     `json:"roles_unread,omitempty"`
+	// Claims are those that rules look at. None at all is not the same as none
+	// of these: see [Principal.Claims].
+	Claims map[string]any `json:"claims,omitzero"`
 	// Limits are those of the credential. None at all is not the same as an
 	// empty list, which allows nothing.
 	Limits []Limit `json:"limits,omitzero"`
@@ -52,7 +56,7 @@ func NewRegistryPrincipal(p *Principal) *RegistryPrincipal {
 	return &RegistryPrincipal{
 		Kind: p.Kind, Name: p.Name, Issuer: p.Issuer, Subject: p.Subject,
 		Authenticator: p.Authenticator, Credential: p.Credential, CredentialID: p.CredentialID, Terms: p.Terms,
-		Groups: p.Groups, Roles: p.Roles, Claims: p.Claims, Limits: p.Limits,
+		Groups: p.Groups, Roles: p.Roles, GroupsUnread: p.GroupsUnread, RolesUnread: p.RolesUnread, Claims: p.Claims, Limits: p.Limits,
 	}
 }
 
@@ -65,7 +69,7 @@ func (c *RegistryClaims) principal() *Principal {
 	}
 	return &Principal{
 		Kind: p.Kind, Name: p.Name, Issuer: p.Issuer, Subject: p.Subject,
-		Groups: p.Groups, Roles: p.Roles, Claims: p.Claims,
+		Groups: p.Groups, Roles: p.Roles, GroupsUnread: p.GroupsUnread, RolesUnread: p.RolesUnread, Claims: p.Claims,
 		Authenticator: p.Authenticator, Origin: p.Credential, OriginID: p.CredentialID, OriginLimits: p.Limits, Terms: p.Terms,
 		Credential: CredentialRegistryToken, CredentialID: c.ID,
 		Issued: time.Unix(c.IssuedAt, 0), Expires: time.Unix(c.ExpiresAt, 0),

@@ -198,7 +198,8 @@ func (t *TokenReview) principal(s *tokenReviewStatus, claims map[string]any, exp
 		Claims: map[string]any{
 			"namespace": namespace, "serviceaccount": name, "uid": s.User.UID, "username": s.User.Username,
 		},
-		Credential: CredentialServiceAccount, CredentialID: jti, Expires: expires,
+		GroupsUnread: s.User.Groups == nil,
+		Credential:   CredentialServiceAccount, CredentialID: jti, Expires: expires,
 	}
 	p.Issued, _ = numericDate(claims, "iat")
 	if pods := s.User.Extra["authentication.kubernetes.io/pod-name"]; len(pods) == 1 {

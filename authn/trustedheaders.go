@@ -106,8 +106,14 @@ func (t *TrustedHeaders) AuthenticateAmbient(_ context.Context, c *Credential) (
 	if p.Groups, err = t.list(h, t.groups); err != nil {
 		return nil, err
 	}
-	p.Roles, err = t.list(h, t.roles)
-	return p, err
+	if p.Roles, err = t.list(h, t.roles); err != nil {
+		return nil, err
+	}
+	// An empty header says that there are none, a missing one says nothing.
+	_, groups := h[t.groups]
+	_, roles := h[t.roles]
+	p.GroupsUnread, p.RolesUnread = !groups, !roles && t.roles != ""
+	return p, nil
 }
 
 // AmbientRoles implements [RoleSource] where the proxy says roles and no name:

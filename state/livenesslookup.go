@@ -46,7 +46,7 @@ func (l *Liveness) lookUp(ctx context.Context, p *asked, item *Item[User]) Liven
 		}
 		return l.write(ctx, item, LivenessOK, func(_ *Tx, u *User) {
 			u.Provider, u.Unconfirmed = &ProviderGrant{Checked: l.state.now().UTC()}, time.Time{}
-			u.Name, u.Groups, u.Roles, u.Claims = described.Name, described.Groups, described.Roles, described.Claims
+			u.describe(described)
 			u.Asserted = u.Provider.Checked
 		})
 	}

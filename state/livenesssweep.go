@@ -188,7 +188,7 @@ func (l *Liveness) save(ctx context.Context, id string, sealed []byte, token str
 			if l.options.Relevant != nil {
 				p = l.options.Relevant(p)
 			}
-			u.Name, u.Groups, u.Roles, u.Claims = p.Name, p.Groups, p.Roles, p.Claims
+			u.describe(p)
 			u.Asserted = u.Provider.Checked
 		}
 	})

@@ -20,6 +20,9 @@ type User struct {
 	Groups []string       `json:"groups,omitempty"`
 	Roles  []string       `json:"roles,omitempty"`
 	Claims map[string]any `json:"claims,omitempty"`
+	// GroupsUnread and RolesUnread are those of [authn.Principal].
+	GroupsUnread bool `json:"groups_unread,omitempty"`
+	RolesUnread  bool `json:"roles_unread,omitempty"`
 	// Asserted is as of when that was said: what is older does not count.
 	Asserted time.Time `json:"asserted,omitzero"`
 
@@ -63,8 +66,20 @@ func (u *User) Identity() authn.Identity {
 func (u *User) Principal() *authn.Principal {
 	return &authn.Principal{
 		Kind: authn.KindUser, Name: u.Name, Issuer: u.Issuer, Subject: u.Subject,
-		Groups: u.Groups, Roles: u.Roles, Claims: u.Claims,
+		Groups: u.Groups, Roles: u.Roles, GroupsUnread: u.GroupsUnread, RolesUnread: u.RolesUnread, Claims: u.Claims,
 	}
+}
+
+// describe takes over how somebody is described now.
+func (u *User) describe(p *authn.Principal) {
+	u.Name, u.Groups, u.Roles, u.Claims = p.Name, p.Groups, p.Roles, p.Claims
+	u.GroupsUnread, u.RolesUnread = p.GroupsUnread, p.RolesUnread
+}
+
+// describedAs reports whether somebody is still described so.
+func (u *User) describedAs(p *authn.Principal) bool {
+	return u.Name == p.Name && slices.Equal(u.Groups, p.Groups) && slices.Equal(u.Roles, p.Roles) &&
+		u.GroupsUnread == p.GroupsUnread && u.RolesUnread == p.RolesUnread && equalJSON(u.Claims, p.Claims)
 }
 
 // assertedSkew is how far the clock of whoever speaks of a user may be behind.
@@ -103,11 +118,11 @@ func (s *State) See(p *authn.Principal) (id string, u *User, before *Item[User],
 	if said.After(next.Asserted) {
 		next.Asserted = said
 	}
-	same := known && next.Name == p.Name && slices.Equal(next.Groups, p.Groups) && slices.Equal(next.Roles, p.Roles) && equalJSON(next.Claims, p.Claims)
+	same := known && next.describedAs(p)
 	// Who comes by two ways in turn is not written down each time.
 	moved := next.Authenticator != p.Authenticator && now.Sub(next.Last) > movedAgain
-	next.Issuer, next.Subject, next.Name, next.Authenticator = p.Issuer, p.Subject, p.Name, p.Authenticator
-	next.Groups, next.Roles, next.Claims = p.Groups, p.Roles, p.Claims
+	next.Issuer, next.Subject, next.Authenticator = p.Issuer, p.Subject, p.Authenticator
+	next.describe(p)
 	if email, ok := p.Claims["email"].(string); ok {
 		next.Email = email
 	}
