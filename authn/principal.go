@@ -42,6 +42,10 @@ type Principal struct {
 	// that name groups or roles hold then.
 	GroupsUnread, RolesUnread bool
 
+	// Kept stands for the choice of groups and roles that a registry token
+	// carries, as a policy chose them; empty for every other credential.
+	Kept string
+
 	// HeaderRoles are what a trusted proxy says with each request, however
 	// the principal proved itself.
 	HeaderRoles []string

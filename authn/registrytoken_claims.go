@@ -40,6 +40,7 @@ type RegistryPrincipal struct {
 	Roles         []string `json:"roles,omitempty"`
 	GroupsUnread  bool     `json:"groups_unread,omitempty"`
 	RolesUnread   bool     `json:"roles_unread,omitempty"`
+	Kept          string   `json:"kept,omitempty"`
 	// Claims are those that rules look at. None at all is not the same as none
 	// of these: see [Principal.Claims].
 	Claims map[string]any `json:"claims,omitzero"`
@@ -56,7 +57,7 @@ func NewRegistryPrincipal(p *Principal) *RegistryPrincipal {
 	return &RegistryPrincipal{
 		Kind: p.Kind, Name: p.Name, Issuer: p.Issuer, Subject: p.Subject,
 		Authenticator: p.Authenticator, Credential: p.Credential, CredentialID: p.CredentialID, Terms: p.Terms,
-		Groups: p.Groups, Roles: p.Roles, GroupsUnread: p.GroupsUnread, RolesUnread: p.RolesUnread, Claims: p.Claims, Limits: p.Limits,
+		Groups: p.Groups, Roles: p.Roles, GroupsUnread: p.GroupsUnread, RolesUnread: p.RolesUnread, Kept: p.Kept, Claims: p.Claims, Limits: p.Limits,
 	}
 }
 
@@ -69,7 +70,7 @@ func (c *RegistryClaims) principal() *Principal {
 	}
 	return &Principal{
 		Kind: p.Kind, Name: p.Name, Issuer: p.Issuer, Subject: p.Subject,
-		Groups: p.Groups, Roles: p.Roles, GroupsUnread: p.GroupsUnread, RolesUnread: p.RolesUnread, Claims: p.Claims,
+		Groups: p.Groups, Roles: p.Roles, GroupsUnread: p.GroupsUnread, RolesUnread: p.RolesUnread, Kept: p.Kept, Claims: p.Claims,
 		Authenticator: p.Authenticator, Origin: p.Credential, OriginID: p.CredentialID, OriginLimits: p.Limits, Terms: p.Terms,
 		Credential: CredentialRegistryToken, CredentialID: c.ID,
 		Issued: time.Unix(c.IssuedAt, 0), Expires: time.Unix(c.ExpiresAt, 0),

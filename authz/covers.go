@@ -79,6 +79,9 @@ func (p *Policy) Holdings(principal *authn.Principal, q *Query) *Holdings {
 	if principal != nil {
 		h.limits = principal.Limits
 	}
+	if p.stale(principal) {
+		h.limits = []authn.Limit{}
+	}
 	if h.admin {
 		return h
 	}

@@ -81,6 +81,9 @@ func (p *Policy) decide(principal *authn.Principal, ids, unread []subjectID, q *
 		return d
 	}
 	open := limit(principal, resourceType(q.Type), q.Repository, q.Action)
+	if p.stale(principal) {
+		open = 0
+	}
 	if open != q.Action {
 		d.Missing, d.Rule = q.Action&^open, limitRule
 		return d

@@ -109,7 +109,7 @@ func (c *compiler) place(p pattern) *place {
 func (c *compiler) finish() {
 	p := c.policy
 	p.admins.index()
-	p.subjects.denied.finish()
+	p.kept = p.subjects.denied.finish(p.subjects.names, p.mentions)
 	if p.listers != nil {
 		p.listers = make([]bool, len(p.subjects.names))
 	}

@@ -1,8 +1,11 @@
 package authz
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
@@ -83,8 +86,9 @@ func (d *deniedSubjects) add(text string, id subjectID) {
 	}
 }
 
-// finish leaves each subject once.
-func (d *deniedSubjects) finish() {
+// finish leaves each subject once, and returns what tells these groups and roles
+// from others: names are those of all subjects. Empty: there are none.
+func (d *deniedSubjects) finish(names []string, all mentions) (kept string) {
 	once := func(ids []subjectID) []subjectID {
 		slices.Sort(ids)
 		return slices.Clip(slices.Compact(ids))
@@ -93,6 +97,24 @@ func (d *deniedSubjects) finish() {
 	for i := range d.claims {
 		d.claims[i].ids = once(d.claims[i].ids)
 	}
+	if len(d.groups)+len(d.roles) == 0 && !all.groups && !all.roles {
+		return ""
+	}
+	texts := []string{strconv.FormatBool(all.groups), strconv.FormatBool(all.roles)}
+	for _, id := range slices.Concat(d.groups, d.roles) {
+		texts = append(texts, names[id])
+	}
+	slices.Sort(texts[2:])
+	const enough = 9 // bytes: nobody gains by a collision who does not write the rules
+	sum := sha256.Sum256([]byte(strings.Join(texts, "\n")))
+	return base64.RawURLEncoding.EncodeToString(sum[:enough])
+}
+
+// stale reports whether a registry token was issued when other groups or roles
+// mattered to deny rules: it carries no others. Whoever holds it gets a new one.
+func (p *Policy) stale(principal *authn.Principal) bool {
+	return p.kept != "" && principal != nil && principal.Credential == authn.CredentialRegistryToken &&
+		(principal.Kind == authn.KindUser || principal.Kind == authn.KindWorkload) && principal.Kept != p.kept
 }
 
 func (d *deniedSubjects) none() bool {
