@@ -166,6 +166,11 @@ func (ch *Chain) vouch(name string, p *Principal) (*Principal, error) {
 			return nil, fmt.Errorf("%s: %w: the name %s begins with %q, as those of another authenticator do", name, ErrInvalid, p.Name, prefix)
 		}
 	}
+	if p.Credential != CredentialRegistryToken { // whose name was checked when it was read
+		if err := CheckName(p.Kind, p.Name); err != nil {
+			return nil, fmt.Errorf("%s: %w: the name of %.200q: %w", name, ErrInvalid, p, err)
+		}
+	}
 	own := p.Kind == KindUser && p.Subject != "" && p.Issuer == ""
 	if p.Authenticator != "" && !own {
 		return p, nil

@@ -1,13 +1,10 @@
 package authn
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"time"
-	"unicode"
 )
 
 // maxSubject is how long a subject may be, in bytes (OpenID Connect Core §2).
@@ -179,26 +176,10 @@ func (r *claimRules) name(claims map[string]any) (string, error) {
 		}
 	}
 	name = r.prefix + name
-	if err := checkUserName(name); err != nil {
+	if err := CheckName(KindUser, name); err != nil {
 		return "", fmt.Errorf("%w: user name claim %q: %w", ErrInvalid, r.username, err)
 	}
 	return name, nil
-}
-
-// checkUserName refuses names that would not survive a header, a log line, a
-// Basic credential or a list, and those that look like a robot's.
-func checkUserName(name string) error {
-	switch {
-	case len(name) > maxUsername:
-		return fmt.Errorf("longer than %d bytes", maxUsername)
-	case strings.ContainsAny(name, `:"\,`) || strings.ContainsFunc(name, func(r rune) bool {
-		return r == unicode.ReplacementChar || unicode.IsSpace(r) || !unicode.IsPrint(r)
-	}):
-		return errors.New(`has white space, control characters, or one of : " \ ,`)
-	case strings.HasPrefix(strings.ToLower(name), robotPrefix):
-		return errors.New("belongs to robots")
-	}
-	return nil
 }
 
 // list returns the names that the claim at path has, and whether that may not be

@@ -161,17 +161,13 @@ func (e *External) principal(a *externalAnswer) (*Principal, error) {
 	switch {
 	case a.Kind == "":
 		p.Kind = KindUser
-	case a.Kind == KindRobot:
-		if err := CheckRobotName(p.Name); err != nil {
-			return nil, err
-		}
-	case a.Kind != KindUser && a.Kind != KindWorkload:
+	case a.Kind != KindUser && a.Kind != KindRobot && a.Kind != KindWorkload:
 		return nil, fmt.Errorf("kind %.40q: want user, robot or workload", a.Kind)
 	}
 	if a.Name == "" {
 		return nil, errors.New("name is missing")
 	}
-	if err := checkName(p.Name); err != nil {
+	if err := CheckName(p.Kind, p.Name); err != nil {
 		return nil, err
 	}
 	if len(a.Subject) > maxSubject || !isPlainText(a.Subject) {

@@ -184,7 +184,7 @@ func (a *LDAP) principal(s ldapSession, entry *ldap.Entry, login string) (*Princ
 		Kind: KindUser, Name: a.config.Prefix + name, Issuer: a.config.IdentityIssuer(), Subject: entry.DN, Claims: claims,
 		Authenticator: a.Name(), Credential: CredentialLDAPPassword,
 	}
-	if err := checkUserName(p.Name); err != nil {
+	if err := CheckName(KindUser, p.Name); err != nil {
 		return nil, fmt.Errorf("%w: attribute %s: %w", ErrInvalid, a.config.Username, err)
 	}
 	groups, whole, err := a.groups(s, entry, name)

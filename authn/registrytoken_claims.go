@@ -49,6 +49,19 @@ type RegistryPrincipal struct {
 	Limits []Limit `json:"limits,omitzero"`
 }
 
+// RegistrySubject is what a registry that verifies a token itself calls its
+// holder: a user by name, all others with their kind. No user has a name with a
+// colon, see [CheckName].
+func RegistrySubject(p *Principal) string {
+	switch {
+	case p.IsAnonymous():
+		return ""
+	case p.Kind == KindUser:
+		return p.Name
+	}
+	return p.String()
+}
+
 // NewRegistryPrincipal returns the claim for a principal.
 func NewRegistryPrincipal(p *Principal) *RegistryPrincipal {
 	if p.IsAnonymous() {
@@ -96,11 +109,15 @@ func (c *RegistryClaims) validate() error {
 	}
 	switch p := c.Principal; {
 	case p.Kind == KindAnonymous && p.Name == "":
-	case p.Kind == KindUser && p.Name != "":
-	case p.Kind == KindRobot && p.Name != "":
-	case p.Kind == KindWorkload && p.Name != "":
+	case p.Kind == KindUser, p.Kind == KindRobot, p.Kind == KindWorkload:
+		if err := CheckName(p.Kind, p.Name); err != nil {
+			return fmt.Errorf("principal: %w", err)
+		}
 	default:
-		return errors.New("principal is of no known kind or has no name")
+		return errors.New("principal is of no known kind or has a name")
+	}
+	if c.Subject != RegistrySubject(&Principal{Kind: c.Principal.Kind, Name: c.Principal.Name}) {
+		return errors.New("sub and principal speak of different holders")
 	}
 	for i := range c.Access {
 		if err := validateAccess(&c.Access[i]); err != nil {

@@ -185,7 +185,7 @@ func (t *TokenReview) principal(s *tokenReviewStatus, claims map[string]any, exp
 	if t.accounts.globs != nil && !t.accounts.accepts(account) {
 		return nil, fmt.Errorf("%w: service account %.120q is not accepted", ErrInvalid, account)
 	}
-	if err := checkName(t.config.Prefix + account); err != nil {
+	if err := CheckName(KindWorkload, t.config.Prefix+account); err != nil {
 		return nil, fmt.Errorf("%w: service account: %w", ErrInvalid, err)
 	}
 	issuer, _ := claims["iss"].(string)

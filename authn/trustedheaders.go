@@ -97,7 +97,7 @@ func (t *TrustedHeaders) AuthenticateAmbient(_ context.Context, c *Credential) (
 		return nil, err
 	}
 	p := &Principal{Kind: KindUser, Name: t.prefix + user, Credential: CredentialHeader}
-	if err := checkName(p.Name); err != nil {
+	if err := CheckName(KindUser, p.Name); err != nil {
 		return nil, fmt.Errorf("%w: header %s: %w", ErrInvalid, t.user, err)
 	}
 	if email != "" {

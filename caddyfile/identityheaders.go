@@ -12,6 +12,10 @@ type IdentityHeaders struct {
 	// Default: `X-Forwarded-User`.
 	User string `json:"user,omitempty"`
 
+	// The header with the kind of the principal: `user`, `robot` or `workload`.
+	// Default: `X-Registry-Kind`.
+	Kind string `json:"kind,omitempty"`
+
 	// The header with the e-mail address, unless the provider says that it is
 	// not verified. Default: `X-Forwarded-Email`.
 	Email string `json:"email,omitempty"`
@@ -42,6 +46,7 @@ type RoleValue struct {
 //
 //	identity_headers {
 //		user       <header>|off
+//		kind       <header>|off
 //		email      <header>|off
 //		groups     <header>|off
 //		role       <header>|off
@@ -64,6 +69,8 @@ func (h *IdentityHeaders) line(d *caddyfile.Dispenser) error {
 	switch d.Val() {
 	case "user":
 		return scalar(d, &h.User)
+	case "kind":
+		return scalar(d, &h.Kind)
 	case "email":
 		return scalar(d, &h.Email)
 	case "groups":
@@ -78,5 +85,5 @@ func (h *IdentityHeaders) line(d *caddyfile.Dispenser) error {
 		h.RoleValues = append(h.RoleValues, RoleValue{Value: args[0], Subjects: args[1:]})
 		return nil
 	}
-	return unrecognized(d, "identity_headers", "user", "email", "groups", "role", "role_value")
+	return unrecognized(d, "identity_headers", "user", "kind", "email", "groups", "role", "role_value")
 }
