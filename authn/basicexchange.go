@@ -21,6 +21,7 @@ type BasicExchange struct {
 	outcomes *outcomes
 	clients  *outcomes // where passwords are off
 	grants   []grant
+	failed   failedBindBudget // of people's passwords
 	now      func() time.Time
 
 	audiences     []string
@@ -57,6 +58,7 @@ func NewBasicExchange(c BasicExchangeConfig, o Options) (*BasicExchange, error) 
 		cache: c.Cache.orDefault(defaultExchangeCache), offset: c.CacheOffset.orDefault(defaultExchangeOffset),
 		outcomes: newOutcomes(connections, 3*timeout, c.CacheFailures.orDefault(defaultExchangeFailures), o.Now),
 		clients:  newOutcomes(connections, 3*timeout, c.CacheFailures.orDefault(defaultExchangeFailures), o.Now),
+		failed:   newFailedBindBudget(),
 		request:  newExchangeRequest(c, client, o.Now, o.Logger),
 		verifier: newTokenVerifier(issuerSettings{
 			name: BasicExchangeName + ":" + c.Issuer, issuer: c.Issuer, algorithms: c.Algorithms,

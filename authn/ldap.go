@@ -21,6 +21,7 @@ type LDAP struct {
 	directory directory
 	outcomes  *outcomes
 	unread    *unreadNotice
+	failed    failedBindBudget
 	nobody    string // an entry that does not exist
 	log       *zap.Logger
 	now       func() time.Time
@@ -72,7 +73,7 @@ func NewLDAP(c LDAPConfig, o LDAPOptions) (*LDAP, error) {
 	timeout := c.Timeout.orDefault(providerTimeout)
 	return &LDAP{
 		config: c, directory: newLDAPConnections(c, timeout, o), log: o.Logger, now: o.Now,
-		unread: newUnreadNotice(o.Logger.With(zap.String("directory", c.URLs[0]))),
+		failed: newFailedBindBudget(), unread: newUnreadNotice(o.Logger.With(zap.String("directory", c.URLs[0]))),
 		nobody: "cn=" + rand.Text() + "," + c.SearchBase, cache: c.Cache.orDefault(defaultLDAPCache),
 		outcomes: newOutcomes(c.Connections, 3*timeout, c.CacheFailures.orDefault(defaultLDAPFailures), o.Now),
 	}, nil
@@ -95,7 +96,7 @@ func (a *LDAP) Authenticate(ctx context.Context, c *Credential) (*Principal, err
 	}
 	return a.outcomes.ask(ctx, c, func(ctx context.Context) (p *Principal, until time.Time, err error) {
 		err = a.directory.with(ctx, func(s ldapSession) (err error) {
-			p, err = a.signIn(s, c.Username, c.Secret)
+			p, err = a.signIn(s, c)
 			return err
 		})
 		if errors.Is(err, ErrUnavailable) {
@@ -106,7 +107,8 @@ func (a *LDAP) Authenticate(ctx context.Context, c *Credential) (*Principal, err
 }
 
 // signIn signs somebody in, and reads who it is.
-func (a *LDAP) signIn(s ldapSession, user, password string) (*Principal, error) {
+func (a *LDAP) signIn(s ldapSession, c *Credential) (*Principal, error) {
+	user, password := c.Username, c.Secret
 	var entry *ldap.Entry
 	var err error
 	dn := fillDN(a.config.BindAs, user)
@@ -126,7 +128,10 @@ func (a *LDAP) signIn(s ldapSession, user, password string) (*Principal, error) 
 		}
 		dn = entry.DN
 	}
-	if err = judgeBind(bindAs(s, dn, password)); err != nil {
+	if err = a.failed.ask(dn, password, a.now, func() (failed bool, err error) {
+		err = judgeBind(bindAs(s, dn, password))
+		return err != nil && !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrNotMine), err
+	}); err != nil {
 		return nil, err
 	}
 	if a.config.ServiceDN != "" {
