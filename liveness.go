@@ -22,16 +22,9 @@ func (r *realm) watchUsers(ctx context.Context, run *running) {
 		o.Providers = append(o.Providers, v)
 	}
 	for _, a := range r.authenticators {
-		l, ok := a.Authenticator.(*LDAP)
-		if !ok {
-			continue
+		if v, ok := state.VouchingFor(a.Name, unwrapped(a.Authenticator)); ok {
+			o.Providers = append(o.Providers, v)
 		}
-		v := state.Vouching{Issuer: l.IdentityIssuer()}
-		v.Every, v.Grace, v.MaxAge = l.Rechecks()
-		if l.directory.LooksUp() {
-			v.Directory = l.directory
-		}
-		o.Providers = append(o.Providers, v)
 	}
 	live := run.state.NewLiveness(o)
 	go live.Run(ctx)
@@ -44,4 +37,23 @@ func (r *realm) countRechecks() func(state.LivenessOutcome) {
 		rechecksTotal.WithLabelValues(r.name, string(o))
 	}
 	return func(o state.LivenessOutcome) { rechecksTotal.WithLabelValues(r.name, string(o)).Inc() }
+}
+
+// unwrapped is the authenticator of a module that has users of its own.
+func unwrapped(a authn.Authenticator) authn.Authenticator {
+	switch a := a.(type) {
+	case *LDAP:
+		return a.directory.LDAP
+	case *Htpasswd:
+		return a.users.Htpasswd
+	case *Local:
+		return a.users
+	case *MTLS:
+		return a.MTLS
+	case *External:
+		return a.External
+	case *TrustedHeaders:
+		return a.TrustedHeaders
+	}
+	return a
 }

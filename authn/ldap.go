@@ -186,8 +186,11 @@ func (a *LDAP) principal(s ldapSession, entry *ldap.Entry, login string) (*Princ
 		}
 	}
 	p := &Principal{
-		Kind: KindUser, Name: a.config.Prefix + name, Issuer: a.config.IdentityIssuer(), Subject: entry.DN, Claims: claims,
+		Kind: KindUser, Name: a.config.Prefix + name, Issuer: a.config.IdentityIssuer(), Subject: entrySubject(entry), Claims: claims,
 		Authenticator: a.Name(), Credential: CredentialLDAPPassword,
+	}
+	if p.Subject != entry.DN {
+		p.FormerSubject, p.Since = entry.DN, entryCreated(entry)
 	}
 	if err := CheckName(KindUser, p.Name); err != nil {
 		return nil, fmt.Errorf("%w: attribute %s: %w", ErrInvalid, a.config.Username, err)

@@ -41,7 +41,7 @@ func (a *LDAP) attributes() []string {
 	if c.MemberOf != "" {
 		list = append(list, c.MemberOf)
 	}
-	return list
+	return append(append(list, identityAttributes...), creationAttributes...)
 }
 
 // find returns the one entry of somebody who signs in, or errNoEntry.

@@ -108,6 +108,9 @@ func (m *MTLS) Authenticate(context.Context, *Credential) (*Principal, error) {
 	return nil, ErrNotMine
 }
 
+// MayBeReused implements [Reusing]: what a certificate says is a name.
+func (m *MTLS) MayBeReused(string) bool { return true }
+
 // AuthenticateAmbient implements [Ambient]. A certificate that no rule speaks
 // of is not for the registry: it may be that of a proxy.
 func (m *MTLS) AuthenticateAmbient(_ context.Context, c *Credential) (*Principal, error) {

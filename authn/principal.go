@@ -33,6 +33,12 @@ type Principal struct {
 	Issuer  string
 	Subject string
 
+	// FormerSubject is by which subject the same person was known before, if
+	// that may be; Since is from when on at the earliest. Empty where there is
+	// no such thing, and not part of who somebody is.
+	FormerSubject string
+	Since         time.Time
+
 	// Groups and Roles as the credential, or the directory behind it, says.
 	Groups []string
 	Roles  []string

@@ -43,6 +43,11 @@ type User struct {
 	// Provider is what is needed to ask the identity provider whether the
 	// user is still there.
 	Provider *ProviderGrant `json:"provider,omitempty"`
+
+	// former is the id of the record that this one takes the place of, until
+	// until when that may have been somebody else's.
+	former string
+	until  time.Time
 }
 
 // ProviderGrant is a user's standing with the identity provider.
@@ -103,10 +108,20 @@ func (s *State) See(p *authn.Principal) (id string, u *User, before *Item[User],
 	id, now := p.Identity().ID(), s.now().UTC().Truncate(time.Second)
 	next := User{First: now}
 	before, known := s.Users.Get(id)
-	if known {
+	old, hadAlias := s.Users.Get(aliasOf(p))
+	switch {
+	case known:
 		next = *before.Value
-	} else {
+	case hadAlias:
+		next, before = *old.Value, nil
+		if p.Since.After(next.First) && p.Since.After(next.NotBefore) {
+			next.NotBefore, next.until = p.Since, p.Since // before that it was somebody else
+		}
+	default:
 		before = nil
+	}
+	if hadAlias {
+		next.former = old.ID
 	}
 	if known && next.outdated(p) {
 		return id, &next, before, false
@@ -131,7 +146,7 @@ func (s *State) See(p *authn.Principal) (id string, u *User, before *Item[User],
 	if confirmed {
 		next.Unconfirmed = time.Time{}
 	}
-	changed = !same || moved || confirmed || now.Sub(next.Last) > seenAgain
+	changed = !same || hadAlias || moved || confirmed || now.Sub(next.Last) > seenAgain
 	next.Last = now
 	return id, &next, before, changed
 }
@@ -141,6 +156,9 @@ func (s *State) PutUser(tx *Tx, id string, u *User, before *Item[User]) {
 	condition := Absent
 	if before != nil {
 		condition = Unchanged(before)
+	}
+	if u.former != "" {
+		s.adopt(tx, u.former, id, u.until)
 	}
 	Put(tx, s.Users, id, u, condition)
 }
