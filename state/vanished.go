@@ -3,7 +3,6 @@ package state
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
@@ -14,9 +13,9 @@ import (
 // else's now. It is nobody's.
 const formerIdentity = "former:"
 
-// Former reports whether the owner is a person who has vanished, and whose name
-// somebody else may have now.
-func (o *Owner) Former() bool { return strings.HasPrefix(o.Identity, formerIdentity) }
+// FormerIdentity is the [Owner.Identity] of a user who has vanished, and whose
+// name somebody else may have now.
+func FormerIdentity(user string) string { return formerIdentity + user }
 
 // vanish ends what a user had until a time. If who that is may be reused, the
 // name may be somebody else's from then on, and nobody owns what the user did. It
@@ -40,7 +39,7 @@ func (s *State) vanish(tx *Tx, id string, u *User, since time.Time, reused bool,
 	for item := range s.Owners.All() {
 		if reused && item.Value.Identity == id && item.Value.Since.Before(since) {
 			owner := *item.Value
-			owner.Identity = formerIdentity + id
+			owner.Identity = FormerIdentity(id)
 			Put(tx, s.Owners, item.ID, &owner, Unchanged(item))
 			former++
 		}
@@ -88,7 +87,7 @@ func (s *State) adopt(tx *Tx, from, to string, until time.Time) {
 		if item.Value.Identity == from {
 			moved := *item.Value
 			if moved.Identity = to; moved.Since.Before(until) {
-				moved.Identity = formerIdentity + from
+				moved.Identity = FormerIdentity(from)
 			}
 			Put(tx, s.Owners, item.ID, &moved, Unchanged(item))
 		}

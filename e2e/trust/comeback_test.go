@@ -2,9 +2,9 @@ package trust
 
 import (
 	"encoding/json"
-	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -40,9 +40,6 @@ func (s *scene) is(status int, credential string) bool {
 	return res.StatusCode == status
 }
 
-// owned answers as a registry in which nothing is at first.
-func owned(w http.ResponseWriter, r *http.Request) { created(w, r) }
-
 func TestNameThatComesBackToTheFileIsSomebodyElse(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "users")
 	write := func(names ...string) {
@@ -73,7 +70,7 @@ func TestNameThatComesBackToTheFileIsSomebodyElse(t *testing.T) {
 	}
 	reverse_proxy UPSTREAM
 }`
-	s := start(t, site, owned)
+	s := start(t, site, created)
 	alice := basic("alice", "alice-pw")
 	pat := bearer(s.accessToken(alice))
 	registry := bearer(s.tokenFor("repository:team/app:pull,push", alice))
@@ -102,10 +99,24 @@ func TestNameThatComesBackToTheFileIsSomebodyElse(t *testing.T) {
 	if !s.is(401, pat) {
 		t.Error("written down, the access token is good again")
 	}
+	var users struct{ Items []struct{ ID, Name string } }
+	if err := json.Unmarshal([]byte(s.wants(200, "GET", "/auth/api/v1/users", "", bearer(adminKey))), &users); err != nil {
+		t.Fatal(err)
+	}
+	for _, u := range users.Items {
+		var one struct{ Former []string }
+		if err := json.Unmarshal([]byte(s.wants(200, "GET", "/auth/api/v1/users/"+u.ID, "", bearer(adminKey))), &one); err != nil {
+			t.Fatal(err)
+		}
+		if want := u.Name == "alice"; want != slices.Contains(one.Former, "team/app") {
+			t.Errorf("%s: former %v", u.Name, one.Former)
+		}
+	}
 	s.wants(200, "PUT", "/auth/api/v1/owners/team%2Fapp", `{"principal":"user:alice"}`, bearer(adminKey), jsonBody)
 	if status, body := s.pushes(alice); status != 201 {
 		t.Errorf("handed over: %d: %s", status, body)
 	}
+	time.Sleep(time.Second) // tokens are dated to the second, and none of the second in which somebody left counts
 	if !s.is(200, bearer(s.accessToken(alice))) {
 		t.Error("the new alice cannot have an access token")
 	}
