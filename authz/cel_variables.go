@@ -39,8 +39,14 @@ func (v *variables) ResolveName(name string) (any, bool) {
 	case "principal.subject":
 		return p.Subject, true
 	case "principal.groups":
+		if p.GroupsUnread {
+			return nil, false // it cannot be evaluated
+		}
 		return list(p.Groups), true
 	case "principal.roles":
+		if p.RolesUnread {
+			return nil, false
+		}
 		return list(slices.Concat(p.Roles, p.HeaderRoles)), true
 	case "principal.authenticator":
 		return p.Authenticator, true

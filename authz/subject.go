@@ -30,6 +30,9 @@ type subjects struct {
 	claims                                  []claimSubjects
 	names                                   []string // by id
 
+	// denied are those of deny rules.
+	denied deniedSubjects
+
 	sources     []roleSource
 	firstSource bool
 	mapped      map[subjectID]subjectID // see mappedID
@@ -148,6 +151,7 @@ type Subject struct {
 	policy    *Policy
 	principal *authn.Principal
 	ids       []subjectID
+	unread    []subjectID // see [subjects.unread]
 }
 
 // Principal returns who this is.

@@ -12,6 +12,10 @@ type IdentityHeaders struct {
 	// Default: `X-Forwarded-User`.
 	User string `json:"user,omitempty"`
 
+	// The header with the kind of the principal: `user`, `robot` or `workload`.
+	// Default: `X-Registry-Kind`.
+	Kind string `json:"kind,omitempty"`
+
 	// The header with the e-mail address, unless the provider says that it is
 	// not verified. Default: `X-Forwarded-Email`.
 	Email string `json:"email,omitempty"`
@@ -42,6 +46,7 @@ type RoleValue struct {
 //
 //	identity_headers {
 //		user       <header>|off
+//		kind       <header>|off
 //		email      <header>|off
 //		groups     <header>|off
 //		role       <header>|off
@@ -54,6 +59,7 @@ func identityHeaders(d *caddyfile.Dispenser) (*IdentityHeaders, error) {
 	h := new(IdentityHeaders)
 	return h, Options{
 		"user":   Text(&h.User),
+		"kind":   Text(&h.Kind),
 		"email":  Text(&h.Email),
 		"groups": Text(&h.Groups),
 		"role":   Text(&h.Role),
