@@ -209,7 +209,7 @@ func (x *exchange) lastPage(id string, v *state.Confirmation, condition store.Pr
 			f.Fields = append(f.Fields, field{Kind: "hidden", Name: name, Value: values[0]})
 		}
 	}
-	return x.show(view{Title: asks.question, Lead: asks.lead, Blocks: []block{{Facts: asks.facts, Form: f}}})
+	return x.show(view{Title: asks.question, Lead: asks.lead, Blocks: []block{{Facts: asks.facts}, {Form: f}}})
 }
 
 // confirmed does what a person has confirmed, once.
