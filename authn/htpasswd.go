@@ -192,7 +192,7 @@ func (h *Htpasswd) Name() string { return htpasswdName(h.config.Prefix) }
 
 // Facts implements [Described].
 func (h *Htpasswd) Facts() Facts {
-	return Facts{Name: h.Name(), Prefix: h.config.Prefix, People: true, Passwords: true}
+	return Facts{Name: h.Name(), Prefix: h.config.Prefix, People: true, Passwords: true, Rereads: configured(h.config.File, h.config.GroupsFile)}
 }
 
 // Authenticate implements [Authenticator]. It owns passwords, by Basic, of

@@ -52,7 +52,9 @@ func NewTokenReview(c TokenReviewConfig, o Options) (*TokenReview, error) {
 
 // Facts implements [Described]. What the prefix begins are names of workloads,
 // which rules do not take for users.
-func (t *TokenReview) Facts() Facts { return Facts{Name: t.Name(), Issuers: t.config.Issuers} }
+func (t *TokenReview) Facts() Facts {
+	return Facts{Name: t.Name(), Issuers: t.config.Issuers, Rereads: configured(t.config.TokenFile)}
+}
 
 // Name is how a realm calls this authenticator.
 func (t *TokenReview) Name() string { return TokenReviewName + ":" + t.config.Server }

@@ -30,18 +30,19 @@ func requirement(d *caddyfile.Dispenser, p *authz.Project) error {
 			return err
 		}
 	}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if d.Val() != "key" {
-			return unrecognized(d, "require signature", "key")
-		}
-		if !d.NextArg() {
+	options := Options{"key": func(d *caddyfile.Dispenser) error {
+		if d.CountRemainingArgs() == 0 {
 			return d.ArgErr()
 		}
-		for more := true; more; more = d.NextArg() {
+		for d.NextArg() {
 			if err := signatureKey(d, rule); err != nil {
 				return err
 			}
 		}
+		return nil
+	}}
+	if err := options.Read(d, "require signature"); err != nil {
+		return err
 	}
 	if len(rule.Keys) == 0 {
 		return d.Err("require signature: no key: want for example key /etc/caddy/cosign.pub")

@@ -120,6 +120,7 @@ func (r *Realm) open(ctx, limit context.Context, old tokenendpoint.KeyStore) err
 		run.endpoint.Identity = run.logins
 	}
 	r.policy.start(ctx, live)
+	go newFiles(r.fingerprint, r.authenticators, r.front.Verifiers, r.logger).watch(ctx)
 	for _, a := range r.authenticators {
 		if s, ok := a.Authenticator.(authn.Starter); ok {
 			s.Start(ctx)
