@@ -21,19 +21,20 @@ const (
 	txtSignedInAs       = "Signed in as %s"
 	txtNavigation       = "Pages"
 	txtNavigationAdmin  = "Administration"
-	txtNotFoundTitle    = "There is no such page"
-	txtNotFound         = "The address is wrong, or what it showed is gone. Go to the start page and look from there."
+	txtNotFoundTitle    = "Page not found"
+	txtNotFound         = "This page does not exist (any more). Go to the start page and look from there."
 	txtCrossSiteTitle   = "Nothing was changed"
 	txtCrossSite        = "The request did not come from a page of this registry, or the page was old. Open the page again and repeat what you did."
 	txtTooEarly         = "The request came before the encrypted connection was complete. Send it again."
 	txtFormTitle        = "Nothing was changed"
 	txtForm             = "What was sent could not be read. Open the page again and repeat what you did."
+	txtFormLong         = "The form is too long. Shorten it, for example by patterns that cover several repositories."
 	txtStaleTitle       = "This sign-in cannot be finished"
 	txtStale            = "It took too long, was finished before, or was begun in another browser. Nothing is wrong with your account: sign in again."
 	txtHostTitle        = "Sign-in does not work at this address"
 	txtHost             = "The registry does not know this host name. Use the address that you were given. Administrators: set public_url, or add the host as trusted_host of the portal."
 	txtPlainTitle       = "Sign-in needs https"
-	txtPlain            = "Over http anybody on the way could take your session. Administrators: serve the site with https and let public_url begin with it."
+	txtPlain            = "Sign-in is only possible over https. Administrators: serve the site with https and let public_url begin with it."
 	txtCancelledTitle   = "You did not sign in"
 	txtCancelled        = "%s says that the sign-in was cancelled or not allowed. Try again, or ask its administrators to let you use this application."
 	txtRefusedTitle     = "The identity provider refused the sign-in"
@@ -43,11 +44,11 @@ const (
 	txtNotAdmittedTitle = "You may not use this registry"
 	txtNotAdmitted      = "You signed in at %s, but your account is disabled here or not in a group that may use the registry. Ask the registry's administrators."
 	txtFailedTitle      = "The sign-in did not work"
-	txtFailed           = "What %s said about you cannot be used. Sign in again; if it happens again, tell the registry's administrators, who find the reason in the log."
+	txtFailed           = "The registry could not use the sign-in information from %s. Sign in again; if it happens again, tell the registry's administrators, who find the reason in the log."
 	txtDisabledTitle    = "Your account is disabled"
 	txtDisabled         = "An administrator has disabled your account. Ask the registry's administrators."
 	txtStoreTitle       = "Nothing can be changed at the moment"
-	txtStore            = "The store is away. What works goes on working. Try again in a minute."
+	txtStore            = "The database is unavailable. Pulls, pushes and logins keep working. Try again in a minute."
 	txtInternalTitle    = "Something went wrong"
 	txtInternal         = "Try again. If it happens again, tell the registry's administrators, who find the reason in the log."
 )
@@ -88,7 +89,7 @@ const (
 	txtProvider             = "Identity provider"
 
 	txtSessions        = "Devices and sessions"
-	txtSessionsLead    = "The browsers that you are signed in with. If you do not know one of them, sign it out."
+	txtSessionsLead    = "Browsers where you are signed in. If you don't recognize one, sign it out."
 	txtSessionsCaption = "Browsers that are signed in as you"
 	txtBrowsers        = "Browsers"
 	txtBrowser         = "Browser"
@@ -97,23 +98,23 @@ const (
 	txtLastUsed        = "Last used"
 	txtThisBrowser     = "this one"
 	txtSignOutLabel    = "Sign out %s at %s"
-	txtOthers          = "All others"
-	txtOthersNote      = "Signs out every other browser. Tokens and this browser stay as they are."
+	txtOthers          = "Other browsers"
+	txtOthersNote      = "Signs you out everywhere else. This browser and your tokens are not affected."
 	txtEndOthers       = "Sign out all others"
 	txtEndOthersAsk    = "All your other browsers will have to sign in again."
 	txtEndOneAsk       = "That browser will have to sign in again."
 	txtUnknownBrowser  = "Unknown browser"
 	txtBrowserOn       = "%s on %s"
 
-	txtClients           = "Log in with clients"
-	txtClientsLead       = "Copy the line for your client. Clients never need your password."
-	txtClientsDevice     = "With this browser"
-	txtClientsDeviceNote = "Prints a code and a link, and waits until you let it in here. Then docker, podman, helm, crane and skopeo work."
+	txtClients           = "Set up a client"
+	txtClientsLead       = "Copy the line for your client. You never need to type your company password into a client."
+	txtClientsDevice     = "Log in through this browser"
+	txtClientsDeviceNote = "The command shows a link and a code. Approve it here; docker, podman, helm, crane and skopeo are then logged in."
 	txtClientsHelper     = "With the credential helper, which keeps the login in the operating system's store"
 	txtClientsCaddy      = "With Caddy's own command"
 	txtClientsShell      = "With an access token"
-	txtClientsShellNote  = "Create an access token and put it into the variable TOKEN. It is piped in, so that it is in no process list and no shell history: read -rs TOKEN takes it from the keyboard."
-	txtClientsKubernetes = "For pods, a robot is better than a token of yours: it does not end with your account."
+	txtClientsShellNote  = "Create an access token. Type read -rs TOKEN and paste it, so that it does not appear in your shell history or process list."
+	txtClientsKubernetes = "For Kubernetes, use a robot account instead of your own token; it keeps working when you leave."
 	txtClientsSecret     = "Make the secret"
 	txtClientsPod        = "Use it"
 )
@@ -121,7 +122,7 @@ const (
 // notices are what pages say after a form, by the parameter "done".
 var notices = map[string]string{
 	"session-ended":   "Signed out.",
-	"token-withdrawn": "The token was withdrawn. It is refused from now on.",
+	"token-withdrawn": "Token revoked. It no longer works.",
 	"saved":           "Saved.",
 	"deleted":         "Removed.",
 }
@@ -129,29 +130,29 @@ var notices = map[string]string{
 // Access tokens and secrets.
 const (
 	txtTokens               = "Access tokens"
-	txtTokensLead           = "A token is a password for docker and other clients. It can never do more than you, and ends with your account." //nolint:gosec // words for people, no credential
+	txtTokensLead           = "Use a token instead of your password in docker and other clients. It never has more permissions than you, and stops working when your account is disabled." //nolint:gosec // words for people, no credential
 	txtTokensCaption        = "Your access tokens"
 	txtTokensYours          = "Your tokens"
 	txtTokenNew             = "New token"
 	txtTokenCreate          = "Create token"
-	txtTokenNameHelp        = "Where you use it, such as laptop."
-	txtTokenDays            = "Good for"
-	txtTokenPermissions     = "Only for (optional)"
-	txtTokenPermissionsHelp = "One line each: a repository pattern and actions, such as team/** pull push. Empty: for all that you may do." //nolint:gosec // words for people, no credential
-	txtTokenGoodFor         = "Good for"
-	txtTokenAll             = "all that you may do"
+	txtTokenNameHelp        = "What it is for, for example \"laptop\"."
+	txtTokenDays            = "Expires in"
+	txtTokenPermissions     = "Limit to repositories (optional)"
+	txtTokenPermissionsHelp = "One rule per line: pattern, then actions, for example team/** pull push. Leave empty for everything you can do." //nolint:gosec // words for people, no credential
+	txtTokenGoodFor         = "Permissions"
+	txtTokenAll             = "everything you can do"
 	txtTokenMade            = "Token %s"
 	txtTokenMadeLead        = "Copy it now: it is not shown again." //nolint:gosec // words for people, no credential
 	txtNoTokens             = "You have no tokens."
 	txtSearchTokens         = "Name"
-	txtWithdraw             = "Withdraw"
-	txtWithdrawLabel        = "Withdraw %s"
-	txtWithdrawAsk          = "Whatever uses the token %s cannot log in any more."
+	txtWithdraw             = "Revoke"
+	txtWithdrawLabel        = "Revoke %s"
+	txtWithdrawAsk          = "Anything that uses the token %s will stop working."
 	txtSecretOnce           = "Shown once"
 	txtSecretOnceNote       = "Only its hash is kept. If it is lost, make another one." //nolint:gosec // words for people, no credential
 	txtSecret               = "Secret"
-	txtSecretLogin          = "Log docker in" //nolint:gosec // words for people, no credential
-	txtDone                 = "I have copied it"
+	txtSecretLogin          = "Log in with Docker" //nolint:gosec // words for people, no credential
+	txtDone                 = "Done"
 	txtExpires              = "Expires"
 	txtExpired              = "expired"
 	txtDaysLeft             = "%d days left"
@@ -162,7 +163,7 @@ const (
 	txt7Days                = "7 days"
 	txt30Days               = "30 days"
 	txt90Days               = "90 days"
-	txtBadDate              = "A date is wanted as year-month-day, such as 2027-01-31."
+	txtBadDate              = "Enter a date like 2027-01-31."
 	txtForbiddenTitle       = "You may not do this"
 	txtForbidden            = "Ask the registry's administrators."
 	txtNotDoneTitle         = "Nothing was changed"
@@ -174,28 +175,28 @@ const (
 // Robots.
 const (
 	txtRobots          = "Robots"
-	txtRobotsLead      = "Robots are accounts for machines. They belong to no person."
-	txtRobotsCaption   = "Robots that you may change"
+	txtRobotsLead      = "Robots are machine accounts. They don't belong to a person."
+	txtRobotsCaption   = "Robots you manage"
 	txtRobotsAll       = "All robots"
 	txtNoRobots        = "There are no robots here."
 	txtSearchRobots    = "Name or description"
 	txtRobot           = "Robot"
 	txtRobotTitle      = "Robot %s"
-	txtRobotMay        = "May"
+	txtRobotMay        = "Permissions"
 	txtRobotLogins     = "Logs in as"
 	txtRobotNew        = "New robot"
-	txtRobotNewLead    = "It can never be given more than you hold yourself."
-	txtRobotNameHelp   = "Small letters, digits, - . and _; a robot of a project begins with the project and +, such as team+ci."
+	txtRobotNewLead    = "A robot can't have more permissions than you."
+	txtRobotNameHelp   = "Lower-case letters, digits, \"-\", \".\" and \"_\". For a project robot start with the project name and \"+\", for example team+ci."
 	txtRobotCreate     = "Create robot"
 	txtRobotMade       = "Robot %s"
 	txtRobotMadeLead   = "Copy the secret now: it is not shown again."
 	txtRobotRotated    = "New secret of %s"
-	txtRobotDeclared   = "It is declared in the configuration (%s) and is changed there."
-	txtPermissionsHelp = "One line each: a repository pattern and actions, such as team/** pull push."
+	txtRobotDeclared   = "Defined in the configuration (%s); change it there."
+	txtPermissionsHelp = "One rule per line: pattern, then actions, for example team/** pull push."
 	txtDescription     = "Description"
-	txtExpiresHelp     = "The last day. Empty: never."
+	txtExpiresHelp     = "Last valid day. Leave empty for no expiry."
 	txtFrom            = "Accepted from"
-	txtFromHelp        = "Networks such as 10.0.0.0/8. Empty: from anywhere."
+	txtFromHelp        = "For example 10.0.0.0/8. Leave empty to allow any address."
 	txtAnywhere        = "anywhere"
 	txtCreated         = "Created"
 	txtCreatedBy       = "Created by"
@@ -209,12 +210,12 @@ const (
 	txtStored          = "stored"
 	txtSource          = "Source"
 	txtSecrets         = "Secrets"
-	txtSecretsCaption  = "What it may log in with" //nolint:gosec // words for people, no credential
+	txtSecretsCaption  = "Secrets of the robot" //nolint:gosec // words for people, no credential
 	txtRotate          = "Rotate the secret"
-	txtRotateNote      = "Makes a new secret. The old one stays good for a while, so that machines can change over."
+	txtRotateNote      = "Makes a new secret. The old secret keeps working for a while, so that machines can change over."
 	txtRotateDo        = "Make a new secret"
-	txtRotateAsk       = "The secrets that %s has now are refused at once. Machines that use them fail until they have the new one."
-	txtOverlap         = "The old one ends"
+	txtRotateAsk       = "The current secrets of %s stop working at once. Machines that use them fail until they have the new one."
+	txtOverlap         = "Old secret expires"
 	txtAtOnce          = "at once"
 	txtDisable         = "Disable"
 	txtEnable          = "Enable"
@@ -223,7 +224,7 @@ const (
 
 	txtRobotDisableAsk = "%s cannot log in any more, and its tokens end at once."
 	txtRobotDeleteNote = "Deleting cannot be undone."
-	txtRobotDeleteAsk  = "%s and its secrets are gone for good. Machines that use them fail."
+	txtRobotDeleteAsk  = "This permanently deletes %s. Machines that use it can no longer log in."
 )
 
 // Projects and roles.
