@@ -1,4 +1,4 @@
-package registryauth
+package registryauth_test
 
 import (
 	"io"
@@ -118,22 +118,6 @@ func TestBootstrapOnTheMachine(t *testing.T) {
 	command(t, "bootstrap --reset"+at)
 	if second := strings.TrimSpace(command(t, "bootstrap --quiet"+at)); second == first {
 		t.Error("the same key again")
-	}
-}
-
-// TestRunningApps: while a configuration is replaced the later one counts, and
-// the earlier one again if that cannot start.
-func TestRunningApps(t *testing.T) {
-	var l runningApps
-	a, b := new(App), new(App)
-	for i, step := range []struct {
-		do   func(*App)
-		app  *App
-		want *App
-	}{{l.remove, a, nil}, {l.add, a, a}, {l.add, b, b}, {l.remove, b, a}, {l.add, b, b}, {l.remove, a, b}, {l.remove, b, nil}} {
-		if step.do(step.app); l.current() != step.want {
-			t.Errorf("step %d: %p, want %p", i, l.current(), step.want)
-		}
 	}
 }
 

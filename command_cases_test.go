@@ -1,4 +1,4 @@
-package registryauth
+package registryauth_test
 
 import (
 	"bytes"
@@ -133,16 +133,16 @@ func session(t *testing.T, transcript string) string {
 func run(args ...string) (printed string, status int) {
 	var out bytes.Buffer
 	cmd := &cobra.Command{Use: "registry-auth", SilenceUsage: true}
-	addCommands(cmd)
+	caddycmd.Commands()[cmd.Use].CobraFunc(cmd)
 	cmd.SetArgs(args)
 	cmd.SetOut(&out)
 	cmd.SetErr(&out)
 	cmd.SetIn(strings.NewReader(""))
 	err := cmd.Execute()
-	var exit *exitError
+	var exit interface{ ExitCode() int }
 	switch {
 	case errors.As(err, &exit):
-		status = exit.status
+		status = exit.ExitCode()
 	case err != nil:
 		status = -1
 	}

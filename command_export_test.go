@@ -1,4 +1,4 @@
-package registryauth
+package registryauth_test
 
 import (
 	"bytes"
@@ -6,6 +6,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 )
@@ -18,11 +21,12 @@ func exportConfig(t *testing.T, caddyfile, stdin string, args ...string) (string
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	cmd := exportConfigCommand()
+	cmd := &cobra.Command{Use: "registry-auth", SilenceUsage: true}
+	caddycmd.Commands()[cmd.Use].CobraFunc(cmd)
 	cmd.SetIn(strings.NewReader(stdin))
 	cmd.SetOut(&out)
 	cmd.SetErr(&bytes.Buffer{})
-	cmd.SetArgs(append([]string{"--config", file}, args...))
+	cmd.SetArgs(append([]string{"export-config", "--config", file}, args...))
 	err := cmd.Execute()
 	return out.String(), err
 }

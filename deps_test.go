@@ -15,54 +15,111 @@ import (
 
 const modulePath = "github.com/caddy-registry-auth/caddy-registry-auth"
 
-// arrows says what a part of the house may import of the others. A part is a
-// top-level folder with all that is below it; "" is the root package.
-var arrows = map[string][]string{
-	"store":         {},
-	"signature":     {},
-	"export":        {},
-	"login":         {},
-	"cmd":           {"login"},
-	"authn":         {"store"},
-	"authz":         {"authn", "store"},
-	"tokenendpoint": {"authn", "authz", "store"},
-	"state":         {"authn", "authz", "store"},
-	"management":    {"authn", "authz", "tokenendpoint", "store", "state", "export"},
-	"portal":        {"authn", "authz", "tokenendpoint", "store", "state", "management"},
-	"client":        {},
-	"migrate":       {"authn", "authz", "management"},
-	"cli":           {"authn", "authz", "tokenendpoint", "management", "client", "migrate"},
-	"caddyfile":     {"authn", "authz", "tokenendpoint", "store", "management", "portal"},
-	"":              {"authn", "authz", "tokenendpoint", "store", "state", "signature", "export", "management", "portal", "login", "client", "cli", "caddyfile"},
-	"bench":         {"", "authn", "authz", "tokenendpoint", "store", "state", "caddyfile"},
+// house has every folder of this module with the floor that it stands on, and
+// the folders that it imports: all of them below, or rooms of the same folder.
+// "" is the root package.
+var house = map[string]struct {
+	floor   int
+	imports []string
+}{
+	"": {11, []string{"command", "handlers", "methods", "stores"}},
+
+	"command": {10, []string{"authn", "authz", "caddyfile", "cli", "export", "internal/terminal", "login", "management", "state", "store/memstore"}},
+
+	"bench":    {9, []string{"authn", "state", "store", "store/boltstore", "store/pgstore", "store/pgstore/pgtest"}},
+	"handlers": {9, []string{"authn", "authz", "caddyfile", "gateway", "portal", "realm", "tokenendpoint"}},
+
+	"cmd/caddy-registry-credential-provider": {9, nil},
+	"cmd/docker-credential-caddy-registry":   {9, []string{"internal/terminal", "login"}},
+
+	"realm": {8, []string{"authn", "authz", "caddyfile", "client", "export", "gateway", "internal/process", "management", "portal", "state", "store", "tokenendpoint"}},
+
+	"methods": {7, []string{"authn", "caddyfile", "internal/process"}},
+	"stores":  {7, []string{"caddyfile", "store", "store/boltstore", "store/pgstore"}},
+	"gateway": {7, []string{"authn", "authz", "caddyfile", "internal/admission", "internal/process", "portal", "signature", "state", "store", "tokenendpoint"}},
+
+	"caddyfile": {6, []string{"authn", "authz", "export", "internal/duration", "management", "portal", "store", "tokenendpoint"}},
+	"cli":       {6, []string{"authn", "authz", "client", "internal/duration", "internal/terminal", "management", "migrate"}},
+
+	"migrate": {5, []string{"authn", "authz", "management"}},
+	"portal":  {5, []string{"authn", "authz", "internal/admission", "management", "state", "store"}},
+
+	"management": {4, []string{"authn", "authz", "export", "internal/admission", "internal/duration", "state", "store", "tokenendpoint"}},
+
+	"state":         {3, []string{"authn", "authz", "store"}},
+	"tokenendpoint": {3, []string{"authn", "authz", "internal/admission", "internal/duration"}},
+
+	"authz":            {2, []string{"authn"}},
+	"internal/process": {2, []string{"authn"}},
+
+	"authn":     {1, []string{"internal/duration"}},
+	"client":    {1, nil},
+	"export":    {1, nil},
+	"login":     {1, []string{"internal/terminal"}},
+	"signature": {1, nil},
+
+	"store":                 {1, nil},
+	"store/boltstore":       {1, []string{"store", "store/internal/engine"}},
+	"store/faultstore":      {1, []string{"store"}},
+	"store/internal/engine": {1, []string{"store"}},
+	"store/memstore":        {1, []string{"store", "store/internal/engine"}},
+	"store/pgstore":         {1, []string{"store", "store/internal/engine"}},
+	"store/pgstore/pgtest":  {1, nil},
+	"store/storetest":       {1, []string{"store"}},
+
+	"internal/admission": {0, nil},
+	"internal/duration":  {0, nil},
+	"internal/terminal":  {0, nil},
 }
 
-// knowCaddy are the parts that may import Caddy. The others are usable, and
-// tested in seconds, without it.
-var knowCaddy = []string{"", "caddyfile", "bench"}
+// knowsCaddy reports whether a folder may import Caddy: those of the upper
+// floors may, and what the process has once. The others are usable, and tested
+// in seconds, without it.
+func knowsCaddy(dir string) bool {
+	return house[dir].floor >= 6 && dir != "cli" || dir == "internal/process"
+}
 
-// TestArrows holds the imports to one direction.
+// TestArrows holds the imports to one direction, down, and the table to what
+// is there.
 func TestArrows(t *testing.T) {
-	for dir, imports := range packages(t) {
-		part, _, _ := strings.Cut(dir, "/")
-		allowed, known := arrows[part]
+	all := packages(t)
+	for dir, imports := range all {
+		room, known := house[dir]
 		if !known {
-			t.Errorf("%s: say in deps_test.go what it may import", dir)
+			t.Errorf("%s: say in deps_test.go on which floor it stands and what it imports", dir)
 			continue
 		}
+		used := map[string]bool{}
 		for imported, file := range imports {
-			if inside, ok := within(imported); ok {
-				other, _, _ := strings.Cut(inside, "/")
-				if other != part && !slices.Contains(allowed, other) {
-					t.Errorf("%s imports %s: this arrow points the wrong way", file, imported)
+			if other, ours := folderOf(imported); ours {
+				used[other] = true
+				if !slices.Contains(room.imports, other) {
+					t.Errorf("%s imports %s: deps_test.go has no such arrow", file, imported)
 				}
 			}
-			caddy := strings.HasPrefix(imported, "github.com/caddyserver/")
-			if caddy && !slices.Contains(knowCaddy, part) {
-				t.Errorf("%s imports %s: only the root package and caddyfile know Caddy", file, imported)
+			if strings.HasPrefix(imported, "github.com/caddyserver/") && !knowsCaddy(dir) {
+				t.Errorf("%s imports %s: this floor does not know Caddy", file, imported)
+			}
+		}
+		for _, other := range room.imports {
+			if !used[other] {
+				t.Errorf("%s does not import %s any more: take the arrow out of deps_test.go", dir, other)
+			}
+			if house[other].floor >= room.floor && topFolder(other) != topFolder(dir) {
+				t.Errorf("%s (floor %d) imports %s (floor %d): arrows point down only", dir, room.floor, other, house[other].floor)
 			}
 		}
 	}
+	for dir := range house {
+		if all[dir] == nil {
+			t.Errorf("deps_test.go has %s, which is not there", dir)
+		}
+	}
+}
+
+func topFolder(dir string) string {
+	top, _, _ := strings.Cut(dir, "/")
+	return top
 }
 
 // TestRootIsLight keeps what the demo and the end-to-end tests embed, a whole
@@ -97,15 +154,15 @@ func TestRootIsLight(t *testing.T) {
 					t.Errorf("the root package links %s (%s)", imported, file)
 				}
 			}
-			if inside, ok := within(imported); ok {
+			if inside, ok := folderOf(imported); ok {
 				next = append(next, inside)
 			}
 		}
 	}
 }
 
-// within returns the folder of a package of this module.
-func within(imported string) (dir string, ok bool) {
+// folderOf returns the folder of a package of this module.
+func folderOf(imported string) (dir string, ok bool) {
 	if imported == modulePath {
 		return "", true
 	}
@@ -113,10 +170,41 @@ func within(imported string) (dir string, ok bool) {
 }
 
 // packages returns the imports of each folder of this module, tests left out,
-// with a file that has it. Nested modules and testdata are not part of it.
+// with a file that has it.
 func packages(t *testing.T) map[string]map[string]string {
 	t.Helper()
 	found := map[string]map[string]string{}
+	for _, name := range shippedFiles(t) {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := path.Dir(name)
+		if dir == "." {
+			dir = ""
+		}
+		if found[dir] == nil {
+			found[dir] = map[string]string{}
+		}
+		for _, i := range file.Imports {
+			imported, err := strconv.Unquote(i.Path.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found[dir][imported] = name
+		}
+	}
+	if len(found[""]) == 0 {
+		t.Fatal("no root package here: is the test run from its folder?")
+	}
+	return found
+}
+
+// shippedFiles are the Go files of this module that are not tests. Nested
+// modules and testdata are not part of it.
+func shippedFiles(t *testing.T) []string {
+	t.Helper()
+	var found []string
 	err := filepath.WalkDir(".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -130,34 +218,13 @@ func packages(t *testing.T) map[string]map[string]string {
 			}
 			return nil
 		}
-		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
-			return nil
-		}
-		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
-		if err != nil {
-			return err
-		}
-		dir := path.Dir(filepath.ToSlash(name))
-		if dir == "." {
-			dir = ""
-		}
-		if found[dir] == nil {
-			found[dir] = map[string]string{}
-		}
-		for _, i := range file.Imports {
-			imported, err := strconv.Unquote(i.Path.Value)
-			if err != nil {
-				return err
-			}
-			found[dir][imported] = name
+		if strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, "_test.go") {
+			found = append(found, filepath.ToSlash(name))
 		}
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
-	}
-	if len(found[""]) == 0 {
-		t.Fatal("no root package here: is the test run from its folder?")
 	}
 	return found
 }

@@ -1,4 +1,4 @@
-package registryauth
+package registryauth_test
 
 import (
 	"go/ast"
@@ -12,19 +12,25 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
+	"github.com/caddy-registry-auth/caddy-registry-auth/handlers"
+	"github.com/caddy-registry-auth/caddy-registry-auth/methods"
+	"github.com/caddy-registry-auth/caddy-registry-auth/realm"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
+	"github.com/caddy-registry-auth/caddy-registry-auth/stores"
 )
 
 // TestReferenceHasEveryDirective wants each word that the Caddyfile's grammar
 // knows in docs/reference.md, as code: it reads them from the parser itself.
 func TestReferenceHasEveryDirective(t *testing.T) {
-	files, err := filepath.Glob("caddyfile/*.go")
-	if err != nil {
-		t.Fatal(err)
+	var files []string
+	for _, dir := range []string{"caddyfile", "methods", "stores"} {
+		found, err := filepath.Glob(dir + "/*.go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, found...)
 	}
 	words := map[string]bool{}
 	for _, file := range files {
@@ -40,7 +46,8 @@ func TestReferenceHasEveryDirective(t *testing.T) {
 	wantDocumented(t, "docs/reference.md", words)
 }
 
-// comparedWords are the strings that a file's code compares something with.
+// comparedWords are the strings that a file's code compares something with, or
+// has as names of options.
 func comparedWords(t *testing.T, file string) []string {
 	t.Helper()
 	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
@@ -61,6 +68,15 @@ func comparedWords(t *testing.T, file string) []string {
 			for _, e := range n.List {
 				add(e)
 			}
+		case *ast.CompositeLit:
+			if !strings.HasSuffix(typeName(n.Type), "Options") {
+				break
+			}
+			for _, e := range n.Elts {
+				if pair, ok := e.(*ast.KeyValueExpr); ok {
+					add(pair.Key)
+				}
+			}
 		case *ast.BinaryExpr:
 			if n.Op == token.EQL {
 				add(n.X)
@@ -72,29 +88,40 @@ func comparedWords(t *testing.T, file string) []string {
 	return words
 }
 
+// typeName is what a composite literal is a value of.
+func typeName(e ast.Expr) string {
+	switch e := e.(type) {
+	case *ast.Ident:
+		return e.Name
+	case *ast.SelectorExpr:
+		return e.Sel.Name
+	}
+	return ""
+}
+
 // TestReferenceHasEveryField wants each JSON field in docs/reference.md.
 func TestReferenceHasEveryField(t *testing.T) {
 	fields := map[string]bool{}
 	for _, v := range []any{
 		caddyfile.Config{},
 		authn.RobotConfig{},
-		App{},
-		TokenHandler{},
-		Provider{},
-		Matcher{},
-		Bolt{},
-		Postgres{},
-		OIDC{},
-		Robots{},
-		Htpasswd{},
-		Local{},
-		LDAP{},
-		BasicExchange{},
-		MTLS{},
-		TrustedHeaders{},
-		TokenReview{},
-		External{},
-		ServiceSecrets{},
+		realm.App{},
+		handlers.TokenHandler{},
+		handlers.Provider{},
+		handlers.Matcher{},
+		stores.Bolt{},
+		stores.Postgres{},
+		methods.OIDC{},
+		methods.Robots{},
+		methods.Htpasswd{},
+		methods.Local{},
+		methods.LDAP{},
+		methods.BasicExchange{},
+		methods.MTLS{},
+		methods.TrustedHeaders{},
+		methods.TokenReview{},
+		methods.External{},
+		methods.ServiceSecrets{},
 	} {
 		jsonFields(reflect.TypeOf(v), fields)
 	}
@@ -126,7 +153,7 @@ func jsonFields(t reflect.Type, fields map[string]bool) {
 // answers them.
 func TestReferenceHasEveryPlaceholder(t *testing.T) {
 	names := map[string]bool{}
-	for _, word := range comparedWords(t, "placeholder.go") {
+	for _, word := range comparedWords(t, "gateway/placeholder.go") {
 		if !strings.Contains(word, ".") {
 			word = "http.auth.user." + word
 		}
@@ -142,28 +169,44 @@ func TestReferenceHasEveryPlaceholder(t *testing.T) {
 // its outcomes in docs/operations.md.
 func TestOperationsHasEveryMetric(t *testing.T) {
 	names := map[string]bool{}
-	for _, c := range []prometheus.Collector{decisionsTotal, tokensTotal, tokenSeconds, usersFileBroken, managementTotal, rechecksTotal, &watched} {
-		descriptions := make(chan *prometheus.Desc, 8)
-		c.Describe(descriptions)
-		close(descriptions)
-		for d := range descriptions {
-			names[regexp.MustCompile(`fqName: "([^"]*)"`).FindStringSubmatch(d.String())[1]] = true
+	for file, metric := range map[string]string{
+		"gateway/metrics.go": `Name: "(\w+)"`, "realm/metrics.go": `(?:Name: |describe\()"(\w+)"`, "methods/htpasswd.go": `Name: +"(\w+)"`,
+	} {
+		for _, name := range wordsIn(t, file, metric) {
+			names["caddy_registry_auth_"+name] = true
 		}
 	}
-	for _, o := range outcomeNames {
-		names[o] = true
+	outcomes := wordsIn(t, "gateway/outcome.go", `outcomeNames = \[outcomes\]string\{(.*)\}`)
+	for _, o := range strings.Split(strings.Join(outcomes, ""), ", ") {
+		names[strings.Trim(o, `"`)] = true
 	}
 	for _, o := range state.LivenessOutcomes {
 		names[string(o)] = true
 	}
-	source, err := os.ReadFile("record.go")
+	for _, field := range wordsIn(t, "gateway/record.go", `zap\.\w+\("(\w+)"`) {
+		names[field] = true
+	}
+	if len(names) < 45 {
+		t.Fatalf("%d names only", len(names))
+	}
+	wantDocumented(t, "docs/operations.md", names)
+}
+
+// wordsIn are what a pattern's group matches in a file.
+func wordsIn(t *testing.T, file, pattern string) []string {
+	t.Helper()
+	source, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, field := range regexp.MustCompile(`zap\.\w+\("(\w+)"`).FindAllStringSubmatch(string(source), -1) {
-		names[field[1]] = true
+	var words []string
+	for _, match := range regexp.MustCompile(pattern).FindAllStringSubmatch(string(source), -1) {
+		words = append(words, match[1])
 	}
-	wantDocumented(t, "docs/operations.md", names)
+	if len(words) == 0 {
+		t.Fatalf("%s has no %s", file, pattern)
+	}
+	return words
 }
 
 // wantDocumented wants every word somewhere in backticks.

@@ -1,6 +1,7 @@
-package registryauth
+package registryauth_test
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/json"
 	"maps"
@@ -209,16 +210,26 @@ func documentedWorkload(t *testing.T, m *docsMachine, heading string) authn.Work
 		if err != nil {
 			t.Fatal(err)
 		}
-		config, err := realmOf(adapted, "")
-		if err != nil {
-			t.Fatal(err)
-		}
 		var w authn.WorkloadConfig
-		if err := json.Unmarshal(config.AuthenticatorsRaw[0], &w); err != nil {
+		if err := json.Unmarshal(authenticatorsIn(t, adapted)[0], &w); err != nil {
 			t.Fatal(err)
 		}
 		return w
 	}
 	t.Fatalf("docs/workload.md has no Caddyfile below %q", heading)
 	return authn.WorkloadConfig{}
+}
+
+// authenticatorsIn are those of the registry_auth handler in a configuration.
+func authenticatorsIn(t *testing.T, adapted []byte) []json.RawMessage {
+	t.Helper()
+	at := bytes.Index(adapted, []byte(`"authenticators":[`))
+	if at < 0 {
+		t.Fatal("no authenticators")
+	}
+	var list []json.RawMessage
+	if err := json.NewDecoder(bytes.NewReader(adapted[at+len(`"authenticators":`):])).Decode(&list); err != nil {
+		t.Fatal(err)
+	}
+	return list
 }

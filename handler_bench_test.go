@@ -1,4 +1,4 @@
-package registryauth
+package registryauth_test
 
 import (
 	"maps"
@@ -21,15 +21,7 @@ func BenchmarkHandler(b *testing.B) {
 func benchmarkHandler(b *testing.B, extra string) {
 	g := startGateway(b, standardRealm+extra)
 	token := g.token("repository:team/app:pull", basic("robot$ci", g.robot))
-	app, err := caddy.ActiveContext().AppIfConfigured("registry_auth")
-	if err != nil {
-		b.Fatal(err)
-	}
-	r, err := app.(*App).realms.realm("")
-	if err != nil {
-		b.Fatal(err)
-	}
-	h := &Handler{realm: r}
+	h := g.handler()
 	next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
 	header := http.Header{"Authorization": {"Bearer " + token}, "Accept": {"*/*"}, "User-Agent": {"docker/28"}}
 	w := httptest.NewRecorder()

@@ -1,4 +1,4 @@
-package registryauth
+package registryauth_test
 
 import (
 	"fmt"

@@ -1,50 +1,16 @@
-package registryauth
+package registryauth_test
 
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
-	caddycf "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 )
-
-func TestMatcher(t *testing.T) {
-	tests := []struct {
-		matcher, method, target string
-		want                    bool
-	}{
-		{"registry action push", "PUT", "/v2/a/b/manifests/v1", true},
-		{"registry action push", "GET", "/v2/a/b/manifests/v1", false},
-		{"registry action pull push", "GET", "/v2/a/b/manifests/v1", true},
-		{"registry action delete", "DELETE", "/v2/a/b/manifests/v1", true},
-		{"registry repository a/*", "GET", "/v2/a/b/manifests/v1", true},
-		{"registry repository a/*", "GET", "/v2/a/b/c/manifests/v1", false},
-		{"registry {\naction pull\nrepository x/** a/**\n}", "GET", "/v2/a/b/c/manifests/v1", true},
-		{"registry {\naction pull\n}", "GET", "/v2/a%2fb/manifests/v1", false},
-		{"registry {\naction pull\n}", "GET", "/index.html", false},
-	}
-	for _, tt := range tests {
-		t.Run(tt.matcher+" "+tt.method+" "+tt.target, func(t *testing.T) {
-			var m Matcher
-			if err := m.UnmarshalCaddyfile(caddycf.NewTestDispenser(tt.matcher)); err != nil {
-				t.Fatal(err)
-			}
-			if err := m.Validate(); err != nil {
-				t.Fatal(err)
-			}
-			if got := m.Match(httptest.NewRequest(tt.method, tt.target, nil)); got != tt.want {
-				t.Errorf("got %v, want %v", got, tt.want)
-			}
-		})
-	}
-}
 
 // TestSitesOfOneRealm has the token endpoint on a site of its own and protects
 // a user interface with the same identities.
@@ -107,18 +73,6 @@ func TestIssuerOfOurTokensIsOurs(t *testing.T) {
 	err = g.tryLoad(strings.Replace(standardRealm, "token {", "token {\nissuer http://127.0.0.1:1", 1) + "oidc http://127.0.0.1:1 registry\n")
 	if err == nil || !strings.Contains(err.Error(), "issuer of their own") {
 		t.Errorf("the provider's issuer for our tokens: %v", err)
-	}
-}
-
-func TestNotReadyIsUnavailable(t *testing.T) {
-	r := &realm{lease: newLease(func() {})}
-	h := Handler{realm: r}
-	w := httptest.NewRecorder()
-	if err := h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/v2/", nil), nil); err != nil {
-		t.Fatal(err)
-	}
-	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
-		t.Errorf("%d %v", w.Code, w.Header())
 	}
 }
 

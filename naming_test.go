@@ -1,10 +1,8 @@
-package registryauth
+package registryauth_test
 
 import (
 	"strings"
 	"testing"
-
-	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 )
 
 // TestNamesOfRobots: rules call robots and companion services alike, so that
@@ -32,20 +30,5 @@ func TestNamesOfRobots(t *testing.T) {
 				t.Errorf("%v, want %q", err, tt.want)
 			}
 		})
-	}
-}
-
-// TestNamesOfRobotsInJSON does the same where no Caddyfile has seen to it.
-func TestNamesOfRobotsInJSON(t *testing.T) {
-	robots := &Robots{Robots: []authn.RobotConfig{{Name: "ci"}, {Name: "scanner"}}}
-	services := &ServiceSecrets{Services: []authn.ServiceSecretConfig{{Name: "scanner"}}}
-	for name, modules := range map[string][]any{"robot first": {robots, services}, "service first": {services, robots}} {
-		if _, err := nameAuthenticators(modules); err == nil || !strings.Contains(err.Error(), `both have a robot "scanner"`) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	services.Services[0].Name = "replicator"
-	if list, err := nameAuthenticators([]any{robots, services}); err != nil || len(list) != 2 {
-		t.Errorf("names of their own: %v", err)
 	}
 }

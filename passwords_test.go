@@ -1,4 +1,4 @@
-package registryauth
+package registryauth_test
 
 import (
 	"encoding/json"
@@ -7,8 +7,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-
-	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 )
 
 // TestNamesOfPasswordAuthenticators: two sources of names must not be
@@ -68,21 +66,6 @@ func TestDirectoryAway(t *testing.T) {
 		g.load(standardRealm + lines + "explain_denials\n")
 		if a := g.do("GET", "/v2/", "", basic("alice", "secret-pw")); a.StatusCode != http.StatusServiceUnavailable {
 			t.Errorf("alice after a reload: %d", a.StatusCode)
-		}
-	}
-}
-
-func TestPeoplesPasswords(t *testing.T) {
-	var people BasicExchange
-	people.PasswordGrant = &authn.PasswordGrant{ClientID: "x"}
-	for name, tt := range map[string]struct {
-		module interface{ PeoplesPasswords() bool }
-		want   bool
-	}{
-		"clients": {&BasicExchange{}, false}, "people": {&people, true}, "directory": {&LDAP{}, true},
-	} {
-		if tt.module.PeoplesPasswords() != tt.want {
-			t.Errorf("%s: want %v", name, tt.want)
 		}
 	}
 }

@@ -1,8 +1,6 @@
-package registryauth
+package registryauth_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -10,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/store/boltstore"
 )
 
 // tagRegistry is a registry that knows tags and nothing else.
@@ -141,19 +141,17 @@ func TestUndecidableIsRefused(t *testing.T) {
 	}
 }
 
-func TestTagLocks(t *testing.T) {
-	l := newTagLocks()
-	unlock, err := l.lock(t.Context(), "a", []string{"x", "y", "x"})
-	if err != nil {
-		t.Fatal(err)
+// TestOneGatewayWritesNothing: with a file, which one process has, a push
+// that depends on a tag's absence is held in memory only.
+func TestOneGatewayWritesNothing(t *testing.T) {
+	g := startGateway(t, tagRealm)
+	registry := &tagRegistry{tags: map[string]string{}}
+	g.upstream.respond(registry.ServeHTTP)
+	front := g.front()
+	if _, ok := front.State.Store().(*boltstore.Store); !ok || front.Leases != nil {
+		t.Fatalf("store %T, leases %v", front.State.Store(), front.Leases)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
-	defer cancel()
-	if _, err := l.lock(ctx, "a", []string{"y"}); !errors.Is(err, context.DeadlineExceeded) {
-		t.Fatalf("a held tag was taken: %v", err)
-	}
-	unlock()
-	if len(l.held) != 0 {
-		t.Fatalf("%d locks left", len(l.held))
+	if a := g.do("PUT", "/v2/team/app/manifests/v7", "{}", basic("robot$ci", g.robot)); a.StatusCode != 201 {
+		t.Fatalf("%d %s", a.StatusCode, a.body)
 	}
 }

@@ -1,9 +1,11 @@
-package registryauth
+package registryauth_test
 
 import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/handlers"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -13,14 +15,6 @@ import (
 
 func TestDecisionHasASpan(t *testing.T) {
 	g := startGateway(t, standardRealm)
-	app, err := caddy.ActiveContext().AppIfConfigured("registry_auth")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := app.(*App).realms.realm("")
-	if err != nil {
-		t.Fatal(err)
-	}
 	spans := tracetest.NewSpanRecorder()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
 	ctx, parent := provider.Tracer("test").Start(t.Context(), "request")
@@ -34,7 +28,7 @@ func TestDecisionHasASpan(t *testing.T) {
 		}
 		return nil
 	})
-	if err := (&Handler{realm: r}).ServeHTTP(w, request, next); err != nil {
+	if err := g.handler().ServeHTTP(w, request, next); err != nil {
 		t.Fatal(err)
 	}
 	parent.End()
@@ -49,4 +43,36 @@ func TestDecisionHasASpan(t *testing.T) {
 			t.Errorf("%s: %q, want %q", key, got[key], want)
 		}
 	}
+}
+
+// handler is the gateway's own handler, out of its route.
+func (g *gateway) handler() caddyhttp.MiddlewareHandler {
+	g.t.Helper()
+	app, err := caddy.ActiveContext().AppIfConfigured("http")
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	for _, server := range app.(*caddyhttp.App).Servers {
+		if h := handlerIn(server.Routes); h != nil {
+			return h
+		}
+	}
+	g.t.Fatal("no registry_auth handler")
+	return nil
+}
+
+func handlerIn(routes caddyhttp.RouteList) caddyhttp.MiddlewareHandler {
+	for _, route := range routes {
+		for _, h := range route.Handlers {
+			switch h := h.(type) {
+			case *handlers.Handler:
+				return h
+			case *caddyhttp.Subroute:
+				if found := handlerIn(h.Routes); found != nil {
+					return found
+				}
+			}
+		}
+	}
+	return nil
 }

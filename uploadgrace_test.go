@@ -1,4 +1,4 @@
-package registryauth
+package registryauth_test
 
 import (
 	"encoding/json"
@@ -11,20 +11,28 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	registry "github.com/caddy-registry-auth/caddy-registry-auth/gateway"
+	"github.com/caddy-registry-auth/caddy-registry-auth/realm"
+	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
 )
 
-// keys returns the running realm's key ring.
-func (g *gateway) running() *running {
+// front is what requests to the registry API need of the gateway's realm.
+func (g *gateway) front() *registry.Front {
 	g.t.Helper()
 	app, err := caddy.ActiveContext().AppIfConfigured("registry_auth")
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	r, err := app.(*App).realms.realm("")
+	r, err := app.(*realm.App).Realm("")
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	return r.running.Load()
+	run := r.Take(g.t.Context())
+	if run == nil {
+		g.t.Fatal("the realm is not ready")
+	}
+	defer r.Leave()
+	return run.Front
 }
 
 // mint signs a registry token of robot ci as the gateway does.
@@ -40,7 +48,7 @@ func (g *gateway) mint(expires time.Time) string {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	token, err := g.running().keys.Sign(payload)
+	token, err := g.front().Keys.Sign(payload)
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -88,10 +96,17 @@ func TestUploadOutlivesItsToken(t *testing.T) {
 	}
 }
 
+// uploadGrace is what a proof has in it.
+type uploadGrace struct {
+	Principal  string `json:"p"`
+	Repository string `json:"r"`
+	Until      int64  `json:"u"`
+}
+
 // TestUploadGoesOnAfterExpiry seals the proof that an upload with this token
 // would have got, and goes on with it after the token's end.
 func TestUploadGoesOnAfterExpiry(t *testing.T) {
-	g := startGateway(t, standardRealm)
+	g := startManaged(t, "")
 	end := time.Now().Add(-10 * time.Minute).Truncate(time.Second)
 	grace := func(change func(*uploadGrace)) string {
 		u := uploadGrace{Principal: "robot:ci", Repository: "team/app", Until: end.Add(time.Hour).Unix()}
@@ -100,7 +115,7 @@ func TestUploadGoesOnAfterExpiry(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		sealed, err := g.running().keys.Seal("upload", value)
+		sealed, err := g.front().Keys.Seal("upload", value)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,6 +136,26 @@ func TestUploadGoesOnAfterExpiry(t *testing.T) {
 		}
 	}
 	path := grace(func(*uploadGrace) {})
+
+	// The grace itself ends, an hour after the token.
+	late := end
+	end = time.Now().Add(-tokenendpoint.DefaultUploadGrace - time.Minute).Truncate(time.Second)
+	if a := g.do("PUT", grace(func(*uploadGrace) {}), "data", bearer(g.mint(end))); a.StatusCode != 401 {
+		t.Errorf("long after the end of the token: %d", a.StatusCode)
+	}
+	end = late
+	if a := g.do("PUT", path, "data", token); a.StatusCode != 200 {
+		t.Fatalf("it does not go on any more: %d", a.StatusCode)
+	}
+	g.load(strings.Replace(managed(), "robot ci pull push {", "robot ci pull push {\ndisabled", 1))
+	if a := g.do("PUT", path, "data", token); a.StatusCode != 401 {
+		t.Errorf("a robot that is disabled went on: %d", a.StatusCode)
+	}
+	g.load(managed())
+	g.manage("POST", "/revocations", `{"principal":"robot:ci"}`, 201)
+	if a := g.do("PUT", path, "data", token); a.StatusCode != 401 {
+		t.Errorf("a robot whose tokens were revoked went on: %d", a.StatusCode)
+	}
 	g.load(strings.ReplaceAll(standardRealm, "robot ci", "robot other"))
 	if a := g.do("PUT", path, "data", token); a.StatusCode != 401 {
 		t.Errorf("a robot that is gone went on: %d", a.StatusCode)

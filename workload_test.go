@@ -1,4 +1,4 @@
-package registryauth
+package registryauth_test
 
 import (
 	"crypto/ecdsa"
@@ -17,8 +17,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/caddyserver/caddy/v2"
 )
 
 // jobIssuer issues tokens to jobs, as a CI platform does.
@@ -244,29 +242,6 @@ func TestWorkloadConflicts(t *testing.T) {
 	g := startGateway(t, realm)
 	if err := g.tryLoad(realm + "oidc " + issuer.URL + " registry\n"); err == nil || !strings.Contains(err.Error(), "same issuer") {
 		t.Errorf("oidc and workload of one issuer: %v", err)
-	}
-	mapping := func(issuer string) map[string]any {
-		return map[string]any{"issuer": issuer, "mappings": []any{map[string]any{
-			"name": "ci", "audiences": []string{"a"}, "require": []any{map[string]any{"claim": "sub", "values": []string{"x"}}},
-		}}}
-	}
-	var modules []any
-	for _, issuer := range []string{"https://a.test", "https://b.test"} {
-		raw, _ := json.Marshal(mapping(issuer))
-		w := new(Workload)
-		if err := json.Unmarshal(raw, w); err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
-		defer cancel()
-		if err := w.Provision(ctx); err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = w.Cleanup() }()
-		modules = append(modules, w)
-	}
-	if _, err := nameAuthenticators(modules); err == nil || !strings.Contains(err.Error(), `both have a workload "ci"`) {
-		t.Errorf("one name at two issuers: %v", err)
 	}
 }
 

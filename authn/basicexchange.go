@@ -46,7 +46,7 @@ func NewBasicExchange(c BasicExchangeConfig, o Options) (*BasicExchange, error) 
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
 	}
-	timeout := c.Timeout.orDefault(providerTimeout)
+	timeout := c.Timeout.OrDefault(providerTimeout)
 	connections := c.Connections
 	if connections == 0 {
 		connections = defaultExchanges
@@ -55,9 +55,9 @@ func NewBasicExchange(c BasicExchangeConfig, o Options) (*BasicExchange, error) 
 	client.Timeout = timeout
 	a := &BasicExchange{
 		now: o.Now, audiences: slices.Clone(c.Audiences),
-		cache: c.Cache.orDefault(defaultExchangeCache), offset: c.CacheOffset.orDefault(defaultExchangeOffset),
-		outcomes: newOutcomes(connections, 3*timeout, c.CacheFailures.orDefault(defaultExchangeFailures), o.Now),
-		clients:  newOutcomes(connections, 3*timeout, c.CacheFailures.orDefault(defaultExchangeFailures), o.Now),
+		cache: c.Cache.OrDefault(defaultExchangeCache), offset: c.CacheOffset.OrDefault(defaultExchangeOffset),
+		outcomes: newOutcomes(connections, 3*timeout, c.CacheFailures.OrDefault(defaultExchangeFailures), o.Now),
+		clients:  newOutcomes(connections, 3*timeout, c.CacheFailures.OrDefault(defaultExchangeFailures), o.Now),
 		failed:   newFailedBindBudget(),
 		request:  newExchangeRequest(c, client, o.Now, o.Logger),
 		verifier: newTokenVerifier(issuerSettings{

@@ -5,14 +5,18 @@ import (
 	"time"
 )
 
-// PeoplesPasswords implements [PeoplesPasswords].
-func (a *BasicExchange) PeoplesPasswords() bool {
+// Facts implements [Described]. Its clients may have groups and roles of
+// people, so it names people also where it takes no passwords of theirs.
+func (a *BasicExchange) Facts() Facts {
+	f := Facts{Name: a.Name(), Prefix: a.rules.prefix, People: true, NameFrom: NameSource{Issuer: a.verifier.issuer}}
 	for _, g := range a.grants {
 		if g.kind() == KindUser {
-			return true
+			f.Passwords, f.NameFrom.Claim = true, userClaim(a.rules.username)
+		} else {
+			f.Clients = true
 		}
 	}
-	return false
+	return f
 }
 
 // BreakGlass implements [BreakGlass]: the secrets of clients are nobody's

@@ -11,12 +11,6 @@ import (
 	"unicode/utf8"
 )
 
-// Named is an authenticator and the name that a realm gives it.
-type Named struct {
-	Name          string
-	Authenticator Authenticator
-}
-
 // Equalizer is implemented by authenticators with slow password hashes. A
 // [Chain] calls it when nobody owns a password, so that an unknown account
 // takes the time of a wrong password and cannot be told from it. Where there
@@ -34,11 +28,11 @@ type Equalizer interface {
 // Chain asks authenticators in order. It is immutable and safe for concurrent
 // use; a credential that is right passes without a lock being taken here.
 type Chain struct {
-	list     []Named
-	ambients []Named // those that implement Ambient
-	roles    []Named // those that implement RoleSource
+	list     []Member
+	ambients []Member // those that implement Ambient
+	roles    []Member // those that implement RoleSource
 	byName   map[string]Authenticator
-	notNames map[string][]string // by authenticator, see Prefixed
+	names    nameRule
 	throttle *Throttle
 	robots   *robotLogins
 	admit    func(*Principal) error // see Admit
@@ -53,8 +47,8 @@ func (ch *Chain) Admit(check func(*Principal) error) { ch.admit = check }
 
 // NewChain makes a chain that asks list in its order and answers repeated
 // failures through throttle, which may be shared between chains or nil.
-func NewChain(list []Named, throttle *Throttle) *Chain {
-	c := &Chain{list: slices.Clone(list), byName: make(map[string]Authenticator, len(list)), notNames: notNames(list), throttle: throttle}
+func NewChain(list []Member, throttle *Throttle) *Chain {
+	c := &Chain{list: slices.Clone(list), byName: make(map[string]Authenticator, len(list)), names: newNameRule(list), throttle: throttle}
 	for _, n := range list {
 		c.byName[n.Name] = n.Authenticator
 		if robots, ok := n.Authenticator.(*Robots); ok {
@@ -127,6 +121,9 @@ func (ch *Chain) withRoles(p *Principal, e *Evidence) (*Principal, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", n.Name, err)
 		}
+		if err := ch.names.checkRoles(n.Name, roles); err != nil {
+			return nil, fmt.Errorf("%s: %w", n.Name, err)
+		}
 		all = append(all, roles...)
 	}
 	if all == nil {
@@ -161,26 +158,24 @@ func (ch *Chain) vouch(name string, p *Principal) (*Principal, error) {
 	if p == nil {
 		return nil, fmt.Errorf("%s: %w: no principal", name, ErrInvalid)
 	}
-	for _, prefix := range ch.notNames[name] {
-		if p.Kind == KindUser && strings.HasPrefix(p.Name, prefix) {
-			return nil, fmt.Errorf("%s: %w: the name %s begins with %q, as those of another authenticator do", name, ErrInvalid, p.Name, prefix)
-		}
-	}
 	if p.Credential != CredentialRegistryToken { // whose name was checked when it was read
 		if err := CheckName(p.Kind, p.Name); err != nil {
 			return nil, fmt.Errorf("%s: %w: the name of %.200q: %w", name, ErrInvalid, p, err)
 		}
 	}
 	own := p.Kind == KindUser && p.Subject != "" && p.Issuer == ""
-	if p.Authenticator != "" && !own {
-		return p, nil
+	if p.Authenticator == "" || own {
+		named := *p
+		named.Authenticator = cmp.Or(p.Authenticator, name)
+		if own { // the same subject of another authenticator is somebody else
+			named.Issuer = named.Authenticator
+		}
+		p = &named
 	}
-	named := *p
-	named.Authenticator = cmp.Or(p.Authenticator, name)
-	if own { // the same subject of another authenticator is somebody else
-		named.Issuer = named.Authenticator
+	if err := ch.names.check(p); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return &named, nil
+	return p, nil
 }
 
 func (ch *Chain) ask(ctx context.Context, c *Credential) (*Principal, error) {
@@ -208,7 +203,7 @@ func (ch *Chain) ask(ctx context.Context, c *Credential) (*Principal, error) {
 // equalize spends the time of a wrong password for a credential that nobody
 // owns.
 func (ch *Chain) equalize(ctx context.Context, c *Credential) error {
-	var slow []Named
+	var slow []Member
 	for _, n := range ch.list {
 		if e, ok := n.Authenticator.(Equalizer); ok && takes(n.Authenticator, c.Scheme) && e.EqualizeCost() > 0 {
 			slow = append(slow, n)

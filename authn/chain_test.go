@@ -60,7 +60,7 @@ func TestChain(t *testing.T) {
 		{name: "long secret", first: stub{principal: alice}, c: &Credential{Scheme: SchemeBearer, Secret: strings.Repeat("a", 20_000)}, err: ErrInvalid},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			ch := NewChain([]Named{{"one", &test.first}, {"two", &test.second}}, NewThrottle(nil))
+			ch := NewChain([]Member{NewMember("one", &test.first), NewMember("two", &test.second)}, NewThrottle(nil))
 			p, err := ch.Authenticate(t.Context(), test.c)
 			if !errors.Is(err, test.err) || (err == nil) != (test.err == nil) {
 				t.Fatalf("error %v, want %v", err, test.err)
@@ -86,7 +86,7 @@ func TestChain(t *testing.T) {
 
 func TestChainRecheck(t *testing.T) {
 	good, bad := &stub{}, &stub{rechecked: ErrExpired}
-	ch := NewChain([]Named{{"good", good}, {"bad", bad}}, nil)
+	ch := NewChain([]Member{NewMember("good", good), NewMember("bad", bad)}, nil)
 	for by, want := range map[string]error{"good": nil, "bad": ErrExpired, "gone": ErrDisabled, "": ErrDisabled} {
 		err := ch.Recheck(&Principal{Kind: KindUser, Authenticator: by}, &Credential{})
 		if !errors.Is(err, want) || (err == nil) != (want == nil) {
@@ -99,7 +99,7 @@ func TestChainRecheck(t *testing.T) {
 }
 
 func TestChainThrottles(t *testing.T) {
-	ch := NewChain([]Named{{"one", &stub{err: ErrInvalid}}}, NewThrottle(nil))
+	ch := NewChain([]Member{NewMember("one", &stub{err: ErrInvalid})}, NewThrottle(nil))
 	throttled := false
 	for i := range 12 {
 		_, err := ch.Authenticate(t.Context(), &Credential{Scheme: SchemeBasic, Username: "ci", Secret: strings.Repeat("x", i+1), Remote: here})

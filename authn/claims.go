@@ -29,7 +29,7 @@ func newClaimRules(c OIDCConfig) claimRules {
 	r := claimRules{
 		identity: c.IdentityIssuer(), audiences: slices.Clone(c.Audiences),
 		username: c.Username, groups: c.Groups, roles: c.Roles, prefix: c.Prefix, required: c.RequiredGroups,
-		maxAge: time.Duration(c.MaxAge), skew: c.ClockSkew.orDefault(defaultClockSkew),
+		maxAge: time.Duration(c.MaxAge), skew: c.ClockSkew.OrDefault(defaultClockSkew),
 	}
 	if c.ClientID != "" {
 		r.audiences = append(r.audiences, c.ClientID)

@@ -13,7 +13,7 @@ import (
 // elsewhere: everybody with the password "elsewhere" is known there.
 type anyDirectory struct{ asked []string }
 
-func (d *anyDirectory) PeoplesPasswords() bool { return true }
+func (d *anyDirectory) Facts() Facts { return Facts{Passwords: true} }
 func (d *anyDirectory) Authenticate(_ context.Context, c *Credential) (*Principal, error) {
 	if !c.IsPassword() || c.Username == "nobody" {
 		return nil, ErrNotMine
@@ -59,9 +59,7 @@ func TestDispatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	away := &anyDirectory{}
-	on := NewChain([]Named{
-		{"oidc", oidc}, {RobotsName, robots}, {"htpasswd", htpasswd}, {"local", local}, {"directory", away},
-	}, nil)
+	on := NewChain([]Member{NewMember("oidc", oidc), NewMember(RobotsName, robots), NewMember("htpasswd", htpasswd), NewMember("local", local), NewMember("directory", away)}, nil)
 	off := on.WithoutPasswords()
 
 	for _, test := range []struct {
@@ -128,7 +126,7 @@ func TestWithoutPasswordsRecheck(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	on := NewChain([]Named{{"local", local}, {"directory", &anyDirectory{}}}, nil)
+	on := NewChain([]Member{NewMember("local", local), NewMember("directory", &anyDirectory{})}, nil)
 	for _, c := range []struct {
 		by, name string
 		off      bool
@@ -154,8 +152,8 @@ func TestForeignPrefix(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, ch := range []*Chain{
-		NewChain([]Named{{"local", local}, {"file", file}}, nil),
-		NewChain([]Named{{"local", local}, {"file", file}}, nil).WithoutPasswords(),
+		NewChain([]Member{NewMember("local", local), NewMember("file", file)}, nil),
+		NewChain([]Member{NewMember("local", local), NewMember("file", file)}, nil).WithoutPasswords(),
 	} {
 		_, err := ch.Authenticate(t.Context(), &Credential{Scheme: SchemeBasic, Username: "file-alice", Secret: "password"})
 		if !errors.Is(err, ErrInvalid) {
@@ -176,7 +174,7 @@ func TestUnknownAccountTakesItsTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ch := NewChain([]Named{{RobotsName, robots}, {"local", &Local{table: table, match: newPasswordMatcher(nil, nil)}}}, nil)
+	ch := NewChain([]Member{NewMember(RobotsName, robots), NewMember("local", &Local{table: table, match: newPasswordMatcher(nil, nil)})}, nil)
 	for i, c := range []Credential{
 		{Scheme: SchemeBasic, Username: "alice", Secret: "wrong"},
 		{Scheme: SchemeBasic, Username: "bob", Secret: "wrong"},
@@ -200,7 +198,7 @@ func TestUnknownAccountTakesItsTime(t *testing.T) {
 func TestWithoutPasswordsElsewhere(t *testing.T) {
 	s := newTokenServer(t)
 	both := s.authenticator(t, withPasswords)
-	off := NewChain([]Named{{both.Name(), both}}, nil).WithoutPasswords()
+	off := NewChain([]Member{NewMember(both.Name(), both)}, nil).WithoutPasswords()
 	if p, err := off.Authenticate(t.Context(), password("builder", "s:1 &%")); err != nil || off.Recheck(p, nil) != nil {
 		t.Errorf("a client: %v, %v", p, err)
 	}
@@ -222,7 +220,7 @@ func TestWithoutPasswordsElsewhere(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		off := NewChain([]Named{{e.Name(), e}}, nil).WithoutPasswords()
+		off := NewChain([]Member{NewMember(e.Name(), e)}, nil).WithoutPasswords()
 		before := service.questions.Load()
 		if _, err := off.Authenticate(t.Context(), basicPassword("alice", "pw")); !errors.Is(err, ErrInvalid) || service.questions.Load() != before {
 			t.Errorf("%v: a password: %v", test.credentials, err)
@@ -244,7 +242,7 @@ func TestExternalRecheck(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return NewChain([]Named{{e.Name(), e}}, nil)
+		return NewChain([]Member{NewMember(e.Name(), e)}, nil)
 	}
 	on := authenticator("password", "bearer")
 	for _, test := range []struct {

@@ -194,11 +194,10 @@ func sameFiles(a, b [2]passwordFile) bool { return a[0].same(b[0]) && a[1].same(
 // Name is how a realm calls this authenticator.
 func (h *Htpasswd) Name() string { return htpasswdName(h.config.Prefix) }
 
-// NamePrefix implements [Prefixed].
-func (h *Htpasswd) NamePrefix() string { return h.config.Prefix }
-
-// PeoplesPasswords implements [PeoplesPasswords].
-func (h *Htpasswd) PeoplesPasswords() bool { return true }
+// Facts implements [Described].
+func (h *Htpasswd) Facts() Facts {
+	return Facts{Name: h.Name(), Prefix: h.config.Prefix, People: true, Passwords: true, Rereads: configured(h.config.File, h.config.GroupsFile)}
+}
 
 // Authenticate implements [Authenticator]. It owns passwords, by Basic, of
 // users who are in the file.

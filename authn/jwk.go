@@ -153,7 +153,12 @@ var errUnknownKey = fmt.Errorf("%w: signed with a key that the provider does not
 // has reports whether the set has the very same key.
 func (ks *providerKeys) has(k verificationKey) bool {
 	return slices.ContainsFunc(ks.list, func(other verificationKey) bool {
-		public, ok := other.public.(interface{ Equal(crypto.PublicKey) bool })
+		public, ok := other.public.(comparableKey)
 		return ok && other.id == k.id && other.algorithm == k.algorithm && public.Equal(k.public)
 	})
+}
+
+// comparableKey is what the public keys of the standard library are.
+type comparableKey interface {
+	Equal(other crypto.PublicKey) bool
 }

@@ -70,12 +70,12 @@ func NewLDAP(c LDAPConfig, o LDAPOptions) (*LDAP, error) {
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
 	}
-	timeout := c.Timeout.orDefault(providerTimeout)
+	timeout := c.Timeout.OrDefault(providerTimeout)
 	return &LDAP{
 		config: c, directory: newLDAPConnections(c, timeout, o), log: o.Logger, now: o.Now,
 		failed: newFailedBindBudget(), unread: newUnreadNotice(o.Logger.With(zap.String("directory", c.URLs[0]))),
-		nobody: "cn=" + rand.Text() + "," + c.SearchBase, cache: c.Cache.orDefault(defaultLDAPCache),
-		outcomes: newOutcomes(c.Connections, 3*timeout, c.CacheFailures.orDefault(defaultLDAPFailures), o.Now),
+		nobody: "cn=" + rand.Text() + "," + c.SearchBase, cache: c.Cache.OrDefault(defaultLDAPCache),
+		outcomes: newOutcomes(c.Connections, 3*timeout, c.CacheFailures.OrDefault(defaultLDAPFailures), o.Now),
 	}, nil
 }
 

@@ -97,11 +97,10 @@ func HashNewPassword(password string) (string, error) {
 // Name is how a realm calls this authenticator.
 func (l *Local) Name() string { return l.table.authenticator }
 
-// NamePrefix implements [Prefixed].
-func (l *Local) NamePrefix() string { return l.table.prefix }
-
-// PeoplesPasswords implements [PeoplesPasswords].
-func (l *Local) PeoplesPasswords() bool { return l.all }
+// Facts implements [Described].
+func (l *Local) Facts() Facts {
+	return Facts{Name: l.Name(), Prefix: l.table.prefix, People: true, Passwords: l.all}
+}
 
 // BreakGlass implements [BreakGlass].
 func (l *Local) BreakGlass() Authenticator {

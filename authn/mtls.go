@@ -41,6 +41,7 @@ type MTLSConfig struct {
 // MTLS authenticates machines by their client certificates, which the server
 // has verified (RFC 8446 §4.4.2). It is safe for concurrent use.
 type MTLS struct {
+	name        string // beside others in the realm
 	kind        Kind
 	prefix      string
 	rules       []certificateRule
@@ -51,7 +52,7 @@ type MTLS struct {
 // NewMTLS makes the authenticator; it reads the files of authorities. now is
 // the clock, nil for the real one.
 func NewMTLS(c MTLSConfig, now func() time.Time) (*MTLS, error) {
-	m := &MTLS{kind: c.Kind, prefix: c.Prefix, now: now}
+	m := &MTLS{name: c.Name, kind: c.Kind, prefix: c.Prefix, now: now}
 	if now == nil {
 		m.now = time.Now
 	}
@@ -66,6 +67,15 @@ func NewMTLS(c MTLSConfig, now func() time.Time) (*MTLS, error) {
 		return nil, fmt.Errorf("mtls: %w", err)
 	}
 	return m, nil
+}
+
+// Facts implements [Described]. Certificates may stand for people.
+func (m *MTLS) Facts() Facts {
+	f := Facts{Name: MTLSName, Prefix: m.prefix, People: m.kind == KindUser}
+	if m.name != "" {
+		f.Name += ":" + m.name
+	}
+	return f
 }
 
 // Validate returns what is wrong with the declaration, without reading files.

@@ -66,6 +66,14 @@ func NewOIDC(c OIDCConfig, o Options) (*OIDC, error) {
 // Config returns what the provider was declared with.
 func (a *OIDC) Config() OIDCConfig { return a.config }
 
+// Facts implements [Described].
+func (a *OIDC) Facts() Facts {
+	return Facts{
+		Name: a.name, Prefix: a.config.Prefix, People: true, Issuers: []string{a.issuer}, Identity: a.config.IdentityIssuer(),
+		NameFrom: NameSource{a.issuer, userClaim(a.config.Username)},
+	}
+}
+
 // Recheck implements [Rechecker]: a registry token of a user of another
 // provider, which had this name before, is not ours to vouch for.
 func (a *OIDC) Recheck(p *Principal, _ *Credential) error {

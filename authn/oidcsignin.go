@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"time"
 
 	"golang.org/x/oauth2"
 )
@@ -24,6 +25,8 @@ type SignInRequest struct {
 	State, Nonce string
 	// Verifier is the secret of PKCE (RFC 7636).
 	Verifier string
+	// Again: the provider has to ask the person, also if it knows the browser.
+	Again bool
 }
 
 // SignedIn is who signed in, and what the provider gave.
@@ -37,6 +40,9 @@ type SignedIn struct {
 	// later whether the user is still there; empty if it gave none. Both are
 	// secrets.
 	IDToken, RefreshToken string
+	// AuthTime is when the provider has asked the person last; zero if it does
+	// not say.
+	AuthTime time.Time
 }
 
 // SignInURL returns where to send the browser: the provider, with PKCE S256.
@@ -53,17 +59,21 @@ func (a *OIDC) SignInURL(ctx context.Context, r SignInRequest) (string, error) {
 	for _, name := range slices.Sorted(maps.Keys(a.config.ExtraAuthParams)) {
 		options = append(options, oauth2.SetAuthURLParam(name, a.config.ExtraAuthParams[name]))
 	}
+	if r.Again { // after the extra ones: they are not to weaken it
+		options = append(options, oauth2.SetAuthURLParam("prompt", "login"), oauth2.SetAuthURLParam("max_age", "0"))
+	}
 	return client.AuthCodeURL(r.State, options...), nil
 }
 
 // CheckAnswerIssuer sees that an answer of the provider is from this one and
-// not from another that the browser was sent to (RFC 9207 §2.4). iss is the
-// answer's parameter, empty if it has none.
-func (a *OIDC) CheckAnswerIssuer(ctx context.Context, iss string) error {
-	if iss == a.issuer {
+// not from another that the browser was sent to (RFC 9207 §2.4). iss are the
+// values of the answer's parameter, none if it has none. An empty one is
+// another provider's.
+func (a *OIDC) CheckAnswerIssuer(ctx context.Context, iss []string) error {
+	if len(iss) == 1 && iss[0] == a.issuer {
 		return nil
 	}
-	if iss != "" {
+	if len(iss) > 0 {
 		return fmt.Errorf("%w: the answer is from another provider (iss)", ErrInvalid)
 	}
 	m, err := a.metadata(ctx)
@@ -115,6 +125,9 @@ func (a *OIDC) SignIn(ctx context.Context, r SignInRequest, code string) (*Signe
 	}
 	in := &SignedIn{Principal: principal, IDToken: idToken, RefreshToken: token.RefreshToken}
 	in.Session, _ = signed.claims["sid"].(string)
+	if at, err := numericDate(signed.claims, "auth_time"); err == nil {
+		in.AuthTime = at
+	}
 	return in, nil
 }
 

@@ -36,7 +36,7 @@ const (
 // where that is not possible at the moment, and where it never is; negative:
 // never and for ever.
 func (c RecheckConfig) Rechecks() (every, grace, maxAge time.Duration) {
-	return c.Recheck.orDefault(defaultRecheck), c.RecheckGrace.orDefault(defaultRecheckGrace), c.SignInMaxAge.orDefault(defaultSignInMaxAge)
+	return c.Recheck.OrDefault(defaultRecheck), c.RecheckGrace.OrDefault(defaultRecheckGrace), c.SignInMaxAge.OrDefault(defaultSignInMaxAge)
 }
 
 func (c RecheckConfig) checkRechecks() error {

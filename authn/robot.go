@@ -25,6 +25,8 @@ type Robots struct {
 
 	match *passwordMatcher
 	now   func() time.Time
+
+	configs []RobotConfig
 }
 
 // RobotDirectory knows robots that come and go at run time. It is asked for
@@ -74,7 +76,7 @@ func (rs *Robots) holding(id string) *Robot {
 func NewRobots(list []RobotConfig, pool *HashPool, cache *VerifiedCache, now func() time.Time) (*Robots, error) {
 	rs := &Robots{
 		byName: make(map[string]*Robot, len(list)), byID: make(map[string]*Robot, len(list)),
-		match: newPasswordMatcher(pool, cache), now: now,
+		match: newPasswordMatcher(pool, cache), now: now, configs: list,
 	}
 	if now == nil {
 		rs.now = time.Now
@@ -94,6 +96,18 @@ func NewRobots(list []RobotConfig, pool *HashPool, cache *VerifiedCache, now fun
 		}
 	}
 	return rs, nil
+}
+
+// Configs returns the declared robots.
+func (rs *Robots) Configs() []RobotConfig { return rs.configs }
+
+// Facts implements [Described].
+func (rs *Robots) Facts() Facts {
+	f := Facts{Name: RobotsName}
+	for _, c := range rs.configs {
+		f.Robots = append(f.Robots, c.Name)
+	}
+	return f
 }
 
 func (rs *Robots) add(r *Robot) error {

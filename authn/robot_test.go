@@ -195,7 +195,7 @@ func TestRobotsUnknownTakesTime(t *testing.T) {
 	rs := newRobots(t, RobotConfig{Name: "fast", SecretHashes: []string{hash}}, RobotConfig{Name: "slow", SecretHashes: []string{quickArgon2}})
 	rs.slow = [][]Hash{{h}}
 	rs.byName["slow"].secrets[0].hash = h
-	ch := NewChain([]Named{{RobotsName, rs}}, nil)
+	ch := NewChain([]Member{NewMember(RobotsName, rs)}, nil)
 	for i, user := range []string{"slow", "robot$nobody", "fast", "nobody", "robot-nobody"} {
 		if _, err := ch.Authenticate(t.Context(), &Credential{Scheme: SchemeBasic, Username: user, Secret: "wrong"}); !errors.Is(err, ErrInvalid) {
 			t.Fatal(err)
@@ -224,7 +224,7 @@ func TestRobotNamesCannotBeToldByTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	people.table.users["alice"].hash, people.table.hashes = h, []Hash{h}
-	ch := NewChain([]Named{{RobotsName, newRobots(t, RobotConfig{Name: "ci", SecretHashes: []string{hash}})}, {LocalName, people}}, nil)
+	ch := NewChain([]Member{NewMember(RobotsName, newRobots(t, RobotConfig{Name: "ci", SecretHashes: []string{hash}})), NewMember(LocalName, people)}, nil)
 	for i, user := range []string{"alice", "ci", "robot-ci", "nobody", "robot-nobody"} {
 		_, err := ch.Authenticate(t.Context(), &Credential{Scheme: SchemeBasic, Username: user, Secret: fmt.Sprint("wrong", i)})
 		if !errors.Is(err, ErrInvalid) {
@@ -286,7 +286,7 @@ func BenchmarkRobotSecret(b *testing.B) {
 				list[i], secret = RobotConfig{Name: fmt.Sprintf("robot%d", i), SecretHashes: []string{hash}}, s
 			}
 			rs := newRobots(b, list...)
-			ch := NewChain([]Named{{RobotsName, rs}}, NewThrottle(nil))
+			ch := NewChain([]Member{NewMember(RobotsName, rs)}, NewThrottle(nil))
 			c := &Credential{Scheme: SchemeBasic, Username: "robot$" + list[n-1].Name, Secret: secret, Remote: here}
 			b.ReportAllocs()
 			for b.Loop() {

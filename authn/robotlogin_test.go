@@ -37,11 +37,11 @@ func TestRobotLoginsAreShownToNobodyElse(t *testing.T) {
 		asked := func() int32 {
 			return int32(len(directory.asked)) + service.questions.Load() + provider.asked.Load()
 		}
-		chain := func(first ...Named) *Chain { return NewChain(append(first, Named{RobotsName, robots}), nil) }
+		chain := func(first ...Member) *Chain { return NewChain(append(first, NewMember(RobotsName, robots)), nil) }
 		all := []*Chain{
-			chain(Named{"ldap", ldap}, Named{"external", external}, Named{"exchange", exchange}),
-			chain(Named{"exchange", exchange}), chain(Named{"external", external}),
-			chain(Named{"ldap", ldap}, Named{"external", external}, Named{"exchange", exchange}).WithoutPasswords(),
+			chain(NewMember("ldap", ldap), NewMember("external", external), NewMember("exchange", exchange)),
+			chain(NewMember("exchange", exchange)), chain(NewMember("external", external)),
+			chain(NewMember("ldap", ldap), NewMember("external", external), NewMember("exchange", exchange)).WithoutPasswords(),
 		}
 		for i, ch := range all {
 			before := asked()
@@ -78,7 +78,7 @@ func TestRobotLoginsAndPasswordsOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	robots.SetPrefixes([]string{"bot$"})
-	off := NewChain([]Named{{RobotsName, robots}}, nil).WithoutPasswords()
+	off := NewChain([]Member{NewMember(RobotsName, robots)}, nil).WithoutPasswords()
 	for name, person := range map[string]bool{"bot$ci": false, "BOT$ci": false, "robot$ci": false, "alice": true} {
 		_, err := off.Authenticate(t.Context(), password(name, "pw"))
 		if told := errors.As(err, new(*PasswordsOffError)); told != person {
@@ -95,7 +95,7 @@ func TestThrottleCountsRobotsOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	robots.SetPrefixes([]string{"Bot$", "bot."})
-	ch := NewChain([]Named{{RobotsName, robots}}, NewThrottle(nil))
+	ch := NewChain([]Member{NewMember(RobotsName, robots)}, NewThrottle(nil))
 	spellings := []string{"ci", "bot$ci", "bot.ci", "BOT.CI", " Ci"}
 	for i := range strikeLimit + 1 {
 		c := password(spellings[i%len(spellings)], fmt.Sprint(i))

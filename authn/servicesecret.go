@@ -68,6 +68,15 @@ func NewServiceSecrets(list []ServiceSecretConfig) (*ServiceSecrets, error) {
 	return a, nil
 }
 
+// Facts implements [Described].
+func (a *ServiceSecrets) Facts() Facts {
+	f := Facts{Name: ServiceSecretsName}
+	for _, s := range a.services {
+		f.Services = append(f.Services, s.name)
+	}
+	return f
+}
+
 func sumOf(h Hash) []byte {
 	if fixed, ok := h.(*sha256Hash); ok {
 		return fixed.sum[:]

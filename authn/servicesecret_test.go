@@ -26,7 +26,7 @@ func TestServiceSecrets(t *testing.T) {
 		t.Fatal(err)
 	}
 	oidc := &stub{principal: &Principal{Kind: KindUser, Name: "fooled"}}
-	chain := NewChain([]Named{{RobotsName, robots}, {"oidc", oidc}, {ServiceSecretsName, services}}, NewThrottle(nil))
+	chain := NewChain([]Member{NewMember(RobotsName, robots), NewMember("oidc", oidc), NewMember(ServiceSecretsName, services)}, NewThrottle(nil))
 	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("scanner:"+chosen))
 	for _, test := range []struct {
 		name, header, from string

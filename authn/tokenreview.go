@@ -43,11 +43,17 @@ func NewTokenReview(c TokenReviewConfig, o Options) (*TokenReview, error) {
 		c.TokenFile = filepath.Join(serviceAccountFolder, "token")
 	}
 	t := &TokenReview{
-		config: c, accounts: accounts, keep: c.CacheTTL.orDefault(defaultReviewTTL),
+		config: c, accounts: accounts, keep: c.CacheTTL.OrDefault(defaultReviewTTL),
 		endpoint: strings.TrimSuffix(c.Server, "/") + "/apis/authentication.k8s.io/v1/tokenreviews",
 	}
-	t.remote = newRemote(t.Name(), c.Timeout.orDefault(defaultTimeout), remoteConcurrent, o)
+	t.remote = newRemote(t.Name(), c.Timeout.OrDefault(defaultTimeout), remoteConcurrent, o)
 	return t, nil
+}
+
+// Facts implements [Described]. What the prefix begins are names of workloads,
+// which rules do not take for users.
+func (t *TokenReview) Facts() Facts {
+	return Facts{Name: t.Name(), Issuers: t.config.Issuers, Rereads: configured(t.config.TokenFile)}
 }
 
 // Name is how a realm calls this authenticator.

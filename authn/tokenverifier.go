@@ -65,8 +65,8 @@ func newTokenVerifier(s issuerSettings, o Options) tokenVerifier {
 	tokens := v.tokens
 	v.keys = &keySet{
 		fetch:  fetch,
-		maxAge: s.maxAge.orDefault(defaultJWKSMaxAge),
-		grace:  s.grace.orDefault(defaultJWKSGrace),
+		maxAge: s.maxAge.OrDefault(defaultJWKSMaxAge),
+		grace:  s.grace.OrDefault(defaultJWKSGrace),
 		now:    o.Now,
 		withdrawn: func() {
 			log.Info("provider has withdrawn a signing key")

@@ -64,8 +64,10 @@ func NewTrustedHeaders(c TrustedHeadersConfig) (*TrustedHeaders, error) {
 // Headers are the names of the headers that are read, in canonical form.
 func (t *TrustedHeaders) Headers() []string { return t.names }
 
-// NamesUsers reports whether the headers name people, and not only roles.
-func (t *TrustedHeaders) NamesUsers() bool { return t.user != "" }
+// Facts implements [Described]. The headers may name roles only, and nobody.
+func (t *TrustedHeaders) Facts() Facts {
+	return Facts{Name: TrustedHeadersName, Prefix: t.prefix, People: t.user != ""}
+}
 
 // Authenticate implements [Authenticator]: who shows a credential is who that
 // says.

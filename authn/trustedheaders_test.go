@@ -99,7 +99,7 @@ func TestHeaderRoles(t *testing.T) {
 	shared := &Principal{Kind: KindRobot, Name: "ci", Roles: []string{"own"}}
 	robots := &stub{principal: shared}
 	roles := newTrustedHeaders(t, TrustedHeadersConfig{Roles: "X-Roles"})
-	chain := NewChain([]Named{{"robots", robots}, {"trusted_headers", roles}}, nil)
+	chain := NewChain([]Member{NewMember("robots", robots), NewMember("trusted_headers", roles)}, nil)
 	if !chain.WantsEvidence() {
 		t.Fatal("nobody looks at the evidence")
 	}

@@ -3,6 +3,7 @@ package authn
 import (
 	"fmt"
 	"slices"
+	"time"
 )
 
 // GroupKeeper is implemented by authenticators that have the groups of their
@@ -11,13 +12,6 @@ type GroupKeeper interface {
 	// GroupsNow returns the groups that a user is in now, none if there is no
 	// such user. It must not block.
 	GroupsNow(p *Principal) []string
-}
-
-// IdentityIssuer is implemented by authenticators whose users are known by an
-// issuer and a subject.
-type IdentityIssuer interface {
-	// IdentityIssuer is that issuer.
-	IdentityIssuer() string
 }
 
 // Vouch reports whether somebody is still good to whom something lasting was
@@ -46,7 +40,7 @@ func (ch *Chain) Vouch(p *Principal, c *Credential) error {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	return nil
+	return ch.names.check(p)
 }
 
 // withUsersOf returns the name of an authenticator that has users of an issuer.
@@ -54,12 +48,31 @@ func (ch *Chain) withUsersOf(issuer string) (name string, ok bool) {
 	if issuer == "" {
 		return "", false
 	}
-	i := slices.IndexFunc(ch.list, func(n Named) bool {
-		a, ok := n.Authenticator.(IdentityIssuer)
-		return ok && a.IdentityIssuer() == issuer
-	})
+	i := slices.IndexFunc(ch.list, func(m Member) bool { return m.Identity == issuer })
 	if i < 0 {
 		return "", false
 	}
 	return ch.list[i].Name, true
 }
+
+// Roster is implemented by authenticators that have a list of all their users.
+// Whoever has left the list is a different person when the name comes back.
+type Roster interface {
+	// Missing returns since when a user is not on the list, or was not when it
+	// was looked at last; zero if the user has been on it for as long as it is
+	// followed. It must not block.
+	Missing(p *Principal) (since time.Time)
+	// Changes counts how often somebody has left the list.
+	Changes() int
+}
+
+// Reusing is implemented by authenticators of which a subject may be that of
+// somebody else later.
+type Reusing interface {
+	MayBeReused(subject string) bool
+}
+
+// SilentFor is how long somebody may not have been seen whom nothing vouches
+// for in the meantime: who comes later under the same name is a different
+// person. It is the default of [RecheckConfig.SignInMaxAge].
+const SilentFor = defaultSignInMaxAge

@@ -14,7 +14,7 @@ type keepsUsers struct {
 	groups []string
 }
 
-func (k *keepsUsers) IdentityIssuer() string                { return k.issuer }
+func (k *keepsUsers) Facts() Facts                          { return Facts{Identity: k.issuer} }
 func (k *keepsUsers) Recheck(*Principal, *Credential) error { return k.gone }
 func (k *keepsUsers) GroupsNow(*Principal) []string         { return k.groups }
 
@@ -22,7 +22,7 @@ func TestVouch(t *testing.T) {
 	provider := &keepsUsers{issuer: "https://sso", groups: []string{"now"}}
 	gone := &keepsUsers{gone: ErrDisabled}
 	plain := &anyDirectory{}
-	ch := NewChain([]Named{{"provider", provider}, {"gone", gone}, {"plain", plain}}, nil)
+	ch := NewChain([]Member{NewMember("provider", provider), NewMember("gone", gone), NewMember("plain", plain)}, nil)
 	for _, test := range []struct {
 		name, by, issuer string
 		groups           []string
@@ -56,7 +56,7 @@ func TestSubjectsAreApart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := NewChain([]Named{{e.Name(), e}}, nil).Authenticate(t.Context(), basicPassword("a", "pw"))
+		p, err := NewChain([]Member{NewMember(e.Name(), e)}, nil).Authenticate(t.Context(), basicPassword("a", "pw"))
 		if err != nil || p.Issuer != e.Name() {
 			t.Fatalf("%+v, %v", p, err)
 		}

@@ -1,6 +1,7 @@
 package authn
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -42,6 +43,18 @@ func NewWorkload(c WorkloadConfig, spent *SpentTokens, o Options) (*Workload, er
 	}, o)}
 	a.judge = a.assess
 	return a, nil
+}
+
+// Facts implements [Described].
+func (a *Workload) Facts() Facts {
+	f := Facts{Name: a.name, Issuers: []string{a.issuer}}
+	for _, m := range a.mappings {
+		f.Workloads = append(f.Workloads, m.name)
+		if m.kind == KindRobot {
+			f.ActsAs = append(f.ActsAs, m.as)
+		}
+	}
+	return f
 }
 
 // assess finds the mapping of a token: the first whose audience and
@@ -136,4 +149,44 @@ func (a *Workload) Recheck(p *Principal, _ *Credential) error {
 		return fmt.Errorf("%w: the workload that %.128q was taken for is not configured any more, or in another way", ErrDisabled, p.String())
 	}
 	return nil
+}
+
+// actingWorkload is a [Workload] in a realm whose robots it may act as.
+type actingWorkload struct {
+	*Workload
+
+	robots *Robots
+}
+
+// ActingAs returns the authenticator for a realm: a workload that acts as a
+// robot is refused where the robot would be. The authenticator itself may
+// serve several realms, with robots of their own.
+func (a *Workload) ActingAs(robots *Robots) Authenticator { return actingWorkload{a, robots} }
+
+// Authenticate implements [Authenticator].
+func (a actingWorkload) Authenticate(ctx context.Context, c *Credential) (*Principal, error) {
+	p, err := a.Workload.Authenticate(ctx, c)
+	if err == nil {
+		err = a.admit(p, c)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// Recheck implements [Rechecker].
+func (a actingWorkload) Recheck(p *Principal, c *Credential) error {
+	if err := a.Workload.Recheck(p, c); err != nil {
+		return err
+	}
+	return a.admit(p, c)
+}
+
+// admit asks whether the robot may that a workload acts as.
+func (a actingWorkload) admit(p *Principal, c *Credential) error {
+	if p.Kind != KindRobot {
+		return nil
+	}
+	return a.robots.AdmitRobot(p.Name, c.Remote)
 }

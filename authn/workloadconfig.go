@@ -143,7 +143,7 @@ func (c WorkloadConfig) compile(when CompileClaims) ([]mapping, error) {
 		if err != nil {
 			return nil, err
 		}
-		compiled.times.skew = c.ClockSkew.orDefault(defaultClockSkew)
+		compiled.times.skew = c.ClockSkew.OrDefault(defaultClockSkew)
 		mappings = append(mappings, compiled)
 	}
 	return mappings, nil
@@ -187,7 +187,7 @@ func (m WorkloadMapping) compile(issuer string, when CompileClaims) (mapping, er
 	}
 	out := mapping{
 		name: m.Name, audiences: slices.Clone(m.Audiences), singleUse: m.SingleUse,
-		times: claimRules{maxAge: m.MaxAge.orDefault(defaultWorkloadMaxAge)},
+		times: claimRules{maxAge: m.MaxAge.OrDefault(defaultWorkloadMaxAge)},
 	}
 	for _, r := range m.Require {
 		compiled, err := r.compile()

@@ -15,14 +15,21 @@ func at(source string, err error) error {
 	return fmt.Errorf("%s: %w", source, err)
 }
 
-// unknown is the error for a word that is none of those known, with the
+// UnknownWord is the error for a word that is none of those known, with the
 // nearest right spelling or, if none is near, all of them.
-func unknown(what, word string, known []string) error {
+func UnknownWord(what, word string, known []string) error {
 	if near := Nearest(word, known); near != "" {
 		return fmt.Errorf("unknown %s %q: did you mean %q?", what, word, near)
 	}
-	slices.Sort(known)
 	return fmt.Errorf("unknown %s %q: want one of %s", what, word, strings.Join(known, ", "))
+}
+
+// unknown is that error for words that stand in no order.
+func unknown(what, word string, known []string) error {
+	if Nearest(word, known) == "" {
+		slices.Sort(known)
+	}
+	return UnknownWord(what, word, known)
 }
 
 // keys returns the sorted keys of a map, so that messages are stable.

@@ -3,6 +3,8 @@ package authz
 import (
 	"fmt"
 	"strings"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 )
 
 // checkTags refuses patterns that no tag can match: a tag is made of
@@ -66,4 +68,12 @@ func anyImmutable(places []*place) *Rule {
 		}
 	}
 	return nil
+}
+
+// Protects returns the rule that makes a tag immutable in a repository, nil if
+// none does, so that what the tag needs can be protected with it. Who asks
+// does not matter; placeholders in patterns are those of the principal.
+func (p *Policy) Protects(principal *authn.Principal, repository, tag string) *Rule {
+	var buf [16]*place
+	return immutable(p.places(principal, &Query{Repository: repository}, buf[:0]), tag)
 }

@@ -8,9 +8,6 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/management"
 )
 
-// bootstrapWords are the subdirectives of a bootstrap block.
-var bootstrapWords = []string{"secret", "secret_file", "ttl", "admin_key_file", "file"}
-
 // Bootstrap reads how the first administrator is made; d stands on the name:
 //
 //	bootstrap off
@@ -28,36 +25,18 @@ func Bootstrap(d *caddyfile.Dispenser, c *management.BootstrapConfig) error {
 		}
 		c.Off = true
 	}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if err := bootstrapLine(d, c); err != nil {
-			return err
-		}
-		// Checked after each line, so that an error names the line.
-		if err := c.Validate(); err != nil {
-			return d.WrapErr(err)
-		}
-	}
-	return nil
+	return Options{
+		"secret":         Text(&c.Secret, bootstrapSecret),
+		"secret_file":    Text(&c.SecretFile),
+		"ttl":            Span(&c.TTL),
+		"admin_key_file": Text(&c.AdminKeyFile),
+		"file":           Text(&c.File),
+	}.Read(d, "bootstrap", func() error { return c.Validate() })
 }
 
-func bootstrapLine(d *caddyfile.Dispenser, c *management.BootstrapConfig) error {
-	switch d.Val() {
-	case "secret":
-		if err := scalar(d, &c.Secret); err != nil {
-			return err
-		}
-		if !strings.HasPrefix(c.Secret, "{") || strings.Contains(c.Secret, "{http.request.") {
-			return d.Err("bootstrap: secret: want a placeholder such as {env.BOOTSTRAP_SECRET} or {file./run/secrets/bootstrap}")
-		}
-		return nil
-	case "secret_file":
-		return scalar(d, &c.SecretFile)
-	case "ttl":
-		return duration(d, &c.TTL, "")
-	case "admin_key_file":
-		return scalar(d, &c.AdminKeyFile)
-	case "file":
-		return scalar(d, &c.File)
+func bootstrapSecret(d *caddyfile.Dispenser, _, secret string) error {
+	if !strings.HasPrefix(secret, "{") || strings.Contains(secret, "{http.request.") {
+		return d.Err("bootstrap: secret: want a placeholder such as {env.BOOTSTRAP_SECRET} or {file./run/secrets/bootstrap}")
 	}
-	return unrecognized(d, "bootstrap", bootstrapWords...)
+	return nil
 }

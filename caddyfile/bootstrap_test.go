@@ -35,7 +35,7 @@ func TestBootstrap(t *testing.T) {
 		"bootstrap off x":                                  "wrong argument",
 		"bootstrap {\n secrets x\n}":                       `did you mean "secret"`,
 		"bootstrap {\n ttl 48h\n}":                         "at most",
-		"bootstrap {\n ttl 1h\n ttl 2h\n}":                 "given twice",
+		"bootstrap {\n ttl 1h\n ttl 2h\n}":                 "already specified",
 		"bootstrap {\n secret plain-text\n}":               "placeholder",
 		"bootstrap {\n secret {env.X}\n secret_file /x\n}": "one of the two",
 		"bootstrap {\n admin_key_file key\n}":              "absolute path",

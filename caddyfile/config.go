@@ -89,6 +89,15 @@ type Config struct {
 	// The identity, in headers, for what is behind the gateway. Default:
 	// none. Clients' headers of these names never get there.
 	IdentityHeaders *IdentityHeaders `json:"identity_headers,omitempty"`
+
+	// Further headers that clients cannot send to what is behind the gateway.
+	// Default: those in which known products look for an identity, such as
+	// `Remote-User` and `X-Auth-Request-User`.
+	DropHeaders []string `json:"drop_headers,omitempty"`
+
+	// Headers that clients can send although they look like an identity.
+	// Insecure where anything behind the gateway believes them.
+	PassHeaders []string `json:"insecure_pass_headers,omitempty"`
 }
 
 // UpstreamAuth says how the gateway signs in to the registry behind it.

@@ -57,33 +57,19 @@ func identityHeaders(d *caddyfile.Dispenser) (*IdentityHeaders, error) {
 		return nil, d.ArgErr()
 	}
 	h := new(IdentityHeaders)
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if err := h.line(d); err != nil {
-			return nil, err
-		}
-	}
-	return h, nil
-}
-
-func (h *IdentityHeaders) line(d *caddyfile.Dispenser) error {
-	switch d.Val() {
-	case "user":
-		return scalar(d, &h.User)
-	case "kind":
-		return scalar(d, &h.Kind)
-	case "email":
-		return scalar(d, &h.Email)
-	case "groups":
-		return scalar(d, &h.Groups)
-	case "role":
-		return scalar(d, &h.Role)
-	case "role_value":
-		args := d.RemainingArgs()
-		if len(args) < 2 {
-			return d.Err("role_value: want a value and at least one subject")
-		}
-		h.RoleValues = append(h.RoleValues, RoleValue{Value: args[0], Subjects: args[1:]})
-		return nil
-	}
-	return unrecognized(d, "identity_headers", "user", "kind", "email", "groups", "role", "role_value")
+	return h, Options{
+		"user":   Text(&h.User),
+		"kind":   Text(&h.Kind),
+		"email":  Text(&h.Email),
+		"groups": Text(&h.Groups),
+		"role":   Text(&h.Role),
+		"role_value": func(d *caddyfile.Dispenser) error {
+			args := d.RemainingArgs()
+			if len(args) < 2 {
+				return d.Err("role_value: want a value and at least one subject")
+			}
+			h.RoleValues = append(h.RoleValues, RoleValue{Value: args[0], Subjects: args[1:]})
+			return nil
+		},
+	}.Read(d, "identity_headers")
 }

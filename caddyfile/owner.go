@@ -42,7 +42,7 @@ func creatorRole(d *caddyfile.Dispenser) (authz.CreatorRole, error) {
 //	}]
 func roleSource(d *caddyfile.Dispenser, cfg *authz.Config) error {
 	if cfg.RoleSources != nil {
-		return d.Err("role_source: given twice")
+		return Twice(d, "role_source")
 	}
 	var err error
 	if cfg.RoleSources, err = list(d); err != nil {
@@ -51,13 +51,5 @@ func roleSource(d *caddyfile.Dispenser, cfg *authz.Config) error {
 	if err := authz.CheckRoleSources(cfg.RoleSources); err != nil {
 		return d.WrapErr(err)
 	}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if d.Val() != "first" {
-			return unrecognized(d, "role_source", "first")
-		}
-		if err := flag(d, &cfg.FirstRoleSource); err != nil {
-			return err
-		}
-	}
-	return nil
+	return Options{"first": Flag(&cfg.FirstRoleSource)}.Read(d, "role_source")
 }

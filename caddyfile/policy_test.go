@@ -23,12 +23,12 @@ func readPolicy(input string) (authz.Config, error) {
 			cfg.Projects = append(cfg.Projects, p)
 			continue
 		}
-		ok, err := Policy(d, d.Val(), &cfg)
-		if err != nil {
-			return cfg, err
-		}
-		if !ok {
+		option := policyOptions(&cfg)[d.Val()]
+		if option == nil {
 			return cfg, d.Errf("unrecognized %s", d.Val())
+		}
+		if err := option(d); err != nil {
+			return cfg, err
 		}
 	}
 	return cfg, nil
@@ -150,23 +150,23 @@ func TestPolicyErrors(t *testing.T) {
 		"deny push zzzzzz":                        "is neither an action nor a subject such as group:dev",
 		"deny push group:x push":                  `"push" is not a subject`,
 		"catalog a b":                             "wrong argument count",
-		"catalog filtered\ncatalog admin":         "catalog: given twice",
-		"read_only\nread_only":                    "read_only: given twice",
+		"catalog filtered\ncatalog admin":         "catalog already specified",
+		"read_only\nread_only":                    "read_only already specified",
 		"read_only x":                             "wrong argument count",
 		"project":                                 "wrong argument count",
 		project("immutabel v*"):                   `unrecognized subdirective "immutabel" of project: did you mean "immutable"?`,
 		project("developr"):                       `did you mean "developer"?`,
 		project("guest dev"):                      "guest: no subject",
 		project("immutable"):                      "wrong argument count",
-		project("name a\n\tname b"):               "name: given twice",
-		project("read_only\n\tread_only"):         "read_only: given twice",
+		project("name a\n\tname b"):               "name already specified",
+		project("read_only\n\tread_only"):         "read_only already specified",
 		project("robot"):                          "wrong argument count",
 		project("allow pull"):                     "allow: no subject",
 		project("guest anyone {\n\tuntill 1\n}"):  `did you mean "until"?`,
-		project("guest anyone {\n\tuntil 1\n\tuntil 2\n}"):         "until: given twice",
+		project("guest anyone {\n\tuntil 1\n\tuntil 2\n}"):         "until already specified",
 		project("guest anyone {\n\twhen a b\n}"):                   "wrong argument count",
 		project("guest anyone {\n\tbetween\n}"):                    "wrong argument count",
-		project("guest anyone {\n\tbetween 1-2\n\tbetween 1-2\n}"): "between: given twice",
+		project("guest anyone {\n\tbetween 1-2\n\tbetween 1-2\n}"): "between already specified",
 		project("guest anyone {\n\tshadow yes\n}"):                 "wrong argument count",
 		project("guest anyone {\n\ttags\n}"):                       "wrong argument count",
 		project("guest anyone {\n\tfrom\n}"):                       "wrong argument count",

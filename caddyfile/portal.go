@@ -15,6 +15,7 @@ import (
 //		session_lifetime <duration>
 //		device_login     on|off
 //		device_code_lifetime <duration>
+//		reauthenticate   on|off
 //		trusted_host     <host...>
 //	}
 //
@@ -29,31 +30,18 @@ func Portal(d *caddyfile.Dispenser, c *portal.Config) error {
 	if err := c.Validate(); err != nil {
 		return d.WrapErr(err)
 	}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		var err error
-		switch d.Val() {
-		case "prefix":
-			err = scalar(d, &c.Prefix)
-		case "session_idle":
-			err = duration(d, &c.SessionIdle, "")
-		case "session_lifetime":
-			err = duration(d, &c.SessionLifetime, "")
-		case "device_login":
-			err = scalar(d, &c.DeviceLogin)
-		case "device_code_lifetime":
-			err = duration(d, &c.DeviceCodeLifetime, "")
-		case "trusted_host":
-			err = appendList(d, &c.TrustedHosts)
-		default:
-			err = unrecognized(d, "portal", "prefix", "session_idle", "session_lifetime", "device_login", "device_code_lifetime", "trusted_host")
-		}
-		if err != nil {
-			return err
-		}
+	options := Options{
+		"prefix":               Text(&c.Prefix),
+		"session_idle":         Span(&c.SessionIdle),
+		"session_lifetime":     Span(&c.SessionLifetime),
+		"device_login":         Text(&c.DeviceLogin),
+		"device_code_lifetime": Span(&c.DeviceCodeLifetime),
+		"reauthenticate":       Text(&c.Reauthenticate),
+		"trusted_host":         List(&c.TrustedHosts),
+	}
+	if err := options.Read(d, "portal"); err != nil {
+		return err
 	}
 	// As a whole, since the two durations belong together.
-	if err := c.Validate(); err != nil {
-		return d.WrapErr(err)
-	}
-	return nil
+	return Valid(d, *c)
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/portal"
 )
@@ -41,33 +43,9 @@ func TestPortal(t *testing.T) {
 	}
 }
 
-func TestSignIn(t *testing.T) {
-	c, _, err := OIDC(on(`oidc https://sso.example.com web {
-		client_secret {env.SECRET}
-		name "Example Corp"
-		scopes openid groups
-		extra_auth_params prompt login hd example.com
-		userinfo off
-		subject_alias https://old.example.com
-	}`))
-	want := authn.SignInConfig{
-		ClientSecret: "{env.SECRET}", DisplayName: "Example Corp", Scopes: []string{"openid", "groups"}, UserInfo: "off",
-		ExtraAuthParams: map[string]string{"prompt": "login", "hd": "example.com"}, SubjectAlias: "https://old.example.com",
-	}
-	if err != nil || !reflect.DeepEqual(c.SignInConfig, want) || !c.SignsIn() || c.IdentityIssuer() != want.SubjectAlias {
-		t.Errorf("%+v, %v", c, err)
-	}
-	for text, says := range map[string]string{
-		"sign_in maybe":                    "want on or off",
-		"scopes email":                     "openid is missing",
-		"extra_auth_params state x":        "set by the gateway",
-		"extra_auth_params prompt":         "pairs",
-		"extra_auth_params a 1 a 2":        "given twice",
-		"client_secret a\nclient_secret b": "client_secret",
-	} {
-		_, _, err := OIDC(on("oidc https://sso.example.com web {\n" + text + "\n}"))
-		if says != "" && (err == nil || !strings.Contains(err.Error(), says)) {
-			t.Errorf("%s: %v, want %q", text, err, says)
-		}
-	}
+// on returns a dispenser that stands on the first token of a text.
+func on(text string) *caddyfile.Dispenser {
+	d := caddyfile.NewTestDispenser(text)
+	d.Next()
+	return d
 }

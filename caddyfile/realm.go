@@ -3,6 +3,7 @@ package caddyfile
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -48,6 +49,8 @@ const AuthenticatorNamespace = "registry_auth.authenticators"
 //		extension       <path> <action>
 //		management      { … }
 //		upstream_auth   none|passthrough|basic <user> <password>|bearer <token>
+//		drop_headers    <header...>
+//		insecure_pass_headers <header...>
 //		other_paths     pass|deny
 //		explain_denials
 //		audit           all|changes|refusals
@@ -56,12 +59,17 @@ const AuthenticatorNamespace = "registry_auth.authenticators"
 //	}
 func Realm(d *caddyfile.Dispenser) (*Config, error) {
 	p := realmParser{d: d, config: new(Config), robotsAt: -1, seen: map[string]bool{}, declared: map[string]bool{}}
+	options := p.options().And(policyOptions(&p.config.Policy))
 	for d.Next() {
 		if d.NextArg() {
 			return nil, d.ArgErr()
 		}
 		for nesting := d.Nesting(); d.NextBlock(nesting); {
-			if err := p.option(d.Val()); err != nil {
+			option := options[d.Val()]
+			if option == nil {
+				option = p.authenticator(options)
+			}
+			if err := option(d); err != nil {
 				return nil, err
 			}
 		}
@@ -82,92 +90,61 @@ type realmParser struct {
 	servicesAt int // position of the services among the authenticators
 }
 
-func (p *realmParser) option(name string) error {
-	d, c := p.d, p.config
-	switch name {
-	case "realm":
-		return p.scalar(&c.Realm)
-	case "public_url":
-		return p.scalar(&c.PublicURL)
-	case "service":
-		return p.scalar(&c.Service)
-	case "robot_prefix":
-		prefixes := d.RemainingArgs()
-		if len(prefixes) == 0 {
-			return d.ArgErr()
-		}
-		c.RobotPrefixes = append(c.RobotPrefixes, prefixes...)
-		return nil
-	case "other_paths":
-		return p.choice(&c.OtherPaths, OtherPathsPass, OtherPathsDeny)
-	case "passwords":
-		return p.choice(&c.Passwords, PasswordsOn, PasswordsOff)
-	case "audit":
-		return p.choice(&c.Audit, AuditAll, AuditChanges, AuditRefusals)
-	case "audit_claims":
-		return p.auditClaims()
-	case "identity_headers":
-		if err := p.once(name); err != nil {
+func (p *realmParser) options() Options {
+	c := p.config
+	return Options{
+		"realm":                 p.scalar(&c.Realm),
+		"public_url":            p.scalar(&c.PublicURL),
+		"service":               p.scalar(&c.Service),
+		"robot_prefix":          List(&c.RobotPrefixes),
+		"other_paths":           p.choice(&c.OtherPaths, OtherPathsPass, OtherPathsDeny),
+		"passwords":             p.choice(&c.Passwords, PasswordsOn, PasswordsOff),
+		"audit":                 p.choice(&c.Audit, AuditAll, AuditChanges, AuditRefusals),
+		"audit_claims":          p.auditClaims,
+		"explain_denials":       Flag(&c.ExplainDenials),
+		"drop_headers":          List(&c.DropHeaders),
+		"insecure_pass_headers": List(&c.PassHeaders),
+		"identity_headers": p.once(func(d *caddyfile.Dispenser) (err error) {
+			c.IdentityHeaders, err = identityHeaders(d)
 			return err
-		}
-		headers, err := identityHeaders(d)
-		c.IdentityHeaders = headers
-		return err
-	case "explain_denials":
-		return p.flag(&c.ExplainDenials)
-	case "upstream_auth":
-		return p.upstreamAuth()
-	case "extension":
-		return p.extension()
-	case "management":
-		if err := p.once("management"); err != nil {
+		}),
+		"upstream_auth": p.once(p.upstreamAuth),
+		"extension":     p.extension,
+		"management": p.once(func(d *caddyfile.Dispenser) error {
+			c.Management = new(management.Config)
+			return Management(d, c.Management)
+		}),
+		"token":                  p.once(func(d *caddyfile.Dispenser) error { return Token(d, &c.Token) }),
+		"portal":                 p.once(func(d *caddyfile.Dispenser) error { return Portal(d, &c.Portal) }),
+		"robot":                  p.robot,
+		authn.WorkloadName:       p.workload,
+		authn.ServiceSecretsName: p.serviceSecret,
+		"project": func(d *caddyfile.Dispenser) error {
+			project, err := Project(d, p.projectRobot)
+			c.Policy.Projects = append(c.Policy.Projects, project)
 			return err
-		}
-		c.Management = new(management.Config)
-		return Management(d, c.Management)
-	case "token":
-		if err := p.once("token"); err != nil {
-			return err
-		}
-		return Token(d, &c.Token)
-	case "portal":
-		if err := p.once("portal"); err != nil {
-			return err
-		}
-		return Portal(d, &c.Portal)
-	case "robot":
-		return p.robot()
-	case authn.WorkloadName:
-		return p.workload()
-	case authn.ServiceSecretsName:
-		return p.serviceSecret()
-	case "project":
-		project, err := Project(d, p.projectRobot)
-		c.Policy.Projects = append(c.Policy.Projects, project)
-		return err
-	default:
-		if known, err := Policy(d, name, &c.Policy); known || err != nil {
-			return err
-		}
-		return p.authenticator(name)
+		},
 	}
 }
 
-// authenticator hands the block to the guest module of that name.
-func (p *realmParser) authenticator(name string) error {
-	id := AuthenticatorNamespace + "." + name
-	if !slices.Contains(authenticatorNames(), name) {
-		return unrecognized(p.d, "registry_auth", append(authenticatorNames(), realmOptions...)...)
+// authenticator hands the block to the guest module of its name.
+func (p *realmParser) authenticator(options Options) Option {
+	return func(d *caddyfile.Dispenser) error {
+		name := d.Val()
+		id := AuthenticatorNamespace + "." + name
+		if !slices.Contains(authenticatorNames(), name) {
+			return unrecognized(d, "registry_auth", append(slices.Sorted(maps.Keys(options)), authenticatorNames()...)...)
+		}
+		module, err := caddyfile.UnmarshalModule(d, id)
+		if err != nil {
+			return err
+		}
+		if _, ok := module.(authn.Authenticator); !ok {
+			return d.Errf("module %s is not an authenticator, it is %T", id, module)
+		}
+		p.config.AuthenticatorsRaw = append(p.config.AuthenticatorsRaw, caddyconfig.JSONModuleObject(module, "type", name, nil))
+		return nil
 	}
-	module, err := caddyfile.UnmarshalModule(p.d, id)
-	if err != nil {
-		return err
-	}
-	if _, ok := module.(authn.Authenticator); !ok {
-		return p.d.Errf("module %s is not an authenticator, it is %T", id, module)
-	}
-	p.config.AuthenticatorsRaw = append(p.config.AuthenticatorsRaw, caddyconfig.JSONModuleObject(module, "type", name, nil))
-	return nil
 }
 
 // finish puts the robots in their place and checks the policy as a whole, so
@@ -193,25 +170,25 @@ func (p *realmParser) finish() (*Config, error) {
 }
 
 // auditClaims reads the claims that the audit log names.
-func (p *realmParser) auditClaims() error {
-	if err := appendList(p.d, &p.config.AuditClaims); err != nil {
+func (p *realmParser) auditClaims(d *caddyfile.Dispenser) error {
+	if err := List(&p.config.AuditClaims)(d); err != nil {
 		return err
 	}
 	if len(p.config.AuditClaims) > MaxAuditClaims {
-		return p.d.Errf("audit_claims: at most %d", MaxAuditClaims)
+		return d.Errf("audit_claims: at most %d", MaxAuditClaims)
 	}
 	return nil
 }
 
-func (p *realmParser) extension() error {
+func (p *realmParser) extension(d *caddyfile.Dispenser) error {
 	var e authz.Extension
-	args := p.d.RemainingArgs()
+	args := d.RemainingArgs()
 	if len(args) != 2 {
-		return p.d.ArgErr()
+		return d.ArgErr()
 	}
 	action, err := authz.ParseAction(args[1])
 	if err != nil {
-		return p.d.WrapErr(err)
+		return d.WrapErr(err)
 	}
 	e.Path, e.Action = args[0], action
 	p.config.Extensions = append(p.config.Extensions, e)

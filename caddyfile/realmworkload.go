@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 )
 
@@ -17,8 +19,8 @@ type workloadIssuer struct {
 }
 
 // workload declares a workload.
-func (p *realmParser) workload() error {
-	b, err := Workload(p.d)
+func (p *realmParser) workload(d *caddyfile.Dispenser) error {
+	b, err := Workload(d)
 	if err != nil {
 		return err
 	}
@@ -27,7 +29,7 @@ func (p *realmParser) workload() error {
 	for _, issuer := range p.issuers {
 		for _, m := range issuer.Mappings {
 			if m.Name == name {
-				return p.d.Errf("workload %s is already declared: other values of a claim go on the same `require` line, other jobs into a workload of another name", name)
+				return d.Errf("workload %s is already declared: other values of a claim go on the same `require` line, other jobs into a workload of another name", name)
 			}
 		}
 		if issuer.Issuer == b.Issuer {
@@ -41,10 +43,10 @@ func (p *realmParser) workload() error {
 	}
 	setting, err := mine.join(b)
 	if err != nil {
-		return p.d.WrapErr(err)
+		return d.WrapErr(err)
 	}
 	if setting != "" {
-		return p.d.Errf("workload %s: %s: another workload of the same issuer has another value; it is the issuer's, write it once", name, setting)
+		return d.Errf("workload %s: %s: another workload of the same issuer has another value; it is the issuer's, write it once", name, setting)
 	}
 	return nil
 }

@@ -40,14 +40,12 @@ func Robot(d *caddyfile.Dispenser) (*RobotBlock, error) {
 	if err := authn.CheckRobotName(r.Name); err != nil {
 		return nil, d.WrapErr(err)
 	}
-	var err error
-	if r.Actions, err = checkActions(d, d.RemainingArgs()); err != nil {
+	r.Actions = d.RemainingArgs()
+	if err := checked(d, "robot", []Check{checkAction}, r.Actions...); err != nil {
 		return nil, err
 	}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if err := r.line(d); err != nil {
-			return nil, err
-		}
+	if err := r.options().Read(d, "robot"); err != nil {
+		return nil, err
 	}
 	if len(r.SecretHashes) == 0 {
 		return nil, d.Errf("robot %s: secret_hash is missing: make one with \"caddy registry-auth new-secret\"", r.Name)
@@ -58,74 +56,32 @@ func Robot(d *caddyfile.Dispenser) (*RobotBlock, error) {
 	return r, nil
 }
 
-func (r *RobotBlock) line(d *caddyfile.Dispenser) error {
+func (r *RobotBlock) options() Options {
 	c := &r.RobotConfig
-	switch d.Val() {
-	case "repositories":
-		return appendList(d, &r.Repositories)
-	case "secret_hash":
-		hashes, err := list(d)
-		if err != nil {
-			return err
-		}
-		for _, h := range hashes {
-			if err := checkSecretHash(d, h); err != nil {
-				return err
-			}
-		}
-		c.SecretHashes = append(c.SecretHashes, hashes...)
-		return nil
-	case "allow":
-		names, err := list(d)
-		if err != nil {
-			return err
-		}
-		names, err = checkActions(d, names)
-		r.Actions = append(r.Actions, names...)
-		return err
-	case "expires":
-		if err := scalar(d, &c.Expires); err != nil {
-			return err
-		}
-		if _, err := authn.ParseExpiry(c.Expires); err != nil {
-			return d.WrapErr(err)
-		}
-		return nil
-	case "from":
-		sources, err := list(d)
-		if err != nil {
-			return err
-		}
-		for _, s := range sources {
-			if _, err := authn.ParseSource(s); err != nil {
-				return d.WrapErr(err)
-			}
-		}
-		c.From = append(c.From, sources...)
-		return nil
-	case "disabled":
-		return flag(d, &c.Disabled)
+	return Options{
+		"secret_hash":  List(&c.SecretHashes, checkSecretHash),
+		"allow":        List(&r.Actions, checkAction),
+		"repositories": List(&r.Repositories),
+		"expires":      Text(&c.Expires, checkExpiry),
+		"from":         List(&c.From, checkSource),
+		"disabled":     Flag(&c.Disabled),
 	}
-	return unrecognized(d, "robot", "secret_hash", "allow", "repositories", "expires", "from", "disabled")
 }
 
 // checkSecretHash refuses what cannot be a hash, while file and line are
 // known. A placeholder is resolved when the configuration is provisioned.
-func checkSecretHash(d *caddyfile.Dispenser, hash string) error {
-	if err := checkPlaceholder(d, "secret_hash", hash); err != nil || strings.Contains(hash, "{") {
+func checkSecretHash(d *caddyfile.Dispenser, name, hash string) error {
+	if err := AbsoluteFile(d, name, hash); err != nil || strings.Contains(hash, "{") {
 		return err
 	}
 	if _, err := authn.ParseHash(hash); err != nil {
-		return d.Errf("secret_hash: %v", err)
+		return d.Errf("%s: %v", name, err)
 	}
 	return nil
 }
 
-func checkActions(d *caddyfile.Dispenser, names []string) ([]string, error) {
-	for _, name := range names {
-		if _, err := authz.ParseAction(name); err != nil {
-			return nil, d.WrapErr(err)
-		}
-	}
-	return names, nil
-}
+var (
+	checkAction = Wrapped(func(action string) error { _, err := authz.ParseAction(action); return err })
+	checkExpiry = Wrapped(func(expires string) error { _, err := authn.ParseExpiry(expires); return err })
+	checkSource = Wrapped(func(source string) error { _, err := authn.ParseSource(source); return err })
+)

@@ -37,10 +37,8 @@ func ServiceSecret(d *caddyfile.Dispenser) (*ServiceSecretBlock, error) {
 	if err := authn.CheckRobotName(b.Name); err != nil {
 		return nil, d.WrapErr(err)
 	}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if err := b.line(d); err != nil {
-			return nil, err
-		}
+	if err := b.options().Read(d, "service_secret"); err != nil {
+		return nil, err
 	}
 	switch {
 	case len(b.Secrets)+len(b.SecretHashes) == 0:
@@ -64,75 +62,34 @@ func ServiceSecret(d *caddyfile.Dispenser) (*ServiceSecretBlock, error) {
 	return b, nil
 }
 
-func (b *ServiceSecretBlock) line(d *caddyfile.Dispenser) error {
-	switch d.Val() {
-	case "secret":
-		secrets, err := list(d)
-		if err != nil {
-			return err
-		}
-		for _, secret := range secrets {
-			if !strings.Contains(secret, "{") {
-				return d.Err("secret: write a placeholder, {env.NAME} or {file./run/secrets/NAME}: configurations are shown and stored")
-			}
-			if err := noRelativeFile(d, "secret", secret); err != nil {
-				return err
-			}
-		}
-		b.Secrets = append(b.Secrets, secrets...)
-		return nil
-	case "secret_hash":
-		hashes, err := list(d)
-		if err != nil {
-			return err
-		}
-		for _, h := range hashes {
-			if err := checkSecretHash(d, h); err != nil {
-				return err
-			}
-		}
-		b.SecretHashes = append(b.SecretHashes, hashes...)
-		return nil
-	case "from":
-		sources, err := list(d)
-		if err != nil {
-			return err
-		}
-		for _, s := range sources {
-			if _, err := authn.ParseSource(s); err != nil {
-				return d.WrapErr(err)
-			}
-		}
-		b.From = append(b.From, sources...)
-		return nil
-	case "allow":
-		names, err := list(d)
-		if err != nil {
-			return err
-		}
-		names, err = checkActions(d, names)
-		b.Actions = append(b.Actions, names...)
-		return err
-	case "repositories":
-		if err := appendList(d, &b.Repositories); err != nil {
-			return err
-		}
-		return noPlaceholder(d, "repositories", b.Repositories)
+func (b *ServiceSecretBlock) options() Options {
+	return Options{
+		"secret":       List(&b.Secrets, onlyPlaceholder, AbsoluteFile),
+		"secret_hash":  List(&b.SecretHashes, checkSecretHash),
+		"from":         List(&b.From, checkSource),
+		"allow":        List(&b.Actions, checkAction),
+		"repositories": List(&b.Repositories, NoPlaceholder),
 	}
-	return unrecognized(d, "service_secret", "secret", "secret_hash", "from", "allow", "repositories")
+}
+
+func onlyPlaceholder(d *caddyfile.Dispenser, name, secret string) error {
+	if !strings.Contains(secret, "{") {
+		return d.Errf("%s: write a placeholder, {env.NAME} or {file./run/secrets/NAME}: configurations are shown and stored", name)
+	}
+	return nil
 }
 
 // serviceSecret declares a companion service. All of a realm make one
 // authenticator, which stands where the first is: a secret that none of them
 // has is wrong.
-func (p *realmParser) serviceSecret() error {
-	at := source(p.d)
-	b, err := ServiceSecret(p.d)
+func (p *realmParser) serviceSecret(d *caddyfile.Dispenser) error {
+	at := source(d)
+	b, err := ServiceSecret(d)
 	if err != nil {
 		return err
 	}
 	if p.declared[b.Name] {
-		return p.d.Errf("service_secret %s: there is a robot, or another service, of that name: rules could not tell them apart", b.Name)
+		return d.Errf("service_secret %s: there is a robot, or another service, of that name: rules could not tell them apart", b.Name)
 	}
 	p.declared[b.Name] = true
 	if p.services == nil {

@@ -23,25 +23,26 @@ func requirement(d *caddyfile.Dispenser, p *authz.Project) error {
 	case d.Val() != "signature":
 		return d.Errf("require %s: want signature", d.Val())
 	case p.RequireSignature != nil:
-		return d.Err("require signature: given twice; it takes several keys")
+		return d.Err("require signature already specified: it takes several keys")
 	}
 	for d.NextArg() {
 		if err := signatureKey(d, rule); err != nil {
 			return err
 		}
 	}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if d.Val() != "key" {
-			return unrecognized(d, "require signature", "key")
-		}
-		if !d.NextArg() {
+	options := Options{"key": func(d *caddyfile.Dispenser) error {
+		if d.CountRemainingArgs() == 0 {
 			return d.ArgErr()
 		}
-		for more := true; more; more = d.NextArg() {
+		for d.NextArg() {
 			if err := signatureKey(d, rule); err != nil {
 				return err
 			}
 		}
+		return nil
+	}}
+	if err := options.Read(d, "require signature"); err != nil {
+		return err
 	}
 	if len(rule.Keys) == 0 {
 		return d.Err("require signature: no key: want for example key /etc/caddy/cosign.pub")

@@ -30,7 +30,7 @@ func TestRequireSignatureErrors(t *testing.T) {
 		"require signature {\n\tkeys /x\n}":          `did you mean "key"?`,
 		"require signature cosign.pub":               "want the absolute path",
 		"require signature {\n\tkey ../x\n}":         "want the absolute path",
-		"require signature /a\nrequire signature /b": "given twice",
+		"require signature /a\nrequire signature /b": "already specified",
 		"requir signature /a":                        `did you mean "require"?`,
 	} {
 		_, err := readPolicy("project a/** {\n" + lines + "\n}")

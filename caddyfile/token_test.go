@@ -75,7 +75,7 @@ func TestTokenErrors(t *testing.T) {
 		"lifetime soon":                          "is not a duration",
 		"lifetime 3s":                            "want 10s to 24h0m0s",
 		"lifetime -5m":                           "is not a duration",
-		"lifetime 5m\nlifetime 5m":               "lifetime: given twice",
+		"lifetime 5m\nlifetime 5m":               "lifetime already specified",
 		"algorithm HS256":                        "want ES256, RS256 or EdDSA",
 		"key_id sha1":                            "want thumbprint or libtrust",
 		"x5c on":                                 "wrong argument count",
@@ -91,7 +91,7 @@ func TestTokenErrors(t *testing.T) {
 		"jwks_path /v2/token":                    "used twice",
 		"rotate_every 1h":                        "want at least 2h",
 		"rotate_every sometimes":                 "is not a duration",
-		"rotate_every never\nrotate_every never": "rotate_every: given twice",
+		"rotate_every never\nrotate_every never": "rotate_every already specified",
 	} {
 		t.Run(line, func(t *testing.T) {
 			_, err := readToken(t, "token {\n"+line+"\n}")

@@ -2,7 +2,6 @@ package caddyfile
 
 import (
 	"encoding/json"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
@@ -47,10 +46,8 @@ func Workload(d *caddyfile.Dispenser) (*WorkloadBlock, error) {
 	if err := authn.CheckWorkloadName(args[0]); err != nil {
 		return nil, d.WrapErr(err)
 	}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if err := b.line(d); err != nil {
-			return nil, err
-		}
+	if err := b.options().Read(d, "workload"); err != nil {
+		return nil, err
 	}
 	if err := b.Validate(CompileClaims); err != nil {
 		return nil, d.WrapErr(err)
@@ -58,63 +55,44 @@ func Workload(d *caddyfile.Dispenser) (*WorkloadBlock, error) {
 	return b, nil
 }
 
-func (b *WorkloadBlock) line(d *caddyfile.Dispenser) (err error) {
+func (b *WorkloadBlock) options() Options {
 	m := &b.Mappings[0]
-	switch d.Val() {
-	case "audience":
-		if err := appendList(d, &m.Audiences); err != nil {
-			return err
-		}
-		return noPlaceholder(d, "audience", m.Audiences)
-	case "require":
-		return b.require(d)
-	case "when":
-		var text string
-		if err := scalar(d, &text); err != nil {
-			return err
-		}
-		if _, err := CompileClaims(text); err != nil {
-			return d.Errf("when `%s`: %v", text, err)
-		}
-		m.When = append(m.When, text)
-		return nil
-	case "as":
-		return scalar(d, &m.As)
-	case "max_age":
-		return duration(d, &m.MaxAge, "")
-	case "single_use":
-		return flag(d, &m.SingleUse)
-	case "algorithms":
-		return algorithms(d, &b.Algorithms)
-	case "jwks_file":
-		return scalar(d, &b.JWKSFile)
-	case "jwks":
-		var text string
-		if b.JWKS != nil {
-			return d.Err("jwks: given twice")
-		}
-		if err := scalar(d, &text); err != nil {
-			return err
-		}
-		if !json.Valid([]byte(text)) {
-			return d.Err("jwks: not JSON: write the key set between backticks")
-		}
-		b.JWKS = json.RawMessage(text)
-		return nil
-	case "jwks_max_age":
-		return duration(d, &b.JWKSMaxAge, "")
-	case "jwks_grace":
-		return duration(d, &b.JWKSGrace, "")
-	case "clock_skew":
-		return duration(d, &b.ClockSkew, "")
-	case "trust_pool":
-		b.Trust, err = trustPool(d, b.Trust)
-		return err
-	case "insecure_issuer":
-		return flag(d, &b.InsecureIssuer)
+	return Options{
+		"audience": List(&m.Audiences, NoPlaceholder),
+		"require":  b.require,
+		"when": func(d *caddyfile.Dispenser) error {
+			var text string
+			if err := scalar(d, &text); err != nil {
+				return err
+			}
+			if _, err := CompileClaims(text); err != nil {
+				return d.Errf("when `%s`: %v", text, err)
+			}
+			m.When = append(m.When, text)
+			return nil
+		},
+		"as":         Text(&m.As),
+		"max_age":    Span(&m.MaxAge),
+		"single_use": Flag(&m.SingleUse),
+		"algorithms": List(&b.Algorithms, Wrapped(authn.CheckAlgorithm)),
+		"jwks_file":  Text(&b.JWKSFile),
+		"jwks": func(d *caddyfile.Dispenser) error {
+			text := string(b.JWKS)
+			if err := scalar(d, &text); err != nil {
+				return err
+			}
+			if !json.Valid([]byte(text)) {
+				return d.Err("jwks: not JSON: write the key set between backticks")
+			}
+			b.JWKS = json.RawMessage(text)
+			return nil
+		},
+		"jwks_max_age":    Span(&b.JWKSMaxAge),
+		"jwks_grace":      Span(&b.JWKSGrace),
+		"clock_skew":      Span(&b.ClockSkew),
+		"trust_pool":      TrustPool(&b.Trust),
+		"insecure_issuer": Flag(&b.InsecureIssuer),
 	}
-	return unrecognized(d, "workload", "audience", "require", "when", "as", "max_age", "single_use", "algorithms", "jwks_file", "jwks",
-		"jwks_max_age", "jwks_grace", "clock_skew", "trust_pool", "insecure_issuer")
 }
 
 // CompileClaims compiles a condition on claims.
@@ -127,21 +105,10 @@ func (b *WorkloadBlock) require(d *caddyfile.Dispenser) error {
 	if len(args) < 2 {
 		return d.Err("require: want a claim and at least one value")
 	}
-	if err := noPlaceholder(d, "require", args); err != nil {
+	if err := checked(d, "require", []Check{NoPlaceholder}, args...); err != nil {
 		return err
 	}
 	m := &b.Mappings[0]
 	m.Require = append(m.Require, authn.ClaimRequirement{Claim: args[0], Values: args[1:]})
-	return nil
-}
-
-// noPlaceholder refuses what looks like a placeholder: it would be compared
-// as it stands, and nothing would match it.
-func noPlaceholder(d *caddyfile.Dispenser, name string, values []string) error {
-	for _, v := range values {
-		if strings.ContainsAny(v, "{}") {
-			return d.Errf("%s: %q: placeholders are not resolved here; {$NAME} is, when the Caddyfile is read", name, v)
-		}
-	}
 	return nil
 }

@@ -74,7 +74,7 @@ func TestWorkloadErrors(t *testing.T) {
 		{"relative file", head + "jwks_file jwks.json\n}", "absolute"},
 		{"key set", head + "jwks keys\n}", "not JSON"},
 		{"empty key set", head + "jwks `{}`\n}", "no usable signing key"},
-		{"key set twice", head + anyKey + anyKey + "}", "given twice"},
+		{"key set twice", head + anyKey + anyKey + "}", "already specified"},
 		{"key set and file", head + anyKey + "jwks_file /a\n}", "both given"},
 		{"none", head + "algorithms none\n}", ":4"},
 		{"when", head + "when `claims.ref ==`\n}", ":4"},

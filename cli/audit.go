@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -10,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/client"
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/terminal"
 	"github.com/caddy-registry-auth/caddy-registry-auth/management"
 )
 
@@ -65,9 +68,12 @@ func (f *auditFlags) run(c *call) error {
 		return err
 	}
 	if c.json {
-		lines := json.NewEncoder(c.out())
 		for _, e := range list {
-			if err := lines.Encode(e); err != nil {
+			line, err := json.Marshal(e)
+			if err != nil {
+				return err
+			}
+			if _, err := c.out().Write(append(terminal.JSON(line), '\n')); err != nil {
 				return err
 			}
 		}
@@ -88,10 +94,19 @@ func (c *call) exportAudit(q url.Values) error {
 		return err
 	}
 	defer body.Close()
-	if _, err := io.Copy(c.out(), body); err != nil {
-		return fmt.Errorf("the export broke off: %w", err)
+	lines := bufio.NewReader(body)
+	for {
+		line, err := lines.ReadBytes('\n')
+		if _, writing := c.out().Write(terminal.JSON(line)); writing != nil {
+			return writing
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return fmt.Errorf("the export broke off: %w", err)
+		}
 	}
-	return nil
 }
 
 func actorText(a management.AuditActor) string {

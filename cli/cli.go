@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/terminal"
 )
 
 // Options are what the surroundings know.
@@ -35,9 +37,21 @@ func Commands(o Options) []*cobra.Command {
 		t := &tool{Options: o}
 		cmd := make(t)
 		t.flags(cmd)
+		plainErrors(cmd)
 		list = append(list, cmd)
 	}
 	return list
+}
+
+// plainErrors makes the errors of a command and all below it fit for a
+// terminal: much of them is what a server says.
+func plainErrors(cmd *cobra.Command) {
+	if run := cmd.RunE; run != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error { return terminal.Error(run(cmd, args)) }
+	}
+	for _, c := range cmd.Commands() {
+		plainErrors(c)
+	}
 }
 
 // tool is what the commands share.

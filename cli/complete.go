@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/client"
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/terminal"
 )
 
 // names returns words for the completion of what was typed.
@@ -35,7 +36,7 @@ func listed(path string, q bool) names {
 			if err != nil {
 				return nil, err
 			}
-			if strings.HasPrefix(item.Name, typed) {
+			if strings.HasPrefix(item.Name, typed) && terminal.Line(item.Name) == item.Name {
 				found = append(found, item.Name)
 			}
 			if len(found) == maxCompletions {

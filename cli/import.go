@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/terminal"
 	"github.com/caddy-registry-auth/caddy-registry-auth/management"
 )
 
@@ -116,7 +117,7 @@ func (c *call) printChanges(r *management.ImportResult) error {
 	count := map[string]int{}
 	for _, x := range r.Changes {
 		count[x.Action]++
-		if _, err := fmt.Fprintln(c.out(), c.colored(x.Action, plain(x.String()))); err != nil {
+		if _, err := fmt.Fprintln(c.out(), c.colored(x.Action, terminal.Text(x.String()))); err != nil {
 			return err
 		}
 	}
@@ -136,7 +137,7 @@ func (c *call) printChanges(r *management.ImportResult) error {
 // colored paints a change on a terminal.
 func (c *call) colored(action, text string) string {
 	color := map[string]string{"create": "32", "update": "33", "delete": "31", "skip": "90"}[action]
-	if color == "" || c.Getenv("NO_COLOR") != "" || !terminal(c.out()) {
+	if color == "" || c.Getenv("NO_COLOR") != "" || !isTerminal(c.out()) {
 		return text
 	}
 	return "\x1b[" + color + "m" + text + "\x1b[0m"

@@ -1,13 +1,15 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
 	"time"
-	"unicode"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/terminal"
 )
 
 // out is where answers go.
@@ -18,23 +20,28 @@ func (c *call) done(format string, args ...any) error {
 	if c.quiet || c.json {
 		return nil
 	}
-	_, err := fmt.Fprintln(c.out(), plain(fmt.Sprintf(format, args...)))
+	_, err := fmt.Fprintln(c.out(), terminal.Text(fmt.Sprintf(format, args...)))
 	return err
 }
 
 // note says something beside the answer.
 func (c *call) note(format string, args ...any) {
 	if !c.quiet {
-		fmt.Fprintln(c.cmd.ErrOrStderr(), plain(fmt.Sprintf(format, args...)))
+		fmt.Fprintln(c.cmd.ErrOrStderr(), terminal.Text(fmt.Sprintf(format, args...)))
 	}
 }
 
 // printJSON prints a value, indented.
 func (c *call) printJSON(v any) error {
-	e := json.NewEncoder(c.out())
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	return e.Encode(v)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	_, err := c.out().Write(terminal.JSON(b.Bytes()))
+	return err
 }
 
 // printMade prints a secret: alone if that is asked for, else after what it
@@ -47,13 +54,13 @@ func (c *call) printMade(v any, secret string, fields ...field) error {
 		if secret == "" {
 			return nil
 		}
-		_, err := fmt.Fprintln(c.out(), secret)
+		_, err := fmt.Fprintln(c.out(), terminal.Line(secret))
 		return err
 	}
 	if err := c.printFields(fields); err != nil || secret == "" {
 		return err
 	}
-	_, err := fmt.Fprintf(c.out(), "\n%s\n", secret)
+	_, err := fmt.Fprintf(c.out(), "\n%s\n", terminal.Line(secret))
 	c.note("This is the only time that it is shown.")
 	return err
 }
@@ -69,9 +76,9 @@ func (c *call) printFields(fields []field) error {
 			switch {
 			case line == "" && i == 0:
 			case i == 0:
-				fmt.Fprintf(w, "%s:\t%s\n", f.name, plain(line))
+				fmt.Fprintf(w, "%s:\t%s\n", f.name, terminal.Text(line))
 			default:
-				fmt.Fprintf(w, "\t%s\n", plain(line))
+				fmt.Fprintf(w, "\t%s\n", terminal.Text(line))
 			}
 		}
 	}
@@ -112,24 +119,13 @@ func printList[T any](c *call, what string, list []T, columns ...column[T]) erro
 	fmt.Fprintln(w, strings.Join(line, "\t"))
 	for _, item := range list {
 		for i, col := range columns {
-			if line[i] = plain(col.value(item)); line[i] == "" {
+			if line[i] = terminal.Line(col.value(item)); line[i] == "" {
 				line[i] = "-"
 			}
 		}
 		fmt.Fprintln(w, strings.Join(line, "\t"))
 	}
 	return w.Flush()
-}
-
-// plain makes a text safe for a terminal: much of it comes from clients and
-// identity providers.
-func plain(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '\n' || unicode.IsPrint(r) {
-			return r
-		}
-		return '?'
-	}, text)
 }
 
 func instant(t *time.Time) string {

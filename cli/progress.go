@@ -19,7 +19,7 @@ type progress struct {
 // newProgress draws a bar, if there is a terminal to draw it on.
 func (c *call) newProgress(what string, total int) *progress {
 	p := &progress{what: what, total: total}
-	if w := c.cmd.ErrOrStderr(); !c.quiet && terminal(w) {
+	if w := c.cmd.ErrOrStderr(); !c.quiet && isTerminal(w) {
 		p.w = w
 	}
 	p.draw()
@@ -48,8 +48,8 @@ func (p *progress) end() {
 	}
 }
 
-// terminal reports whether somebody looks at what is written.
-func terminal(w io.Writer) bool {
+// isTerminal reports whether somebody looks at what is written.
+func isTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
 }

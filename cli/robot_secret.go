@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/client"
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/duration"
 	"github.com/caddy-registry-auth/caddy-registry-auth/management"
-	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
 )
 
 // secretFlags are a secret of the caller's choice.
@@ -81,7 +81,7 @@ func (t *tool) robotRotate() *cobra.Command {
 			return err
 		}
 		if overlap != "" {
-			d, err := tokenendpoint.ParseDuration(overlap)
+			d, err := duration.Parse(overlap)
 			if err != nil || d < 0 {
 				return fmt.Errorf("--overlap %.40q: want a duration such as 1h or 7d, or 0s", overlap)
 			}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/terminal"
+
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
@@ -110,7 +112,7 @@ func TestCompletion(t *testing.T) {
 // TestPlain: names come from identity providers and agents from clients; a
 // terminal does not obey them.
 func TestPlain(t *testing.T) {
-	if got := plain("a\x1b[31mred\x07\u202eb\tc\nd"); got != "a?[31mred??b?c\nd" {
+	if got := terminal.Text("a\x1b[31mred\x07\u202eb\tc\nd"); got != "a?[31mred??b?c\nd" {
 		t.Errorf("%q", got)
 	}
 }

@@ -79,7 +79,7 @@ func newStage(t *testing.T) *stage {
 	must(t, err)
 	bootstrap, err := management.NewBootstrap(management.BootstrapOptions{Manager: s.manager, Directory: s.dir, Host: "gateway"})
 	must(t, err)
-	chain := authn.NewChain([]authn.Named{{Name: state.TokensName, Authenticator: authn.NewIssued(authn.SecretPersonalToken, s.state, now)}}, nil)
+	chain := authn.NewChain([]authn.Member{authn.NewMember(state.TokensName, authn.NewIssued(authn.SecretPersonalToken, s.state, now))}, nil)
 	remote := func(*http.Request) netip.Addr { return netip.MustParseAddr("192.0.2.7") }
 	api, err := management.NewAPI(s.manager, management.APIOptions{
 		Bootstrap: bootstrap, Remote: remote,

@@ -102,8 +102,8 @@ func (c *Client) open(ctx context.Context, method, address string, query url.Val
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrAddress, err)
 	}
-	if in != nil {
-		r.Header.Set("Content-Type", "application/json")
+	if in != nil || method != http.MethodGet {
+		r.Header.Set("Content-Type", "application/json") // asked for also without a body
 	}
 	r.Header.Set("Accept", "application/json, application/jsonl, application/problem+json")
 	r.Header.Set("User-Agent", c.o.Agent)

@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/terminal"
 )
 
 const (
@@ -51,11 +53,11 @@ type answerError struct {
 }
 
 func (e *answerError) Error() string {
-	return plain(cmp.Or(e.Description, e.Code, fmt.Sprintf("status %d", e.status)))
+	return terminal.Line(cmp.Or(e.Description, e.Code, fmt.Sprintf("status %d", e.status)))
 }
 
 func begin(ctx context.Context, o *Options) (*device, error) {
-	base, host, err := address(ctx, o.Registry)
+	pages, host, err := o.addresses(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +71,7 @@ func begin(ctx context.Context, o *Options) (*device, error) {
 	if o.Out == nil {
 		o.Out = io.Discard
 	}
-	d := &device{options: o, base: base + "/" + strings.Trim(cmp.Or(o.Prefix, "/auth/"), "/") + "/", host: host}
+	d := &device{options: o, base: pages, host: host}
 	form := url.Values{"client_id": {o.ClientID}, "client_name": {cmp.Or(o.Name, machine())}}
 	if o.Scope != "" {
 		form.Set("scope", o.Scope)
@@ -80,8 +82,22 @@ func begin(ctx context.Context, o *Options) (*device, error) {
 	if d.started.DeviceCode == "" || d.started.UserCode == "" || d.started.URI == "" {
 		return nil, fmt.Errorf("%s gives no code: is it a gateway with `portal`?", host)
 	}
+	for _, page := range []string{d.started.URI, d.started.page()} {
+		if err := checkPage(page, d.base); err != nil {
+			return nil, err
+		}
+	}
 	d.ends = time.Now().Add(time.Duration(d.started.ExpiresIn) * time.Second)
 	return d, nil
+}
+
+// addresses returns where the pages are, and the host that docker knows.
+func (o *Options) addresses(ctx context.Context) (pages, host string, err error) {
+	base, host, err := address(ctx, o.Registry)
+	if err == nil && o.Pages != "" {
+		base, _, err = address(ctx, o.Pages)
+	}
+	return base + "/" + strings.Trim(cmp.Or(o.Prefix, "/auth/"), "/") + "/", host, err
 }
 
 // wait asks until somebody has decided.
@@ -105,7 +121,8 @@ func (d *device) wait(ctx context.Context) (*Credential, error) {
 		case err == nil && got.Secret == "":
 			return nil, errors.New("the gateway's answer has no token")
 		case err == nil:
-			return &Credential{Registry: d.host, Username: got.Username, Secret: got.Secret, Identity: got.Type == refreshType}, nil
+			made := &Credential{Registry: d.host, Username: got.Username, Secret: got.Secret, Identity: got.Type == refreshType}
+			return made, made.check()
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
 		case !errors.As(err, &refused), refused.status >= 500, refused.Code == "authorization_pending":
@@ -154,14 +171,14 @@ func (d *device) post(ctx context.Context, path string, form url.Values, answer 
 
 // Revoke ends an identity token at the gateway, as far as it can be reached.
 func Revoke(ctx context.Context, o Options, secret string) error {
-	base, host, err := address(ctx, o.Registry)
+	pages, host, err := o.addresses(ctx)
 	if err != nil {
 		return err
 	}
 	if o.Client == nil {
 		o.Client = &http.Client{Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	}
-	d := &device{options: &o, base: base + "/" + strings.Trim(cmp.Or(o.Prefix, "/auth/"), "/") + "/", host: host}
+	d := &device{options: &o, base: pages, host: host}
 	var nothing struct{}
 	return d.post(ctx, "revoke", url.Values{"token": {secret}}, &nothing)
 }

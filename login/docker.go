@@ -4,11 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/terminal"
 )
 
 // Keep puts a credential where docker looks for it: with the helper that its
 // configuration names, else in its file. It returns where that is.
 func Keep(ctx context.Context, path string, k *Credential) (where string, err error) {
+	if err := k.check(); err != nil {
+		return "", err
+	}
 	c, err := OpenDockerConfig(path)
 	if err != nil {
 		return "", err
@@ -25,6 +30,11 @@ func Keep(ctx context.Context, path string, k *Credential) (where string, err er
 // Logout ends the login to a registry: at the gateway, as far as it can be
 // reached, and on this machine. It reports whether there was one.
 func Logout(ctx context.Context, path string, o Options) (bool, error) {
+	there, err := o.logout(ctx, path)
+	return there, terminal.Error(err)
+}
+
+func (o Options) logout(ctx context.Context, path string) (bool, error) {
 	_, host, err := address(ctx, o.Registry)
 	if err != nil {
 		return false, err

@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"strings"
 	"time"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/terminal"
 )
 
 // Stored is a credential in the protocol of Docker's credential helpers.
@@ -39,7 +41,7 @@ func CallHelper(ctx context.Context, name, verb string, in []byte) ([]byte, erro
 	if err == nil {
 		return out, nil
 	}
-	said := plain(strings.TrimSpace(string(out)))
+	said := terminal.Line(strings.TrimSpace(string(out)))
 	if said == NotFound {
 		return nil, ErrNotFound
 	}

@@ -16,6 +16,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/terminal"
 )
 
 // Options are one login.
@@ -25,6 +27,10 @@ type Options struct {
 	Registry string
 	// Prefix is where the gateway's pages are. Default: "/auth/".
 	Prefix string
+	// Pages is the host of the pages, where they have one of their own; empty:
+	// the registry's. It is written as Registry is. No other host is asked, and
+	// no page of another one is opened, whatever the registry says.
+	Pages string
 	// Scope is what the login is to be good for, such as
 	// "repository:team/**:pull,push"; empty: all that the person may.
 	Scope string
@@ -41,12 +47,17 @@ type Options struct {
 // Login asks for a code, shows it, and waits until somebody has approved it
 // in the browser.
 func Login(ctx context.Context, o Options) (*Credential, error) {
-	d, err := begin(ctx, &o)
+	got, err := o.login(ctx)
+	return got, terminal.Error(err)
+}
+
+func (o *Options) login(ctx context.Context) (*Credential, error) {
+	d, err := begin(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(o.Out, "Open this page, and check that it shows the code %s:\n\n    %s\n\n", plain(d.started.UserCode), plain(d.started.page()))
-	if o.Browser != nil && isWeb(d.started.page()) {
+	fmt.Fprintf(o.Out, "Open this page, and check that it shows the code %s:\n\n    %s\n\n", terminal.Line(d.started.UserCode), terminal.Line(d.started.page()))
+	if o.Browser != nil {
 		if err := o.Browser(d.started.page()); err == nil {
 			fmt.Fprintln(o.Out, "(It should open in your browser now.)")
 		}
@@ -130,26 +141,48 @@ func machine() string {
 	return name
 }
 
-// plain takes what a server says and could make a terminal do something.
-func plain(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || 0x80 <= r && r < 0xa0 {
-			return -1
-		}
-		return r
-	}, text)
+// checkPage returns why a page that a registry names is not opened: it has to
+// be on the host that was asked for the code. A registry could otherwise show
+// the code of a login that it has begun elsewhere, and get what that is for.
+func checkPage(page, base string) error {
+	own, err := url.Parse(base)
+	if err != nil {
+		return err
+	}
+	u, err := url.Parse(page)
+	if err != nil || u.User != nil || u.Opaque != "" || terminal.Line(page) != page {
+		return fmt.Errorf("%s names no page that could be opened: %.200q", own.Host, page)
+	}
+	if u.Scheme != own.Scheme || !strings.EqualFold(u.Host, own.Host) {
+		return fmt.Errorf("%w: %s wants the login approved on %.200q. If the registry's pages are there, say so with --pages", ErrOtherHost, own.Host, u.Scheme+"://"+u.Host)
+	}
+	return nil
 }
 
-// isWeb reports whether an address is for a browser and nothing else.
-func isWeb(address string) bool {
-	u, err := url.Parse(address)
-	return err == nil && (u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname()))
+// maxName and maxSecret are how long a user name and a secret may be, in bytes.
+const (
+	maxName   = 256
+	maxSecret = 16 << 10
+)
+
+// check returns why a credential is not kept: docker and other programs read
+// where it is kept, and cut names and secrets in their own ways.
+func (c *Credential) check() error {
+	switch name := c.Username; {
+	case name == "" || len(name) > maxName || terminal.Line(name) != name || strings.TrimSpace(name) != name || strings.Contains(name, ":") || name == tokenUser:
+		return fmt.Errorf("%s calls the user %.100q, which docker cannot keep as a user name", c.Registry, name)
+	case c.Secret == "" || len(c.Secret) > maxSecret || strings.ContainsFunc(c.Secret, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }):
+		return fmt.Errorf("%s answers with something that is no token", c.Registry)
+	}
+	return nil
 }
 
 // Errors of logins.
 var (
 	// ErrRefused: somebody refused in the browser.
 	ErrRefused = errors.New("the login was refused in the browser")
+	// ErrOtherHost: the registry names a page of another host.
+	ErrOtherHost = errors.New("the page is not the registry's own")
 	// ErrTooLate: nobody approved it in time.
 	ErrTooLate = errors.New("nobody has approved the login in time: start again")
 )

@@ -19,7 +19,7 @@ func gateway(t *testing.T, answers ...map[string]any) *httptest.Server {
 		w.Header().Set("Content-Type", "application/json")
 		if r.URL.Path == "/auth/device/code" {
 			_ = json.NewEncoder(w).Encode(map[string]any{
-				"device_code": "dc", "user_code": "BCDF-\x1b[2JGHJK", "verification_uri": "http://127.0.0.1/auth/device", "expires_in": 60, "interval": 1,
+				"device_code": "dc", "user_code": "BCDF-\x1b[2JGHJK", "verification_uri": "http://" + r.Host + "/auth/device", "expires_in": 60, "interval": 1,
 			})
 			return
 		}
@@ -90,10 +90,44 @@ func TestAddress(t *testing.T) {
 			t.Errorf("%q became %q, %v", in, base, err)
 		}
 	}
-	for in, want := range map[string]bool{"https://r.test/x": true, "http://127.0.0.1/x": true, "http://r.test/x": false, "file:///etc/passwd": false, "javascript:x": false} {
-		if isWeb(in) != want {
-			t.Errorf("isWeb(%q) is not %t", in, want)
+}
+
+// TestPageIsTheRegistrysOwn: a registry cannot send people to the approval page
+// of another one.
+func TestPageIsTheRegistrysOwn(t *testing.T) {
+	for page, want := range map[string]bool{
+		"https://r.test/auth/device?user_code=BCDF-GHJK": true, "https://R.test/x": true,
+		"https://other.test/auth/device": false, "http://r.test/x": false, "https://r.test:444/x": false, "https://u@r.test/x": false,
+		"https://r.test.evil.test/x": false, "http://127.0.0.1/x": false, "file:///etc/passwd": false, "javascript:x": false, "--help": false, "": false,
+		"https://r.test/\x1b[2J": false, "//r.test/x": false, "https:r.test/x": false,
+	} {
+		if got := checkPage(page, "https://r.test/auth/"); (got == nil) != want {
+			t.Errorf("%q: %v", page, got)
 		}
+	}
+}
+
+// TestWhatIsKept: what a server calls its user goes into files and programs
+// that read it in their own ways.
+func TestWhatIsKept(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config.json")
+	for name, k := range map[string]Credential{
+		"escape sequences": {Username: "alice\x1b[2J", Secret: "crait_x"}, "lines": {Username: "a\nb", Secret: "crait_x"}, "a password": {Username: "a:b", Secret: "crait_x"},
+		"nobody": {Username: "", Secret: "crait_x"}, "another kind": {Username: "<token>", Secret: "crait_x"}, "blanks": {Username: " a", Secret: "crait_x"},
+		"long": {Username: strings.Repeat("a", 300), Secret: "crait_x"}, "writing direction": {Username: "\u202ealice", Secret: "crait_x"},
+		"a command": {Username: "alice", Secret: "x\nadd-generic-password"}, "no secret": {Username: "alice"},
+	} {
+		k.Registry = "r.test"
+		if _, err := Keep(t.Context(), path, &k); err == nil {
+			t.Errorf("%s: kept", name)
+		}
+		s := gateway(t, map[string]any{"access_token": k.Secret, "username": k.Username})
+		if got, err := Login(t.Context(), Options{Registry: s.URL, ClientID: "test"}); err == nil || strings.ContainsAny(err.Error(), "\x1b\u202e") {
+			t.Errorf("%s: %+v, %q", name, got, err)
+		}
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("something was written")
 	}
 }
 

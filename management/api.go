@@ -3,9 +3,9 @@ package management
 import (
 	"bytes"
 	"cmp"
+	"encoding/json"
 	"errors"
 	"io"
-	"mime"
 	"net/http"
 	"net/netip"
 	"reflect"
@@ -25,7 +25,6 @@ type API struct {
 	routes  []route
 	router  *router
 	harbor  *router
-	origin  *http.CrossOriginProtection
 	openapi []byte
 }
 
@@ -56,7 +55,7 @@ type APIOptions struct {
 
 // NewAPI makes the handler.
 func NewAPI(m *Manager, o APIOptions) (*API, error) {
-	a := &API{manager: m, prefix: strings.TrimSuffix(cmp.Or(o.Prefix, m.config.Prefix), "/"), options: o, origin: http.NewCrossOriginProtection()}
+	a := &API{manager: m, prefix: strings.TrimSuffix(cmp.Or(o.Prefix, m.config.Prefix), "/"), options: o}
 	a.routes = a.everyRoute()
 	a.router = newRouter(a.routes)
 	if m.config.HarborRobots && o.Local == nil {
@@ -97,6 +96,9 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *API) serve(w http.ResponseWriter, r *http.Request, in *router, path string) error {
+	if err := admitted(r); err != nil {
+		return err
+	}
 	at, values := in.find(path)
 	method := r.Method
 	if method == http.MethodHead {
@@ -134,6 +136,9 @@ func (a *API) run(w http.ResponseWriter, r *http.Request, found *route, who *Cal
 		if err := needs(who, found.scope); err != nil {
 			return err
 		}
+	}
+	if err := checkMedia(r); err != nil {
+		return err
 	}
 	c := &call{api: a, request: r, who: who, path: values}
 	if found.harbor != nil {
@@ -228,6 +233,13 @@ func checkQuery(found *route, r *http.Request) error {
 	return wrong.err()
 }
 
+// isEmptyObject reports whether a body says nothing, as clients send it that
+// cannot send none.
+func isEmptyObject(raw []byte) bool {
+	var members map[string]json.RawMessage
+	return json.Unmarshal(raw, &members) == nil && members != nil && len(members) == 0
+}
+
 // readBody reads and checks the body that the route takes.
 func (c *call) readBody(w http.ResponseWriter, found *route) ([]byte, error) {
 	r := c.request
@@ -239,15 +251,13 @@ func (c *call) readBody(w http.ResponseWriter, found *route) ([]byte, error) {
 		return nil, fail(CodeTooLarge, "want at most %d bytes", most)
 	case err != nil:
 		return nil, fail(CodeMalformed, "the body cannot be read")
-	case found.body == nil && len(bytes.TrimSpace(raw)) == 0:
+	case found.body == nil && (len(bytes.TrimSpace(raw)) == 0 || isEmptyObject(raw)):
 		return nil, nil
 	case found.body == nil:
 		return nil, fail(CodeMalformed, "this takes no body")
 	}
 	if len(raw) == 0 && found.bodyOptional {
 		raw = []byte("{}")
-	} else if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" && media != "application/merge-patch+json" {
-		return nil, fail(CodeUnsupportedMedia, "want Content-Type: application/json")
 	}
 	body := reflect.New(found.body)
 	if err := decode(raw, body.Interface(), found.patch); err != nil {

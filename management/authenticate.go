@@ -14,9 +14,6 @@ func (a *API) caller(r *http.Request) (*Caller, error) {
 	if a.options.Local != nil {
 		who := *a.options.Local
 		who.Remote, who.Agent, who.RequestID = remote, r.UserAgent(), a.requestID(r)
-		if a.origin.Check(r) != nil {
-			return nil, &Error{Code: CodeCrossSite, Detail: "a page of another site asks", err: authn.ErrCrossSite}
-		}
 		return &who, nil
 	}
 	header := r.Header["Authorization"]
@@ -36,10 +33,11 @@ func (a *API) caller(r *http.Request) (*Caller, error) {
 		}
 		if len(header) == 0 {
 			// What a browser sends by itself is no proof that a person wants it.
-			if err := a.sameSite(r); err != nil {
+			if err := proven(r); err != nil {
 				return nil, err
 			}
 		}
+		who.browser = who.browser || sentByBrowser(r)
 	}
 	who.Remote, who.Agent, who.RequestID = remote, r.UserAgent(), a.requestID(r)
 	if who.kind != "" {
@@ -82,27 +80,4 @@ func bearer(header []string) string {
 		return ""
 	}
 	return strings.TrimSpace(secret)
-}
-
-// sameSite refuses changes that a browser was made to ask for by a page of
-// another site, where it sends a cookie or a certificate by itself. The
-// browser has to say that the page is of this site, by Sec-Fetch-Site or
-// Origin, which pages cannot set; who is no browser sends X-CSRF-Protection,
-// which no page of another site can send either, unasked.
-func (a *API) sameSite(r *http.Request) error {
-	switch r.Method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions:
-		return nil
-	}
-	if err := a.origin.Check(r); err != nil {
-		return crossSite(err)
-	}
-	if r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("Origin") == "" && r.Header.Get("X-CSRF-Protection") == "" {
-		return crossSite(authn.ErrCrossSite)
-	}
-	return nil
-}
-
-func crossSite(err error) *Error {
-	return &Error{Code: CodeCrossSite, Detail: "the browser does not say that a page of this site asks", err: err}
 }

@@ -31,6 +31,10 @@ type Caller struct {
 	kind    string    // of the record that the credential is, for its usage
 	once    *once     // what an idempotency key is remembered by
 
+	// browser: the credential is one that browsers send by themselves;
+	// confirmed: see Confirm.
+	browser, confirmed bool
+
 	held   *authz.Holdings // by heldBy, see holdings
 	heldBy *authz.Policy
 }
@@ -60,6 +64,7 @@ func (m *Manager) Caller(p *authn.Principal) (*Caller, error) {
 		Principal: p, scopes: scopeSet{string(ScopeAll)}, expires: p.Expires,
 		actor: state.Actor{Kind: string(p.Kind), Name: p.Name, ID: p.CredentialID},
 	}
+	c.browser = p.Credential == CredentialSession
 	switch p.Credential {
 	case authn.CredentialRegistryToken, "identity_token":
 		return nil, fail(CodeUnauthenticated, "a token for the registry is not good for this API")

@@ -3,7 +3,7 @@ package management
 import (
 	"time"
 
-	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/duration"
 )
 
 // Config is the `management` block of a realm.
@@ -42,7 +42,7 @@ type Config struct {
 }
 
 // Duration is a length of time: "90d", or nanoseconds.
-type Duration = tokenendpoint.Duration
+type Duration = duration.Duration
 
 // DefaultPrefix is where the API is if the configuration does not say.
 const DefaultPrefix = "/auth/api/v1"

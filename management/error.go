@@ -21,6 +21,8 @@ const (
 	CodeForbidden        Code = "forbidden"            // the caller may not
 	CodeScope            Code = "insufficient-scope"   // the credential is not good for it
 	CodeCrossSite        Code = "cross-site"           // a page of another site asked
+	CodeUnconfirmed      Code = "confirmation-needed"  // a browser's session creates no credentials
+	CodeTooEarly         Code = "too-early"            // in TLS early data, which can be replayed
 	CodeNotFound         Code = "not-found"            // no such thing, as far as the caller may know
 	CodeMethod           Code = "method-not-allowed"   // not on this
 	CodeExists           Code = "exists"               // the name is taken

@@ -54,6 +54,11 @@ func (m *Manager) Import(ctx context.Context, who *Caller, d *Document, o Import
 	if err := m.needsAdmin(who, ScopeAll); err != nil {
 		return nil, err
 	}
+	if !o.DryRun {
+		if err := mayCreate(who); err != nil {
+			return nil, err
+		}
+	}
 	var result *ImportResult
 	err := again(ctx, func() error {
 		var tx state.Tx

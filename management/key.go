@@ -123,6 +123,9 @@ func (m *Manager) CreateKey(ctx context.Context, who *Caller, in KeySettings) (*
 	if err := m.needsAdmin(who, ScopeKeysWrite); err != nil {
 		return nil, err
 	}
+	if err := mayCreate(who); err != nil {
+		return nil, err
+	}
 	var wrong problems
 	k := &state.APIKey{Name: in.Name, Scopes: in.Scopes, From: in.From, Created: m.second(), CreatedBy: who.actor.String()}
 	if in.Expires != nil {

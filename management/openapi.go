@@ -111,10 +111,10 @@ func (r *route) failures() []Code {
 		codes = append(codes, CodeInvalid)
 	}
 	if r.body != nil {
-		codes = append(codes, CodeMalformed, CodeTooLarge, CodeUnsupportedMedia, CodeInvalid)
+		codes = append(codes, CodeMalformed, CodeTooLarge, CodeInvalid)
 	}
 	if r.changes() {
-		codes = append(codes, CodeUnavailable, CodeMalformed)
+		codes = append(codes, CodeUnavailable, CodeMalformed, CodeUnsupportedMedia, CodeCrossSite, CodeTooEarly)
 		if r.versioned && r.takesMatch() {
 			codes = append(codes, CodeStale)
 		}

@@ -34,6 +34,8 @@ var meanings = map[Code]meaning{
 	CodeForbidden:        {http.StatusForbidden, "You may not do this"},
 	CodeScope:            {http.StatusForbidden, "The credential is not good for this"},
 	CodeCrossSite:        {http.StatusForbidden, "A page of another site cannot do this"},
+	CodeUnconfirmed:      {http.StatusForbidden, "A person has to confirm this on the pages"},
+	CodeTooEarly:         {http.StatusTooEarly, "The request came before the TLS handshake was over"},
 	CodeNotFound:         {http.StatusNotFound, "There is no such thing"},
 	CodeMethod:           {http.StatusMethodNotAllowed, "This cannot be done with it"},
 	CodeExists:           {http.StatusConflict, "The name is taken"},

@@ -85,7 +85,7 @@ func TestBrowsersProveWhoAsks(t *testing.T) {
 		{[]string{"X-CSRF-Protection", "1"}, 200},
 		{[]string{"X-CSRF-Protection", "1", "Origin", "https://evil.example"}, 403},
 	} {
-		got := s.call("session:root", "PUT", "/robots/web", `{}`, c.header...)
+		got := s.call("session:root", "PUT", "/role-mappings/user:bob", `{"role": "guest"}`, c.header...)
 		if c.status == 200 && got.status == 201 {
 			continue
 		}
@@ -93,4 +93,25 @@ func TestBrowsersProveWhoAsks(t *testing.T) {
 			t.Errorf("%v: %d, want %d: %s", c.header, got.status, c.status, got.body)
 		}
 	}
+}
+
+// TestBrowsersCreateNoCredentials: what a browser sends by itself makes nothing
+// that lasts longer than the page that asked for it.
+func TestBrowsersCreateNoCredentials(t *testing.T) {
+	s := newStage(t)
+	s.admin("PUT", "/robots/there", `{}`).want(201)
+	own := []string{"Sec-Fetch-Site", "same-origin"}
+	for _, c := range []struct{ method, path, body string }{
+		{"POST", "/tokens", `{"name": "x"}`},
+		{"POST", "/keys", `{"name": "x", "scopes": ["*"]}`},
+		{"POST", "/robots", `{"name": "x"}`},
+		{"PUT", "/robots/x", `{}`},
+		{"PUT", "/robots/there", `{"secret": "Correct-Horse-1"}`},
+		{"POST", "/robots/there/rotate", `{}`},
+		{"POST", "/import", `{"version": 1}`},
+	} {
+		s.call("session:root", c.method, c.path, c.body, own...).want(403, CodeUnconfirmed)
+	}
+	s.call("session:root", "PUT", "/robots/there", `{"description": "changed"}`, own...).want(200)
+	s.call("session:root", "POST", "/import?dry_run=true", `{"version": 1}`, own...).want(200)
 }

@@ -202,6 +202,9 @@ func replaced(who *Caller, r *state.Robot) bool {
 }
 
 func (m *Manager) rotate(ctx context.Context, who *Caller, item *state.Item[state.Robot], given *givenSecret, overlap time.Duration) (*RobotWithSecret, error) {
+	if err := mayCreate(who); err != nil {
+		return nil, err
+	}
 	now := m.second()
 	next := *item.Value
 	next.Secrets = nil

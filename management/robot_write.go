@@ -124,6 +124,11 @@ func (m *Manager) putRobot(ctx context.Context, who *Caller, name string, settin
 	}
 	now := m.second()
 	next := *settings
+	if !exists || given != nil {
+		if err := mayCreate(who); err != nil {
+			return nil, false, err
+		}
+	}
 	var shown string
 	if exists {
 		old := before.Value

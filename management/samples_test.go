@@ -106,10 +106,15 @@ func TestEveryOperation(t *testing.T) {
 		if r.body != nil {
 			call(as, x.path, `{"no such field":1}`).want(422, CodeInvalid)
 			call(as, x.path, `{`).want(400, CodeMalformed)
-			call(as, x.path, x.body, "Content-Type", "text/plain").want(415, CodeUnsupportedMedia)
 			call(as, x.path, `{"x":"`+strings.Repeat("x", int(cmp.Or(r.maxBody, maxBody)))+`"}`).want(413, CodeTooLarge)
 		} else if r.changes() {
 			call(as, x.path, `{"a":1}`).want(400, CodeMalformed)
+		}
+		if r.changes() {
+			call(as, x.path, body, "Content-Type", "text/plain").want(415, CodeUnsupportedMedia)
+			call(as, x.path, body, "Sec-Fetch-Site", "cross-site").want(403, CodeCrossSite)
+			call(as, x.path, body, "Origin", "https://evil.example").want(403, CodeCrossSite)
+			call(as, x.path, body, "Early-Data", "1").want(425, CodeTooEarly)
 		}
 		if len(r.query) > 0 {
 			call(as, x.path+"?nothing=1", body).want(422, CodeInvalid)

@@ -93,7 +93,7 @@ func newStage(t *testing.T, change ...func(*Options)) *stage {
 	}
 	s.robots.Follow(s.state)
 	tokens := authn.NewIssued(authn.SecretPersonalToken, s.state, now)
-	chain := authn.NewChain([]authn.Named{{Name: authn.RobotsName, Authenticator: s.robots}, {Name: state.TokensName, Authenticator: tokens}}, nil)
+	chain := authn.NewChain([]authn.Member{authn.NewMember(authn.RobotsName, s.robots), authn.NewMember(state.TokensName, tokens)}, nil)
 	s.api, err = NewAPI(s.manager, APIOptions{
 		RequestID: func(*http.Request) string { return "req-1" },
 		Installation: func(r *http.Request) (export.Input, error) {
@@ -169,7 +169,7 @@ func (s *stage) call(as, method, path string, body any, header ...string) seen {
 	}
 	r := httptest.NewRequestWithContext(s.t.Context(), method, path, reader)
 	r.RemoteAddr = s.remote
-	if body != nil {
+	if body != nil || method != http.MethodDelete {
 		r.Header.Set("Content-Type", "application/json")
 	}
 	switch {

@@ -16,6 +16,9 @@ func (m *Manager) CreateToken(ctx context.Context, who *Caller, in NewToken) (*T
 	if err := needs(who, ScopeTokensWrite); err != nil {
 		return nil, err
 	}
+	if err := mayCreate(who); err != nil {
+		return nil, err
+	}
 	user, isUser := userOf(who)
 	if !isUser {
 		return nil, fail(CodeForbidden, "access tokens are for people: sign in as one, or make a robot")

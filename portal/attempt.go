@@ -31,6 +31,10 @@ type attempt struct {
 	Provider string `json:"p"`           // its id
 	Return   string `json:"r,omitempty"` // where to go afterwards
 	Started  int64  `json:"t"`           // Unix seconds
+	// Confirms is the id of what the sign-in is to confirm.
+	Confirms string `json:"c,omitempty"`
+	// Device: somebody who was not signed in wants to approve a device.
+	Device bool `json:"d,omitempty"`
 }
 
 func newAttempt(provider, back string, now time.Time) *attempt {

@@ -40,6 +40,13 @@ type Config struct {
 	// How long such a code is good, from `1m` to `30m`. Default: 10 minutes.
 	DeviceCodeLifetime authn.Duration `json:"device_code_lifetime,omitempty"`
 
+	// Whether a credential is only created after the person has signed in
+	// again, which the provider has to confirm (`auth_time`): `on` or `off`.
+	// With `off` the person is still sent to the provider and confirms on a
+	// page, and the provider may let them through without asking. Default:
+	// `on`.
+	Reauthenticate string `json:"reauthenticate,omitempty"`
+
 	// Without `public_url`: the hosts (`registry.example.com`, with a port if
 	// it is not the usual one) that may be signed in at. Whoever asks for
 	// another host is told so.
@@ -78,6 +85,9 @@ func (c Config) Validate() error {
 	}
 	if c.DeviceLogin != "" && c.DeviceLogin != authn.SwitchOn && c.DeviceLogin != authn.SwitchOff {
 		return fmt.Errorf("portal: device_login %.20q: want on or off", c.DeviceLogin)
+	}
+	if c.Reauthenticate != "" && c.Reauthenticate != authn.SwitchOn && c.Reauthenticate != authn.SwitchOff {
+		return fmt.Errorf("portal: reauthenticate %.20q: want on or off", c.Reauthenticate)
 	}
 	if l := c.deviceLifetime(); l < time.Minute || l > 30*time.Minute {
 		return fmt.Errorf("portal: device_code_lifetime %s is not between 1m and 30m", l)

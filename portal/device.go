@@ -19,7 +19,7 @@ import (
 
 const (
 	// maxPending is how many logins wait at once, maxPendingFrom how many of
-	// them may come from one address.
+	// them may come from one address; see roomFor.
 	maxPending     = 2000
 	maxPendingFrom = 20
 	// codesPerWindow is how often one address may ask for a code, wrongCodes
@@ -105,24 +105,16 @@ func (x *exchange) deviceCode() (any, error) {
 	if !p.codesAsked.take(addressKey(from.remote), codesPerWindow, now) {
 		return nil, busy
 	}
-	pending, here := 0, 0
-	for item := range p.options.State.DeviceLogins.All() {
-		if !item.Value.Ended(now) {
-			pending++
-			if item.Value.Remote == from.remote.String() {
-				here++
-			}
-		}
-	}
-	if pending >= maxPending || here >= maxPendingFrom {
+	replaced, ok := p.roomFor(from.remote, now)
+	if !ok {
 		return nil, busy
 	}
 	lifetime := p.options.Config.deviceLifetime()
 	v := &state.DeviceLogin{
 		ClientID: printable(x.r.PostForm.Get("client_id")), Name: printable(x.r.PostForm.Get("client_name")),
-		Remote: from.remote.String(), Agent: short(from.agent), Limits: limits, Created: now.UTC(), Expires: now.Add(lifetime).UTC(),
+		Remote: from.remote.String(), Agent: printable(from.agent), Host: printable(x.r.Host), Limits: limits, Created: now.UTC(), Expires: now.Add(lifetime).UTC(),
 	}
-	code, err := x.beginDevice(v)
+	code, err := x.beginDevice(v, replaced)
 	if err != nil {
 		return nil, err
 	}
@@ -134,9 +126,9 @@ func (x *exchange) deviceCode() (any, error) {
 	}, nil
 }
 
-// beginDevice writes a login down under a code that is free, and returns what
-// the client polls with.
-func (x *exchange) beginDevice(v *state.DeviceLogin) (code string, err error) {
+// beginDevice writes a login down under a code that is free, perhaps in the
+// place of another one, and returns what the client polls with.
+func (x *exchange) beginDevice(v *state.DeviceLogin, replaced *state.Item[state.DeviceLogin]) (code string, err error) {
 	const tries = 3
 	for range tries {
 		user := newUserCode()
@@ -144,6 +136,9 @@ func (x *exchange) beginDevice(v *state.DeviceLogin) (code string, err error) {
 		v.Hash = deviceHash(code)
 		var tx state.Tx
 		state.Put(&tx, x.portal.options.State.DeviceLogins, user, v, state.Absent)
+		if replaced != nil {
+			state.Delete(&tx, x.portal.options.State.DeviceLogins, replaced.ID, store.Precondition{})
+		}
 		if err = x.portal.options.State.Commit(x.r.Context(), &tx); !errors.Is(err, store.ErrConflict) {
 			break
 		}

@@ -2,6 +2,7 @@ package portal_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -18,6 +19,7 @@ import (
 type device struct {
 	*front
 	got map[string]any
+	at  string // the address that it asks from
 }
 
 // post sends a form as programs do, and returns the error code of the answer,
@@ -29,6 +31,7 @@ func (d *device) post(path string, form url.Values) string {
 		d.Fatal(err)
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("X-Test-Remote", d.at)
 	res, err := http.DefaultClient.Do(r)
 	if err != nil {
 		d.Fatal(err)
@@ -82,7 +85,7 @@ func TestDeviceLogin(t *testing.T) {
 		t.Fatal(e)
 	}
 	page := alice.get("/auth/device?user_code=" + strings.ToLower(user))
-	for _, want := range []string{user, "&lt;b&gt;laptop&lt;/b&gt;", "helper", "team/** pull", "Let it in", "Refuse"} {
+	for _, want := range []string{user, "&lt;b&gt;laptop&lt;/b&gt;", "helper", "team/** pull", "Continue", "Deny"} {
 		if !strings.Contains(page.body, want) {
 			t.Errorf("the page does not have %q", want)
 		}
@@ -279,4 +282,57 @@ func putUser(t *testing.T, f *front, item *state.Item[state.User], u *state.User
 	if err := f.state.Commit(t.Context(), &tx); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestStrangersDoNotTakeAllCodes: 101 addresses took all places for everybody.
+func TestStrangersDoNotTakeAllCodes(t *testing.T) {
+	f := newFront(t)
+	alice := f.browser()
+	if g := alice.get("/auth/", "X-Test-Remote", "192.0.2.7"); g.status != http.StatusOK {
+		t.Fatal(g.status)
+	}
+	flood := func(from func(i int) string, n int) (got int) {
+		d := &device{front: f}
+		for i := range n {
+			d.at = from(i)
+			if d.post("/auth/device/code", laptop) == "" {
+				got++
+			}
+		}
+		return got
+	}
+	if n := flood(func(i int) string { return fmt.Sprintf("10.0.%d.%d", i/20/10, i/20%10) }, 2100); n < 2000 {
+		t.Fatalf("%d codes before it was full", n)
+	}
+	wanted := func(name, at string) (d *device, code, user string) {
+		d = &device{front: f, at: at}
+		if e := d.post("/auth/device/code", laptop); e != "" {
+			t.Errorf("%s: %v", name, d.got)
+		}
+		return d, d.text("device_code"), d.text("user_code")
+	}
+	stranger, code, _ := wanted("somebody elsewhere", "203.0.113.5")
+	known, knownCode, user := wanted("who is signed in", "192.0.2.7")
+	// Now everybody is alone in a network, and whoever is known goes before.
+	flood(func(i int) string { return fmt.Sprintf("172.%d.%d.1", 16+i/250, i%250) }, 2300)
+	if e := known.poll(knownCode); e != "authorization_pending" {
+		t.Errorf("who is signed in lost the place: %s", e)
+	}
+	wanted("who is signed in, later", "192.0.2.7")
+	if alice.post("/auth/device/approve", url.Values{"user_code": {user}}); known.poll(knownCode) != "" {
+		t.Error(known.got)
+	}
+	_, _ = stranger, code
+	n := 0
+	for range f.state.DeviceLogins.All() {
+		n++
+	}
+	if n > 2000 {
+		t.Errorf("%d wait", n)
+	}
+	// IPv6: nobody is bounded by the many networks that one customer has.
+	if n := flood(func(i int) string { return fmt.Sprintf("2001:db8:1:%x::1", i) }, 300); n > 5 {
+		t.Errorf("one customer gets %d codes", n)
+	}
+	wanted("somebody with IPv6", "2001:db8:2::1")
 }

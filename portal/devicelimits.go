@@ -26,7 +26,7 @@ func (c *counter) take(who string, limit int, now time.Time) bool {
 	}
 	if since, known := c.since[who]; !known || now.Sub(since) > deviceWindow {
 		if !known && len(c.since) >= maxCounted {
-			return false
+			return true // whoever fills this does not lock others out
 		}
 		c.since[who], c.count[who] = now, 0
 	}

@@ -2,9 +2,12 @@ package portal
 
 import (
 	"cmp"
+	"crypto/rand"
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
+	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
@@ -33,7 +36,7 @@ func deviceRoutes() []route {
 		{method: post, path: "device/token", serve: deviceAnswer((*exchange).deviceToken), machine: true},
 		{method: post, path: "revoke", serve: deviceAnswer((*exchange).revoke), machine: true},
 		{method: get, path: "device", serve: (*exchange).device, for_: signedIn},
-		{method: post, path: "device/approve", serve: func(x *exchange) error { return x.decide(state.DeviceApproved) }, for_: signedIn},
+		{method: post, path: "device/approve", serve: func(x *exchange) error { return x.decide(state.DeviceApproved) }, for_: signedIn, proposal: (*exchange).proposeDevice},
 		{method: post, path: "device/refuse", serve: func(x *exchange) error { return x.decide(state.DeviceRefused) }, for_: signedIn},
 	}
 }
@@ -56,6 +59,21 @@ func (x *exchange) device() error {
 	if err != nil {
 		return err
 	}
+	decide := &form{
+		Action: x.path("device/approve"), Submit: txtDeviceContinue, Fields: []field{{Name: "user_code", Kind: "hidden", Value: item.ID}},
+		Other: x.deviceRefusal(),
+	}
+	return x.show(view{Title: txtDeviceTitle, Lead: sprintf(txtDeviceAsk, x.principal().Name), Blocks: []block{
+		{Heading: txtDeviceWho, Facts: x.deviceFacts(item)}, {Text: txtDeviceWarn, Form: decide},
+	}})
+}
+
+func (x *exchange) deviceRefusal() *other {
+	return &other{Text: txtDeviceRefuse, Action: x.path("device/refuse"), Danger: true}
+}
+
+// deviceFacts say who wants to come in, and from where.
+func (x *exchange) deviceFacts(item *state.Item[state.DeviceLogin]) []fact {
 	v := item.Value
 	rights := cell{Text: txtDeviceAll}
 	if v.Limits != nil {
@@ -65,22 +83,62 @@ func (x *exchange) device() error {
 		}
 		rights = cell{Text: strings.Join(lines, "\n"), Code: true}
 	}
-	decide := &form{
-		Action: x.path("device/approve"), Submit: txtDeviceApprove, Fields: []field{{Name: "user_code", Kind: "hidden", Value: item.ID}},
-		Other: &other{Text: txtDeviceRefuse, Action: x.path("device/refuse"), Danger: true},
+	from := cell{Text: v.Remote, Code: true, Sub: txtDeviceHere}
+	if v.Remote != x.client().remote.String() {
+		from.Sub = sprintf(txtDeviceElsewhere, x.client().remote)
 	}
-	return x.show(view{Title: txtDeviceTitle, Lead: sprintf(txtDeviceAsk, x.principal().Name), Blocks: []block{
-		{Heading: txtDeviceWho, Facts: []fact{
-			{txtDeviceCode, cell{Text: spelled(item.ID), Code: true}},
-			{txtDeviceHost, cell{Text: x.host(), Code: true}},
-			{txtDeviceMachine, cell{Text: deviceName(v)}},
-			{txtDeviceProgram, cell{Text: orUnknown(v.ClientID)}},
-			{txtAddress, cell{Text: v.Remote, Code: true}},
-			{txtDeviceRights, rights},
-			{txtDeviceSince, cell{Time: v.Created}},
-		}},
-		{Text: txtDeviceWarn, Form: decide},
-	}})
+	host := cell{Text: x.host(), Code: true}
+	if v.Host != "" && !strings.EqualFold(v.Host, host.Text) && !strings.EqualFold(v.Host, x.r.Host) {
+		host.Sub = sprintf(txtDeviceOther, v.Host)
+	}
+	return []fact{
+		{txtDeviceCode, cell{Text: spelled(item.ID), Code: true}},
+		{txtDeviceHost, host},
+		{txtDeviceMachine, cell{Text: deviceName(v)}},
+		{txtDeviceProgram, cell{Text: orUnknown(v.ClientID), Sub: v.Agent}},
+		{txtAddress, from},
+		{txtDeviceRights, rights},
+		{txtDeviceSince, cell{Time: v.Created}},
+	}
+}
+
+// proposeDevice says which device would be let in.
+func (x *exchange) proposeDevice() (*proposal, error) {
+	item, err := x.findDevice(x.form("user_code", ""))
+	if err != nil {
+		return nil, err
+	}
+	return &proposal{
+		question: txtDeviceTitle, lead: sprintf(txtDeviceAsk, x.principal().Name) + " " + txtDeviceWarn, facts: x.deviceFacts(item),
+		button: txtDeviceApprove, back: "device", refuse: x.deviceRefusal(),
+	}, nil
+}
+
+// approves reports whether somebody who is not signed in yet is on the way to
+// let a device in. Signing in is then what they would be asked for again a
+// moment later.
+func (x *exchange) approves(back string) bool {
+	u, err := url.Parse(back)
+	return err == nil && u.Path == x.path("device") && u.Query().Get("user_code") != "" && x.portal.options.Config.DeviceLogin != authn.SwitchOff
+}
+
+// deviceFirst leads somebody who has just signed in for it to the last page of
+// letting a device in.
+func (x *exchange) deviceFirst(a *attempt, in *authn.SignedIn, secret string, plain bool) error {
+	p, now := x.portal, x.portal.options.Now()
+	session, err := p.options.Sessions.bySecret(secret, plain)
+	if err != nil {
+		return err
+	}
+	x.session = session
+	u, err := url.Parse(a.Return)
+	if err != nil || !p.freshly(in, time.Unix(a.Started, 0)) {
+		http.Redirect(x.w, x.r, localPath(a.Return, p.prefix), http.StatusSeeOther)
+		return nil
+	}
+	return x.lastPage(rand.Text(), &state.Confirmation{
+		Session: session.ID, Path: "device/approve", Form: map[string][]string{"user_code": {u.Query().Get("user_code")}}, Created: now.UTC(),
+	}, state.Absent)
 }
 
 func orUnknown(text string) string {

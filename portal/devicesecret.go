@@ -56,6 +56,7 @@ func (x *exchange) deviceAccessToken(answer deviceIssued, v *state.DeviceLogin, 
 	}
 	from := x.client()
 	who.Remote, who.Agent, who.RequestID = from.remote, from.agent, from.requestID
+	who.Confirm() // by letting the device in
 	in := management.NewToken{TokenSettings: management.TokenSettings{Name: sprintf(txtDeviceToken, deviceName(v), spelled(code))}}
 	if v.Limits != nil {
 		list := make([]management.Permission, len(v.Limits))

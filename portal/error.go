@@ -26,6 +26,7 @@ var (
 	errNotFound  = &pageError{http.StatusNotFound, "not-found", txtNotFoundTitle, txtNotFound, false}
 	errSignIn    = &pageError{http.StatusUnauthorized, "unauthenticated", txtSignInFirst, txtSignInFirst, true}
 	errCrossSite = &pageError{http.StatusForbidden, "cross-site", txtCrossSiteTitle, txtCrossSite, false}
+	errTooEarly  = &pageError{http.StatusTooEarly, "too-early", txtCrossSiteTitle, txtTooEarly, false}
 	errForm      = &pageError{http.StatusBadRequest, "malformed", txtFormTitle, txtForm, false}
 	errStale     = &pageError{http.StatusBadRequest, "stale", txtStaleTitle, txtStale, true}
 	errHost      = &pageError{http.StatusMisdirectedRequest, "unknown-host", txtHostTitle, txtHost, false}
@@ -59,7 +60,7 @@ func (e *providerError) page() *pageError {
 	case errors.As(e.err, &answered) && answered.code == "access_denied":
 		return &pageError{http.StatusForbidden, "access-denied", txtCancelledTitle, fmt.Sprintf(txtCancelled, name), true}
 	case errors.As(e.err, &answered):
-		return &pageError{http.StatusBadGateway, "provider-refused", txtRefusedTitle, fmt.Sprintf(txtRefused, name), true}
+		return &pageError{http.StatusBadRequest, "provider-refused", txtRefusedTitle, fmt.Sprintf(txtRefused, name), true}
 	case errors.Is(e.err, authn.ErrUnavailable):
 		return &pageError{http.StatusServiceUnavailable, "provider-away", fmt.Sprintf(txtAwayTitle, name), txtAway, true}
 	case errors.Is(e.err, authn.ErrDisabled):
@@ -73,6 +74,11 @@ func (e *providerError) page() *pageError {
 // fail answers with an error: a page for people, JSON for programs.
 func (p *Portal) fail(x *exchange, err error) {
 	var from *providerError
+	if again := (*mended)(nil); errors.As(err, &again) {
+		if err = again.show(again.problem); err == nil {
+			return
+		}
+	}
 	e := new(pageError)
 	switch {
 	case errors.As(err, &from):

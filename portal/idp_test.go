@@ -25,6 +25,7 @@ type object = map[string]any
 type idp struct {
 	*httptest.Server
 	key *ecdsa.PrivateKey
+	now func() time.Time
 
 	mu       sync.Mutex
 	person   object // claims of the ID token
@@ -43,7 +44,7 @@ func newIDP(t *testing.T) *idp {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &idp{key: key, codes: map[string]url.Values{}, person: object{"sub": "a1", "preferred_username": "alice", "groups": []string{"dev"}}}
+	p := &idp{key: key, now: time.Now, codes: map[string]url.Values{}, person: object{"sub": "a1", "preferred_username": "alice", "groups": []string{"dev"}}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/.well-known/openid-configuration", p.discovery)
 	mux.HandleFunc("/jwks", p.jwks)
@@ -120,6 +121,9 @@ func (p *idp) exchange(w http.ResponseWriter, r *http.Request) {
 	}
 	claims := p.claims()
 	claims["nonce"] = asked.Get("nonce")
+	if asked.Get("max_age") == "0" && asked.Get("prompt") == "login" {
+		claims["auth_time"] = p.now().Unix()
+	}
 	if p.token != nil {
 		p.token(claims)
 	}
@@ -127,7 +131,7 @@ func (p *idp) exchange(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *idp) claims() object {
-	now := time.Now().Unix()
+	now := p.now().Unix()
 	claims := object{"iss": p.URL, "aud": "registry", "iat": now, "exp": now + 300, "sid": "s1"}
 	maps.Copy(claims, p.person)
 	return claims

@@ -17,6 +17,9 @@ func (x *exchange) caller() (*management.Caller, error) {
 	}
 	from := x.client()
 	who.Remote, who.Agent, who.RequestID = from.remote, from.agent, from.requestID
+	if x.fresh {
+		who.Confirm()
+	}
 	return who, nil
 }
 

@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/admission"
 	"github.com/caddy-registry-auth/caddy-registry-auth/management"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 )
@@ -56,7 +58,6 @@ type Portal struct {
 	polls                  polls
 	mux                    *http.ServeMux
 	routes                 []route
-	crossSite              *http.CrossOriginProtection
 }
 
 // provider is one where people can sign in.
@@ -77,7 +78,7 @@ func New(o Options) (*Portal, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	p := &Portal{options: o, prefix: o.Config.PathPrefix(), mux: http.NewServeMux(), crossSite: http.NewCrossOriginProtection()}
+	p := &Portal{options: o, prefix: o.Config.PathPrefix(), mux: http.NewServeMux()}
 	for _, a := range o.Providers {
 		c := a.Config()
 		next := &provider{OIDC: a, id: providerID(c.Prefix), name: c.DisplayName}
@@ -131,6 +132,14 @@ func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	setHeaders(w.Header())
 	if r.URL.RawPath != "" || strings.Contains(r.URL.Path, "//") || strings.Contains(r.URL.Path, "/.") {
 		p.fail(&exchange{portal: p, w: w, r: r}, errNotFound)
+		return
+	}
+	if err := admission.Check(r); err != nil {
+		refused := errCrossSite
+		if errors.Is(err, admission.ErrTooEarly) {
+			refused = errTooEarly
+		}
+		p.fail(&exchange{portal: p, w: w, r: r}, refused)
 		return
 	}
 	if r.URL.Path+"/" == p.prefix {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"strings"
@@ -79,6 +80,7 @@ func (f *front) advance(d time.Duration) { f.clock.Add(int64(d)) }
 func newFront(t *testing.T, change ...func(*authn.OIDCConfig)) *front {
 	t.Helper()
 	f := &front{T: t, idp: newIDP(t), sealer: newGCM(t)}
+	f.idp.now = f.now
 	f.graph = &graph{idp: f.idp}
 	f.state = openState(t, f)
 	c := authn.OIDCConfig{Issuer: f.idp.URL, ClientID: "registry", SignInConfig: authn.SignInConfig{ClientSecret: "hunter2", DisplayName: "Corp <b>SSO</b>"}}
@@ -155,6 +157,13 @@ func (f *front) open(t *testing.T, providers ...*authn.OIDC) {
 	}
 	f.portal, err = portal.New(portal.Options{
 		Logins: f.logins, Service: "registry.test", Manager: f.manager, Sessions: f.sessions, State: f.state, Policy: policy, Providers: providers, PublicURL: public, Now: f.now,
+		Remote: func(r *http.Request) netip.Addr {
+			a, err := netip.ParseAddr(r.Header.Get("X-Test-Remote"))
+			if err != nil {
+				return netip.MustParseAddr("127.0.0.1")
+			}
+			return a
+		},
 		Config: f.config, Base: func(r *http.Request) string { return scheme + r.Host },
 	})
 	if err != nil {
@@ -168,6 +177,7 @@ type person struct {
 	*front
 	client *http.Client
 	hops   []string // what the last request was redirected to
+	as     object   // who it is at the provider; nil: whoever is there
 }
 
 func (f *front) browser() *person {
@@ -245,11 +255,41 @@ func (g *page) csrf() string {
 	return ""
 }
 
-// post sends a form as a page of ours would.
+// post sends a form as a page of ours would, and confirms it where that is
+// asked for.
 func (p *person) post(path string, form url.Values) *page {
+	p.Helper()
+	g := p.send(path, form)
+	if next := continueLink.FindStringSubmatch(g.body); next != nil {
+		if p.as != nil {
+			p.idp.set(func() { p.idp.person = p.as })
+		}
+		if g = p.get(next[1]); g.confirmation() != nil {
+			return p.send("/auth/confirm", g.confirmation())
+		}
+	}
+	return g
+}
+
+// send sends a form as a page of ours would.
+func (p *person) send(path string, form url.Values) *page {
 	p.Helper()
 	form.Set("csrf", p.get("/auth/").csrf())
 	return p.do(http.MethodPost, path, form)
+}
+
+var (
+	continueLink = regexp.MustCompile(`href="(/auth/confirm\?id=[^"]+)"`)
+	confirmField = regexp.MustCompile(`name="id" value="([^"]+)">\s*<input type="hidden" name="confirmation" value="([^"]+)"`)
+)
+
+// confirmation is what the form of the last page carries, nil if this is none.
+func (g *page) confirmation() url.Values {
+	m := confirmField.FindStringSubmatch(g.body)
+	if m == nil {
+		return nil
+	}
+	return url.Values{"id": {m[1]}, "confirmation": {m[2]}}
 }
 
 func (p *person) signIn() *page {

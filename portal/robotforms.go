@@ -14,18 +14,24 @@ func (x *exchange) rotateRobot() error {
 		return err
 	}
 	name := x.form("name", "")
-	overlap, err := strconv.Atoi(x.form("overlap", "86400"))
-	if err != nil || overlap < 0 {
-		return errForm
-	}
-	if overlap == 0 && !x.confirmed() {
-		return x.ask(sprintf(txtRotateAsk, name), txtRotateDo, "robots/one?name="+escape(name))
+	overlap, err := x.overlap()
+	if err != nil {
+		return err
 	}
 	made, err := m.RotateRobot(x.r.Context(), who, name, management.Rotation{Overlap: &overlap}, management.Match{Exists: true})
 	if err != nil {
 		return err
 	}
 	return x.secretOnce(sprintf(txtRobotRotated, name), txtRobotMadeLead, made.Logins[0], made.Secret, "robots/one?name="+escape(name))
+}
+
+// overlap reads for how many seconds the secrets before are to stay good.
+func (x *exchange) overlap() (int, error) {
+	overlap, err := strconv.Atoi(x.form("overlap", "86400"))
+	if err != nil || overlap < 0 {
+		return 0, errForm
+	}
+	return overlap, nil
 }
 
 // disableRobot keeps a robot out.

@@ -67,13 +67,10 @@ func (x *exchange) createRobot() error {
 	if err != nil {
 		return err
 	}
-	expires, ok := x.formTime("expires")
-	if !ok {
-		return x.robotForm(txtBadDate)
+	in, problem := x.newRobotInput()
+	if problem != "" {
+		return x.robotForm(problem)
 	}
-	in := management.NewRobot{Name: x.form("name", ""), RobotInput: management.RobotInput{RobotSettings: management.RobotSettings{
-		Description: x.form("description", ""), Permissions: x.formPermissions("permissions"), Expires: expires, From: x.formList("from"),
-	}}}
 	made, err := m.CreateRobot(x.r.Context(), who, in)
 	if text := correctable(err); err != nil && text != "" {
 		return x.robotForm(text)
@@ -82,6 +79,17 @@ func (x *exchange) createRobot() error {
 		return err
 	}
 	return x.secretOnce(sprintf(txtRobotMade, made.Name), txtRobotMadeLead, made.Logins[0], made.Secret, "robots/one?name="+escape(made.Name))
+}
+
+// newRobotInput reads the form of a new robot, and says what is wrong with it.
+func (x *exchange) newRobotInput() (in management.NewRobot, problem string) {
+	expires, ok := x.formTime("expires")
+	if !ok {
+		return in, txtBadDate
+	}
+	return management.NewRobot{Name: x.form("name", ""), RobotInput: management.RobotInput{RobotSettings: management.RobotSettings{
+		Description: x.form("description", ""), Permissions: x.formPermissions("permissions"), Expires: expires, From: x.formList("from"),
+	}}}, ""
 }
 
 // robot shows one robot and what can be done with it.

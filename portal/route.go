@@ -23,6 +23,9 @@ type route struct {
 	for_         who
 	serve        func(*exchange) error
 	machine      bool // what calls it is no browser and shows no session
+	// proposal says what a form would create. Such a form is only carried out
+	// after the person has signed in again and confirmed that.
+	proposal func(*exchange) (*proposal, error)
 }
 
 // exchange is one request for a page.
@@ -33,6 +36,7 @@ type exchange struct {
 
 	session *Session // nil: not signed in
 	lost    error    // why a session that was shown is none
+	fresh   bool     // the person has just confirmed the form
 }
 
 func (p *Portal) addRoutes() {
@@ -54,7 +58,11 @@ func (p *Portal) serve(at route, w http.ResponseWriter, r *http.Request) {
 		p.fail(x, err)
 		return
 	}
-	if err := at.serve(x); err != nil {
+	serve := at.serve
+	if at.proposal != nil {
+		serve = func(x *exchange) error { return x.propose(at) }
+	}
+	if err := serve(x); err != nil {
 		p.fail(x, err)
 	}
 }
@@ -91,7 +99,7 @@ func (x *exchange) admit(at route) error {
 		}
 		return nil
 	}
-	if x.portal.crossSite.Check(x.r) != nil || x.session == nil || !x.session.goodToken(x.r.PostForm.Get("csrf")) {
+	if x.session == nil || !x.session.goodToken(x.r.PostForm.Get("csrf")) {
 		return errCrossSite
 	}
 	x.portal.options.Sessions.touch(x.session.ID, x.session.Record)

@@ -248,3 +248,27 @@ func TestBackChannelLogout(t *testing.T) {
 		t.Errorf("by sid: %d", got)
 	}
 }
+
+// TestOnePersonsSessionsAreBounded: who signs in again and again ends what they
+// have not used for longest, and nobody else's.
+func TestOnePersonsSessionsAreBounded(t *testing.T) {
+	f := newFront(t)
+	bob := f.signedIn("bob", "dev")
+	first, second := f.signedIn("alice", "dev"), f.signedIn("alice", "dev")
+	f.advance(time.Hour)
+	first.get("/auth/") // is in use
+	for range 40 {
+		f.advance(time.Second)
+		f.signedIn("alice", "dev")
+	}
+	if n := sessionCount(f.state); n > 31 {
+		t.Errorf("%d sessions", n)
+	}
+	cors := []string{"Sec-Fetch-Mode", "cors"}
+	if g := bob.get("/auth/csrf", cors...); g.status != http.StatusOK {
+		t.Errorf("somebody else: %d", g.status)
+	}
+	if g := second.get("/auth/csrf", cors...); g.status != http.StatusUnauthorized {
+		t.Errorf("the oldest: %d", g.status)
+	}
+}

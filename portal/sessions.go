@@ -1,12 +1,14 @@
 package portal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -51,6 +53,9 @@ type SessionOptions struct {
 	// Knows reports whether people can sign in with an issuer. Sessions of
 	// other ones have ended; nil: all go on.
 	Knows func(issuer string) bool
+	// Admits refuses those whose name, groups or roles are not for users of
+	// the provider that they signed in with; nil: nobody.
+	Admits func(p *authn.Principal) error
 	// PublicURL is what an Origin is compared with; empty: not known.
 	PublicURL string
 	// Log gets what goes wrong in the background; nil for nowhere.
@@ -100,6 +105,11 @@ func (s *Sessions) find(h http.Header) (*Session, error) {
 			return nil, errNoSession
 		}
 	}
+	return s.bySecret(secret, plain)
+}
+
+// bySecret returns the session whose cookie has a value.
+func (s *Sessions) bySecret(secret string, plain bool) (*Session, error) {
 	if !isSecret(secret) {
 		return nil, fmt.Errorf("%w: the session cookie is none of ours", authn.ErrInvalid)
 	}
@@ -130,6 +140,11 @@ func (s *Sessions) principal(item *state.Item[state.Session]) (*authn.Principal,
 	}
 	p.Authenticator, p.Credential, p.CredentialID = SessionsName, credentialSession, item.ID
 	p.Issued, p.Expires = v.Created, v.Expires
+	if s.options.Admits != nil {
+		if err := s.options.Admits(p); err != nil {
+			return nil, err
+		}
+	}
 	return p, nil
 }
 
@@ -156,6 +171,11 @@ func (s *Sessions) begin(ctx context.Context, in *authn.SignedIn, from client, b
 }
 
 func (s *Sessions) tryBegin(ctx context.Context, in *authn.SignedIn, from client, before *Session, plain bool) (string, error) {
+	if s.options.Admits != nil {
+		if err := s.options.Admits(in.Principal); err != nil {
+			return "", err
+		}
+	}
 	st, p, now := s.options.State, *in.Principal, s.options.Now()
 	p.Claims = s.options.Policy().Relevant(&p).Claims
 	p.Issued = time.Time{} // the provider has just said so
@@ -182,14 +202,39 @@ func (s *Sessions) tryBegin(ctx context.Context, in *authn.SignedIn, from client
 	}
 	who := state.Actor{Kind: string(authn.KindUser), Name: p.Name, ID: id, Remote: from.remote.String(), RequestID: from.requestID}
 	var tx state.Tx
-	st.PutUser(&tx, userID, user, known)
+	st.PutUser(&tx, userID, user, known) // as it was: sign-ins of one person are one after another
 	state.Put(&tx, st.Sessions, id, session, state.Absent)
 	tx.Note(who, "session.create", state.Object{Kind: "session", ID: id, Name: p.Name}, nil, session.View())
+	for _, item := range s.surplus(userID, before, now) {
+		state.Delete(&tx, st.Sessions, item.ID, store.Precondition{})
+		tx.Note(who, "session.replace", state.Object{Kind: "session", ID: item.ID, Name: p.Name}, item.Value.View(), nil)
+	}
 	if before != nil {
 		state.Delete(&tx, st.Sessions, before.ID, store.Precondition{})
 		tx.Note(who, "session.replace", state.Object{Kind: "session", ID: before.ID, Name: before.Principal.Name}, before.Record.View(), nil)
 	}
 	return secret, st.Commit(ctx, &tx)
+}
+
+// maxSessions is how many browsers a person is signed in with at once.
+const maxSessions = 30
+
+// surplus returns the sessions of a user that make room for another one: those
+// that were used longest ago.
+func (s *Sessions) surplus(user string, before *Session, now time.Time) []*state.Item[state.Session] {
+	var mine []*state.Item[state.Session]
+	for item := range s.options.State.Sessions.All() {
+		if item.Value.User == user && !item.Value.Ended(now) && (before == nil || before.ID != item.ID) {
+			mine = append(mine, item)
+		}
+	}
+	if len(mine) < maxSessions {
+		return nil
+	}
+	slices.SortFunc(mine, func(a, b *state.Item[state.Session]) int {
+		return cmp.Or(a.Value.Used.Compare(b.Value.Used), a.Value.Created.Compare(b.Value.Created))
+	})
+	return mine[:len(mine)-maxSessions+1]
 }
 
 // End ends sessions, whoever they belong to.

@@ -15,8 +15,9 @@ import (
 // signedIn is the browser of somebody with groups.
 func (f *front) signedIn(name string, groups ...string) *person {
 	f.Helper()
-	f.idp.set(func() { f.idp.person = object{"sub": "id-" + name, "preferred_username": name, "groups": groups} })
 	p := f.browser()
+	p.as = object{"sub": "id-" + name, "preferred_username": name, "groups": groups}
+	f.idp.set(func() { f.idp.person = p.as })
 	p.signIn()
 	return p
 }

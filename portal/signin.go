@@ -60,6 +60,12 @@ func (x *exchange) start() error {
 
 func (x *exchange) send(to *provider, base string, secure bool, back string) error {
 	a := newAttempt(to.id, back, x.portal.options.Now())
+	a.Device = x.approves(back)
+	return x.sendWith(a, to, base, secure)
+}
+
+// sendWith sends the browser to the provider for an attempt.
+func (x *exchange) sendWith(a *attempt, to *provider, base string, secure bool) error {
 	address, err := to.SignInURL(x.r.Context(), x.portal.request(a, to, base))
 	if err != nil {
 		x.portal.options.Log.Warn("sign-in cannot begin", "issuer", to.Config().Issuer, "error", err)
@@ -76,6 +82,7 @@ func (x *exchange) send(to *provider, base string, secure bool, back string) err
 func (p *Portal) request(a *attempt, to *provider, base string) authn.SignInRequest {
 	return authn.SignInRequest{
 		RedirectURI: base + p.prefix + to.callback(), State: a.state(), Nonce: a.nonce(), Verifier: a.verifier(),
+		Again: a.Confirms != "" || a.Device,
 	}
 }
 
@@ -129,7 +136,7 @@ func (x *exchange) callback() error {
 		p.options.Log.Warn("sign-in refused", "issuer", from.Config().Issuer, "error", err, "client_ip", x.client().remote.String())
 		return &providerError{provider: from, err: err}
 	}
-	if err := from.CheckAnswerIssuer(x.r.Context(), q.Get("iss")); err != nil {
+	if err := from.CheckAnswerIssuer(x.r.Context(), q["iss"]); err != nil {
 		return refused(err)
 	}
 	if code := q.Get("error"); code != "" {
@@ -139,12 +146,18 @@ func (x *exchange) callback() error {
 	if err != nil {
 		return refused(err)
 	}
+	if a.Confirms != "" {
+		return x.signedInAgain(a, in)
+	}
 	secret, err := p.options.Sessions.begin(x.r.Context(), in, x.client(), x.session, !secure)
 	if err != nil {
 		return refused(err)
 	}
 	signedIn = true
 	setCookie(x.w, p.options.Sessions.cookie, secret, secure, p.options.Sessions.lifetime())
+	if a.Device {
+		return x.deviceFirst(a, in, secret, !secure)
+	}
 	http.Redirect(x.w, x.r, localPath(a.Return, p.prefix), http.StatusSeeOther)
 	return nil
 }

@@ -25,6 +25,7 @@ const (
 	txtNotFound         = "The address is wrong, or what it showed is gone. Go to the start page and look from there."
 	txtCrossSiteTitle   = "Nothing was changed"
 	txtCrossSite        = "The request did not come from a page of this registry, or the page was old. Open the page again and repeat what you did."
+	txtTooEarly         = "The request came before the encrypted connection was complete. Send it again."
 	txtFormTitle        = "Nothing was changed"
 	txtForm             = "What was sent could not be read. Open the page again and repeat what you did."
 	txtStaleTitle       = "This sign-in cannot be finished"

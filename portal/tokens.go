@@ -67,14 +67,9 @@ func (x *exchange) createToken() error {
 	if err != nil {
 		return err
 	}
-	days, err := strconv.Atoi(x.form("days", "30"))
-	if err != nil || days < 1 || days > 3650 {
-		return errForm
-	}
-	expires := x.portal.options.Now().Add(time.Duration(days) * 24 * time.Hour).UTC().Truncate(time.Second)
-	in := management.NewToken{TokenSettings: management.TokenSettings{Name: x.form("name", ""), Expires: &expires}}
-	if list := x.formPermissions("permissions"); len(list) > 0 {
-		in.Permissions = &list
+	in, err := x.newToken()
+	if err != nil {
+		return err
 	}
 	made, err := m.CreateToken(x.r.Context(), who, in)
 	if text := correctable(err); err != nil && text != "" {
@@ -84,6 +79,20 @@ func (x *exchange) createToken() error {
 		return err
 	}
 	return x.secretOnce(sprintf(txtTokenMade, made.Name), txtTokenMadeLead, x.principal().Name, made.Secret, "tokens")
+}
+
+// newToken reads the form of a new access token.
+func (x *exchange) newToken() (management.NewToken, error) {
+	days, err := strconv.Atoi(x.form("days", "30"))
+	if err != nil || days < 1 || days > 3650 {
+		return management.NewToken{}, errForm
+	}
+	expires := x.portal.options.Now().Add(time.Duration(days) * 24 * time.Hour).UTC().Truncate(time.Second)
+	in := management.NewToken{TokenSettings: management.TokenSettings{Name: x.form("name", ""), Expires: &expires}}
+	if list := x.formPermissions("permissions"); len(list) > 0 {
+		in.Permissions = &list
+	}
+	return in, nil
 }
 
 // withdrawToken ends an access token.

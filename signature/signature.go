@@ -11,6 +11,7 @@ package signature
 import (
 	"context"
 	"errors"
+	"fmt"
 )
 
 // Bounds on what the registry has. What is larger is not looked at.
@@ -20,12 +21,14 @@ const (
 	MaxManifest = 4 << 20
 	// MaxPayload is the size of what was signed, in bytes.
 	MaxPayload = 64 << 10
-	// MaxLayers is how many layers of a manifest there may be.
+	// MaxLayers is how many layers an attestation or the like may have.
 	MaxLayers = 100
-	// MaxReferrers is how many attached artifacts are looked at.
-	MaxReferrers = 50
 	// maxFetches bounds the questions to the registry for one verification.
-	maxFetches = 200
+	// Where something stands among the attached artifacts does not count:
+	// anybody who may push can attach more of them.
+	maxFetches = 2000
+	// maxChecks bounds how many signatures of one verification are computed.
+	maxChecks = 5000
 )
 
 var (
@@ -34,6 +37,9 @@ var (
 	// ErrUntrusted says that there are signatures, and none of them was made for this
 	// digest with one of the keys.
 	ErrUntrusted = errors.New("no signature verifies with a configured key")
+	// ErrTooMany is an [ErrUntrusted] of a search that ended before it had seen
+	// everything that calls itself a signature.
+	ErrTooMany = fmt.Errorf("%w, and more are attached than are looked at", ErrUntrusted)
 	// ErrNotFound is what a [Fetcher] returns for a blob that is not there or
 	// larger than allowed.
 	ErrNotFound = errors.New("not found, or too large")
@@ -57,6 +63,7 @@ type Fetcher interface {
 	Manifest(ctx context.Context, repository, reference string) (body []byte, mediaType string, status int, err error)
 	// Blob returns a blob of at most limit bytes, else [ErrNotFound].
 	Blob(ctx context.Context, repository, digest string, limit int) ([]byte, error)
-	// Referrers returns what is attached to a manifest; none is no error.
+	// Referrers returns everything that is attached to a manifest, all pages
+	// of it; none is no error. A list that cannot be read to its end is one.
 	Referrers(ctx context.Context, repository, digest string) ([]Descriptor, error)
 }

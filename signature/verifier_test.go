@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/elliptic"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -94,13 +95,28 @@ func TestVerify(t *testing.T) {
 		{"huge manifest", func(r *registry) {
 			r.manifests[sigTag] = manifestOf(r.layer(typeSimple, payload, good)) + strings.Repeat(" ", MaxManifest)
 		}, ErrUnsigned},
-		{"too many layers", func(r *registry) {
-			layers := make([]Descriptor, MaxLayers+1)
-			for i := range layers {
-				layers[i] = r.layer(typeSimple, payload, good)
+		{"one of many layers", func(r *registry) {
+			layers := []Descriptor{r.layer(typeSimple, payload, good)}
+			for range 1000 {
+				layers = append(layers, r.layer(typeSimple, payload, signed([]byte("x"))))
 			}
 			r.manifests[sigTag] = manifestOf(layers...)
-		}, ErrUnsigned},
+		}, nil},
+		{"behind many attestations", func(r *registry) {
+			for i := range 3 * maxFetches {
+				r.referrers = append(r.referrers, Descriptor{
+					Digest: Digest(fmt.Append(nil, i)), ArtifactType: typeBundle,
+					Annotations: map[string]string{predicateAnnotation: "https://slsa.dev/provenance/v1"},
+				})
+			}
+			referrer(r, typeBundle, manifestOf(r.layer(typeBundle, bundleFor(t, key, image, predicate), nil)))
+		}, nil},
+		{"behind many things of no known type", func(r *registry) {
+			for i := range 3 * maxFetches {
+				r.referrers = append(r.referrers, Descriptor{Digest: Digest(fmt.Append(nil, i))})
+			}
+			referrer(r, typeSigned, manifestOf(r.layer(typeSimple, payload, good)))
+		}, nil},
 		{"layer digest that is a path", func(r *registry) {
 			layer := r.layer(typeSimple, payload, good)
 			layer.Digest = "../../other/blobs/" + layer.Digest
@@ -125,7 +141,7 @@ func TestVerify(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRegistry()
 			tt.fill(r)
-			err := verifierOf(t, key).Verify(t.Context(), r, "team/app", image)
+			_, err := verifierOf(t, key).Verify(t.Context(), r, "team/app", image, "")
 			if !errors.Is(err, tt.want) || (err == nil) != (tt.want == nil) {
 				t.Errorf("got %v, want %v", err, tt.want)
 			}
@@ -140,12 +156,12 @@ func TestVerifyIsBounded(t *testing.T) {
 		layers = append(layers, r.layer(typeSimple, []byte(strings.Repeat(" ", i)), signed([]byte("x"))))
 	}
 	r.manifests[sigTag] = manifestOf(layers...)
-	for i := range 1000 {
-		manifest := manifestOf(layers[i%MaxLayers:]...)
+	for i := range 2 * maxFetches {
+		manifest := manifestOf(append(layers[i%MaxLayers:], r.layer(typeSimple, fmt.Append(nil, i), signed([]byte("x"))))...)
 		r.manifests[Digest([]byte(manifest))] = manifest
 		r.referrers = append(r.referrers, Descriptor{Digest: Digest([]byte(manifest)), ArtifactType: typeSigned})
 	}
-	if err := verifierOf(t, key).Verify(t.Context(), r, "team/app", image); !errors.Is(err, ErrUntrusted) {
+	if _, err := verifierOf(t, key).Verify(t.Context(), r, "team/app", image, ""); !errors.Is(err, ErrTooMany) || !errors.Is(err, ErrUntrusted) {
 		t.Error(err)
 	}
 	if r.fetches > maxFetches {
@@ -153,14 +169,38 @@ func TestVerifyIsBounded(t *testing.T) {
 	}
 }
 
+// TestFloodHidesNothingKnown: what was found once is found again, however much
+// was attached since.
+func TestFloodHidesNothingKnown(t *testing.T) {
+	key, r := newEd25519(t), newRegistry()
+	manifest := manifestOf(r.layer(typeBundle, bundleFor(t, key, image, signPredicate), nil))
+	r.manifests[Digest([]byte(manifest))] = manifest
+	r.referrers = []Descriptor{{Digest: Digest([]byte(manifest)), ArtifactType: typeBundle}}
+	v := verifierOf(t, key)
+	where, err := v.Verify(t.Context(), r, "team/app", image, "")
+	if err != nil || where != Digest([]byte(manifest)) {
+		t.Fatalf("found in %q: %v", where, err)
+	}
+	for i := range 10 * maxFetches {
+		r.referrers = append(r.referrers, Descriptor{Digest: Digest(fmt.Append(nil, i)), ArtifactType: typeSigned})
+	}
+	if again, err := v.Verify(t.Context(), r, "team/app", image, where); err != nil || again != where {
+		t.Errorf("found in %q: %v", again, err)
+	}
+	// A hint proves nothing.
+	if _, err := verifierOf(t, newEd25519(t)).Verify(t.Context(), r, "team/app", image, where); !errors.Is(err, ErrUntrusted) {
+		t.Errorf("with another key: %v", err)
+	}
+}
+
 func TestNoAnswerIsNoVerdict(t *testing.T) {
 	r := newRegistry()
 	r.status = http.StatusInternalServerError
-	err := verifierOf(t, newEd25519(t)).Verify(t.Context(), r, "team/app", image)
+	_, err := verifierOf(t, newEd25519(t)).Verify(t.Context(), r, "team/app", image, "")
 	if err == nil || errors.Is(err, ErrUnsigned) || errors.Is(err, ErrUntrusted) {
 		t.Errorf("a registry that fails gives %v", err)
 	}
-	if err := NewVerifier(nil).Verify(t.Context(), newRegistry(), "team/app", "sha512:"+strings.Repeat("a", 128)); !errors.Is(err, ErrUnsigned) {
+	if _, err := NewVerifier(nil).Verify(t.Context(), newRegistry(), "team/app", "sha512:"+strings.Repeat("a", 128), ""); !errors.Is(err, ErrUnsigned) {
 		t.Errorf("another digest algorithm: %v", err)
 	}
 }
@@ -174,7 +214,7 @@ func FuzzVerify(f *testing.F) {
 		r := newRegistry()
 		r.manifests[sigTag] = manifest
 		r.blobs[Digest([]byte(blob))] = []byte(blob)
-		if err := v.Verify(t.Context(), r, "team/app", image); err == nil {
+		if _, err := v.Verify(t.Context(), r, "team/app", image, ""); err == nil {
 			t.Fatal("verified")
 		}
 		if _, err := Accessory(t.Context(), r, "team/app", []byte(manifest), typeManifest); err != nil {

@@ -16,6 +16,8 @@ type DeviceLogin struct {
 	Name   string `json:"name,omitempty"`
 	Remote string `json:"remote,omitempty"`
 	Agent  string `json:"agent,omitempty"`
+	// Host is the one that the client has asked, as it calls it.
+	Host string `json:"host,omitempty"`
 	// Limits are what is asked for; nil: all that the person may.
 	Limits  []authn.Limit `json:"limits"`
 	Created time.Time     `json:"created"`

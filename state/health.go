@@ -68,6 +68,7 @@ func (s *State) Tidy(ctx context.Context) {
 	var tx Tx
 	collect(&tx, s.Sessions, func(v *Session) bool { return v.ended(now) })
 	collect(&tx, s.DeviceLogins, func(v *DeviceLogin) bool { return v.Ended(now) })
+	collect(&tx, s.Confirmations, func(v *Confirmation) bool { return v.Ended(now) })
 	collect(&tx, s.IdentityTokens, func(v *IdentityToken) bool { return v.ended(now) })
 	collect(&tx, s.Tokens, func(v *Token) bool { return !v.Expires.IsZero() && now.After(v.Expires.Add(keepExpired)) })
 	collect(&tx, s.APIKeys, func(v *APIKey) bool { return !v.Expires.IsZero() && now.After(v.Expires.Add(keepExpired)) })

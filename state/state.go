@@ -62,6 +62,7 @@ type State struct {
 	IdentityTokens *Table[IdentityToken]
 	DeviceLogins   *Table[DeviceLogin]
 	Sessions       *Table[Session]
+	Confirmations  *Table[Confirmation]
 	APIKeys        *Table[APIKey]
 	RoleMappings   *Table[RoleMapping]
 	Projects       *Table[Project]
@@ -107,6 +108,7 @@ func Open(ctx context.Context, s store.Store, realm string, o Options) (*State, 
 	st.IdentityTokens = newTable[IdentityToken](st, "identity_token")
 	st.DeviceLogins = newTable[DeviceLogin](st, "device_login")
 	st.Sessions = newTable[Session](st, "session")
+	st.Confirmations = newTable[Confirmation](st, "confirmation")
 	st.APIKeys = newTable[APIKey](st, "api_key")
 	st.RoleMappings = newTable[RoleMapping](st, "role_mapping")
 	st.Projects = newTable[Project](st, "project")

@@ -75,7 +75,7 @@ func (s *State) LastUsed(kind, id string) (Usage, bool) {
 // usedThingExists reports whether what a usage is about is still there.
 func (s *State) usedThingExists(id string) bool {
 	kind, of, _ := strings.Cut(id, "/")
-	t, ok := s.tables[kind].(interface{ has(id string) bool })
+	t, ok := s.tables[kind].(lookup)
 	return ok && t.has(of)
 }
 
@@ -136,3 +136,6 @@ func (s *State) FlushUsage(ctx context.Context) {
 		}
 	}
 }
+
+// lookup is a table that knows whether it has a record.
+type lookup interface{ has(id string) bool }

@@ -26,7 +26,7 @@ func robotStage(b *testing.B) (http.Handler, string) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	chain := authn.NewChain([]authn.Named{{Name: "registry_token", Authenticator: s.verifier}, {Name: authn.RobotsName, Authenticator: robots}},
+	chain := authn.NewChain([]authn.Member{authn.NewMember("registry_token", s.verifier), authn.NewMember(authn.RobotsName, robots)},
 		authn.NewThrottle(nil))
 	s.Authenticate, s.Now = chain.Authenticate, nil
 	s.ring = openRing(b, NewMemoryKeyStore(), KeyConfig{})

@@ -55,25 +55,3 @@ func TestConfigRefuses(t *testing.T) {
 		}
 	}
 }
-
-func TestDuration(t *testing.T) {
-	for text, want := range map[string]time.Duration{
-		`"5m"`: 5 * time.Minute, `"90d"`: 90 * 24 * time.Hour, `"36h30m"`: 36*time.Hour + 30*time.Minute,
-		`300000000000`: 5 * time.Minute, `-1`: -1, `"-1ns"`: -1,
-	} {
-		var d Duration
-		if err := json.Unmarshal([]byte(text), &d); err != nil || time.Duration(d) != want {
-			t.Errorf("%s: %s, %v", text, d, err)
-		}
-		var again Duration
-		if raw, err := json.Marshal(d); err != nil || json.Unmarshal(raw, &again) != nil || again != d {
-			t.Errorf("%s comes back as %s", d, again)
-		}
-	}
-	for _, text := range []string{`"d"`, `"1.5d"`, `"-1d"`, `"5"`, `""`, `"999999999d"`, `1.5`, `{}`, `true`} {
-		var d Duration
-		if err := json.Unmarshal([]byte(text), &d); err == nil {
-			t.Errorf("%s is taken for %s", text, d)
-		}
-	}
-}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/admission"
 )
 
 // Authorizer says what principals may do; [authz.Policy] is one.
@@ -72,6 +73,10 @@ type Endpoint struct {
 // ServeHTTP answers one token request.
 func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{endpoint: e, w: w, r: r, start: e.now(), keycloak: e.Config.isKeycloakPath(r.URL.Path)}
+	if err := admission.Check(r); err != nil {
+		x.fail(&failure{status: admission.Status(err), oauth: "invalid_request", code: CodeUnsupported, message: err.Error()})
+		return
+	}
 	switch r.Method {
 	case http.MethodGet:
 		x.grant = GrantDocker

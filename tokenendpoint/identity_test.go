@@ -65,7 +65,7 @@ func newLoginStage(t *testing.T) (*stage, *logins) {
 	t.Helper()
 	s, l := newStage(t), &logins{tokens: map[string]*authn.Principal{}}
 	people := s.Authenticate
-	chain := authn.NewChain([]authn.Named{{Name: authn.IdentityTokensName, Authenticator: l}}, nil)
+	chain := authn.NewChain([]authn.Member{authn.NewMember(authn.IdentityTokensName, l)}, nil)
 	s.Authenticate = func(ctx context.Context, c *authn.Credential) (*authn.Principal, error) {
 		if c.Scheme == authn.SchemeIdentityToken {
 			return chain.Authenticate(ctx, c)

@@ -94,7 +94,7 @@ func certifies(certificate []byte, public crypto.PublicKey) error {
 	if err != nil {
 		return errors.New("not an X.509 certificate")
 	}
-	if own, ok := public.(interface{ Equal(crypto.PublicKey) bool }); !ok || !own.Equal(parsed.PublicKey) {
+	if own, ok := public.(comparableKey); !ok || !own.Equal(parsed.PublicKey) {
 		return errors.New("of another key")
 	}
 	return nil
@@ -129,4 +129,9 @@ func (k *key) name(format KeyIDFormat, x5c bool) error {
 	}
 	k.header = base64.RawURLEncoding.EncodeToString(encoded) + "."
 	return nil
+}
+
+// comparableKey is what the public keys of the standard library are.
+type comparableKey interface {
+	Equal(other crypto.PublicKey) bool
 }

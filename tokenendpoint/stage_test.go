@@ -86,7 +86,7 @@ func newStage(t testing.TB) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	chain := authn.NewChain([]authn.Named{{Name: "registry_token", Authenticator: s.verifier}, {Name: "people", Authenticator: people}}, nil)
+	chain := authn.NewChain([]authn.Member{authn.NewMember("registry_token", s.verifier), authn.NewMember("people", people)}, nil)
 	s.Endpoint = &Endpoint{
 		Service: "reg.test", Issuer: "https://reg.test", Config: Config{ServiceAliases: []string{"harbor-registry"}},
 		Authenticate: chain.Authenticate, Policy: policy, Keys: s.ring,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/terminal"
 	"github.com/caddy-registry-auth/caddy-registry-auth/login"
 )
 
@@ -15,9 +16,13 @@ const helperName = "caddy-registry"
 // prefixVariable says where the gateway's pages are, if not below /auth/.
 const prefixVariable = "CADDY_REGISTRY_PREFIX"
 
+// pagesVariable says on which host the gateway's pages are, if not on the
+// registry's.
+const pagesVariable = "CADDY_REGISTRY_PAGES"
+
 func options(registry string) login.Options {
 	return login.Options{
-		Registry: registry, ClientID: label, Prefix: os.Getenv(prefixVariable),
+		Registry: registry, ClientID: label, Prefix: os.Getenv(prefixVariable), Pages: os.Getenv(pagesVariable),
 		Browser: login.OpenBrowser, Out: os.Stderr,
 	}
 }
@@ -54,7 +59,7 @@ func logOut(ctx context.Context, v vault, path, registry string) error {
 	kept, err := v.Get(ctx, host(registry))
 	if err == nil {
 		if revoking := login.Revoke(ctx, options(registry), kept.Secret); revoking != nil {
-			fmt.Fprintf(os.Stderr, "The gateway could not be told (%v): end the login on its page of devices and sessions.\n", revoking)
+			fmt.Fprintf(os.Stderr, "The gateway could not be told (%v): end the login on its page of devices and sessions.\n", terminal.Error(revoking))
 		}
 		err = v.Erase(ctx, host(registry))
 	}

@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/signal"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/terminal"
 	"github.com/caddy-registry-auth/caddy-registry-auth/login"
 )
 
@@ -35,7 +36,7 @@ func main() {
 		fmt.Println(login.NotFound) // on standard output: docker reads it
 		os.Exit(1)
 	case err != nil:
-		fmt.Fprintln(os.Stderr, "docker-credential-caddy-registry:", err)
+		fmt.Fprintln(os.Stderr, "docker-credential-caddy-registry:", terminal.Error(err))
 		os.Exit(1)
 	}
 }

@@ -52,6 +52,12 @@ http://:PORT {
 
 func newScene(t *testing.T) *scene {
 	t.Helper()
+	return newSceneWith(t, site)
+}
+
+// newSceneWith is newScene with a site of the test's own.
+func newSceneWith(t *testing.T, site string) *scene {
+	t.Helper()
 	process.Need(t, "chromium", "node", "npm", "docker-registry")
 	port, err := process.FreePort()
 	if err != nil {

@@ -16,6 +16,7 @@ type window struct {
 	*testing.T
 	scene *scene
 	ctx   context.Context
+	user  string
 }
 
 func (s *scene) window(t *testing.T) *window {
@@ -111,17 +112,32 @@ func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", "\\'") + "
 // signIn goes from a page that needs it through the provider and back.
 func (w *window) signIn(user string) {
 	w.Helper()
+	w.user = user
 	w.open("/auth/")
-	w.do(
-		chromedp.WaitVisible(chromedp.CSS("#username")),
-		chromedp.SendKeys(chromedp.CSS("#username"), user),
-		chromedp.SendKeys(chromedp.CSS("#password"), user+"-pw"),
-		chromedp.Click(chromedp.CSS("#signin")),
-		chromedp.WaitVisible(chromedp.CSS("main h1")),
-	)
+	w.password()
 	if w.path() != "/auth/" {
 		w.Fatalf("sign-in ends at %s\n%s", w.path(), w.text())
 	}
+}
+
+// password fills in the form of the provider.
+func (w *window) password() {
+	w.Helper()
+	w.do(
+		chromedp.WaitVisible(chromedp.CSS("#username")),
+		chromedp.SendKeys(chromedp.CSS("#username"), w.user),
+		chromedp.SendKeys(chromedp.CSS("#password"), w.user+"-pw"),
+		chromedp.Click(chromedp.CSS("#signin")),
+		chromedp.WaitVisible(chromedp.CSS("main h1")),
+	)
+}
+
+// confirm signs in again, to where the browser is already on its way, and
+// presses the button of the last page.
+func (w *window) confirm(button string) {
+	w.Helper()
+	w.password()
+	w.press(button)
 }
 
 // look makes the window one of a desk or a telephone, in the light or dark.

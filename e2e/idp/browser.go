@@ -3,6 +3,7 @@ package idp
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 type Person struct {
 	gateway string
 	client  *http.Client
+	user    string // who signed in
 }
 
 // NewPerson is somebody with a browser who has been nowhere yet.
@@ -38,7 +40,9 @@ func SignIn(ctx context.Context, gateway, user string) (*Person, error) {
 
 // At is the same browser, at a gateway by another port: cookies do not know
 // ports.
-func (p *Person) At(gateway string) *Person { return &Person{gateway: gateway, client: p.client} }
+func (p *Person) At(gateway string) *Person {
+	return &Person{gateway: gateway, client: p.client, user: p.user}
+}
 
 // SignInAgain is SignIn with the same browser.
 func (p *Person) SignInAgain(ctx context.Context, user string) error {
@@ -61,6 +65,7 @@ func (p *Person) Begin(ctx context.Context) (form string, err error) {
 
 // Finish fills the provider's form in, and follows it back to the gateway.
 func (p *Person) Finish(ctx context.Context, form, user string) error {
+	p.user = user
 	res, err := p.do(ctx, http.MethodPost, form, url.Values{"username": {user}, "password": {user + "-pw"}})
 	if err != nil {
 		return err
@@ -99,7 +104,48 @@ func (p *Person) Open(ctx context.Context, path string) (string, error) {
 }
 
 // Send sends a form of the gateway's pages and returns the page that follows.
+// What has to be confirmed by signing in again is.
 func (p *Person) Send(ctx context.Context, path string, form url.Values) (string, error) {
+	page, err := p.Propose(ctx, path, form)
+	next := confirmLink.FindStringSubmatch(page)
+	if err != nil || next == nil {
+		return page, err
+	}
+	if page, err = p.Again(ctx, next[1]); err != nil {
+		return page, err
+	}
+	last := confirmField.FindStringSubmatch(page)
+	if last == nil {
+		return page, fmt.Errorf("%s: there is nothing to confirm: %.600s", path, page)
+	}
+	return p.Propose(ctx, "/auth/confirm", url.Values{"id": {last[1]}, "confirmation": {last[2]}})
+}
+
+var (
+	confirmLink  = regexp.MustCompile(`href="(/auth/confirm\?id=[^"]+)"`)
+	confirmField = regexp.MustCompile(`name="id" value="([^"]+)">\s*<input type="hidden" name="confirmation" value="([^"]+)"`)
+)
+
+// Again follows a link of the gateway to the provider, which asks for the
+// password, and returns the page that this ends with.
+func (p *Person) Again(ctx context.Context, path string) (string, error) {
+	res, err := p.do(ctx, http.MethodGet, p.gateway+path, nil)
+	if err != nil {
+		return "", err
+	}
+	if strings.HasPrefix(res.Request.URL.String(), p.gateway) {
+		page, err := readAll(res)
+		return page, errors.Join(err, errors.New("the provider does not ask"))
+	}
+	if res, err = p.do(ctx, http.MethodPost, res.Request.URL.String(), url.Values{"username": {p.user}, "password": {p.user + "-pw"}}); err != nil {
+		return "", err
+	}
+	return readAll(res)
+}
+
+// Propose sends a form of the gateway's pages and returns the page that
+// follows, also if that is the one that asks for a confirmation.
+func (p *Person) Propose(ctx context.Context, path string, form url.Values) (string, error) {
 	text, err := p.Open(ctx, "/auth/csrf")
 	if err != nil {
 		return "", err

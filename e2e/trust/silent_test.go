@@ -12,17 +12,6 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/jose"
 )
 
-// provider starts an identity provider under the test's control.
-func provider(t *testing.T) *idp.Hostile {
-	t.Helper()
-	p, err := idp.StartHostile()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = p.Close() })
-	return p
-}
-
 // idToken is a token of a provider for the client "registry", whose claims
 // change has changed.
 func idToken(t *testing.T, p *idp.Hostile, subject string, change func(jose.Object)) string {

@@ -1,0 +1,301 @@
+package gateway
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/store"
+	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
+)
+
+// exchange is one registry request on its way: parse, authenticate, decide,
+// then forward or refuse, and record.
+type exchange struct {
+	front *Front
+	w     http.ResponseWriter
+	r     *http.Request
+	next  caddyhttp.Handler
+
+	policy     *authz.Policy // in force when the request came
+	request    authz.Request
+	credential *authn.Credential
+	principal  *authn.Principal
+	decision   authz.Decision
+	remounted  bool     // a mount was asked for and taken out
+	absent     bool     // the registry does not have the tags yet
+	claimed    []string // ids of the owners that the push has recorded
+	unlock     func()   // gives back the tags that a push holds
+	start      time.Time
+	span       trace.Span // of the decision; nil where nobody traces
+}
+
+// serve answers one registry request.
+func (x *exchange) serve() error {
+	x.start = time.Now()
+	x.startSpan()
+	var err error
+	if x.request, err = authz.ParseRequest(x.r.Method, x.r.URL, x.r.Header, x.front.Extensions); err != nil {
+		return x.refuseRequest(err)
+	}
+	if err := AdmitActor(x.r); err != nil {
+		return x.refuse(outcomeMalformed, AdmissionStatus(err), tokenendpoint.CodeUnsupported, err.Error(), err.Error())
+	}
+	if err := x.authenticate(); err != nil {
+		return x.refuseCredential(err)
+	}
+	if x.request.Route == authz.RouteBase {
+		return x.serveBase()
+	}
+	if x.pushesManifest() {
+		if err := x.arrive(); err != nil {
+			return x.refuseManifest(err)
+		}
+		if err := x.stillGood(); err != nil {
+			return x.refuseCredential(err)
+		}
+	}
+	allowed, err := x.authorize()
+	if err == nil && allowed {
+		err = x.claim()
+		allowed = x.decision.Allowed
+	}
+	if x.unlock != nil {
+		defer x.unlock()
+	}
+	switch {
+	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrReadOnly), errors.Is(err, store.ErrFull):
+		x.w.Header().Set("Retry-After", "5")
+		return x.refuse(outcomeUnavailable, http.StatusServiceUnavailable, tokenendpoint.CodeUnavailable, "the gateway cannot write down that you are pushing: try again", err.Error())
+	case errors.Is(err, errTooMuch):
+		return x.refuse(outcomeDenied, http.StatusPreconditionFailed, tokenendpoint.CodeDenied, err.Error(), err.Error())
+	case errors.Is(err, errTagBusy):
+		x.w.Header().Set("Retry-After", "5")
+		return x.refuse(outcomeUnavailable, http.StatusServiceUnavailable, tokenendpoint.CodeUnavailable, "another push of the same tag is under way: try again", err.Error())
+	case err != nil:
+		x.w.Header().Set("Retry-After", "5")
+		return x.refuse(outcomeUnavailable, http.StatusServiceUnavailable, tokenendpoint.CodeUnavailable, "the registry did not say what the decision depends on: try again", err.Error())
+	case !allowed:
+		return x.refuseAccess()
+	case x.request.Route == authz.RouteCatalog && x.decision.Rule != nil && x.decision.Rule.Kind == authz.RuleCatalog:
+		return x.serveCatalog()
+	}
+	if rules := x.signatureRules(); rules != nil {
+		return x.serveSigned(rules)
+	}
+	err = x.forward()
+	x.settleClaim(false) // if the registry has not taken it
+	return err
+}
+
+func (x *exchange) authenticate() (err error) {
+	if x.credential, err = x.front.Credential(x.r); err != nil {
+		return err
+	}
+	if x.principal, err = x.front.Chain.Authenticate(x.r.Context(), x.credential); err == nil {
+		x.front.Used(x.r, x.principal)
+		return nil
+	}
+	if p, ok := x.continues(err); ok {
+		x.principal = p
+		return nil
+	}
+	return err
+}
+
+var noTags = []string{}
+
+// query describes an access to the policy.
+func (x *exchange) query(access authz.Access, action authz.Action) authz.Query {
+	tags := x.request.Tags
+	if x.request.Route == authz.RouteBlob && action != authz.Delete {
+		tags = noTags // a tag points at a manifest, never at a blob, though it may need one
+	}
+	return authz.Query{
+		Type:       access.Type,
+		Repository: access.Name,
+		Action:     action,
+		Tag:        x.request.Tag(),
+		Tags:       tags,
+		Digest:     x.request.Digest(),
+		Remote:     x.credential.Remote,
+		UserAgent:  x.r.UserAgent(),
+		Time:       x.start,
+		Method:     x.r.Method,
+	}
+}
+
+// authorize decides the access to the target, and takes the mount out of an
+// upload whose source the principal may not pull: a refusal would end the
+// whole push in containerd and Docker, the upload without the mount goes on.
+func (x *exchange) authorize() (bool, error) {
+	query := x.query(x.request.Target(), x.request.Action())
+	x.decision = x.policy.Decide(x.principal, &query)
+	if !x.decision.Allowed && x.decision.Ask != authz.AskNothing {
+		if err := x.settle(&query); err != nil {
+			return false, err
+		}
+	}
+	if !x.decision.Allowed {
+		return false, nil
+	}
+	if source, ok := x.request.Source(); ok {
+		query := x.query(source, authz.Pull)
+		query.Tag, query.Tags, query.Digest = "", nil, x.request.Mount
+		if !x.policy.Decide(x.principal, &query).Allowed {
+			x.request.DropMount()
+			x.remounted = true
+		}
+	}
+	return true, nil
+}
+
+// unknown reports whether nothing about the request says who sends it: no
+// credential, and no client certificate or the like either. A registry token
+// that was issued to nobody is a credential.
+func (x *exchange) unknown() bool {
+	return x.credential.Scheme == authn.SchemeNone && x.principal.IsAnonymous()
+}
+
+// serveBase answers /v2/, the login check. Who is unknown is always
+// refused, also where anonymous pull is on: a client that sees 200 here never
+// sends its credentials again.
+func (x *exchange) serveBase() error {
+	if x.unknown() {
+		return x.challenge(outcomeUnauthenticated, "", nil, "authentication required: sign in with `docker login "+x.r.Host+"`")
+	}
+	x.decision = authz.Decision{Allowed: true}
+	x.record(outcomeAllowed, http.StatusOK, "")
+	h := x.w.Header()
+	keepPrivate(h)
+	h.Set("Docker-Distribution-Api-Version", "registry/2.0")
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", "2")
+	x.w.WriteHeader(http.StatusOK)
+	if x.r.Method != http.MethodHead {
+		_, _ = x.w.Write([]byte("{}"))
+	}
+	return nil
+}
+
+// refuseRequest answers a request that is not one of the distribution
+// specification, or not in canonical form.
+func (x *exchange) refuseRequest(err error) error {
+	var bad *authz.RequestError
+	if !errors.As(err, &bad) {
+		return caddyhttp.Error(http.StatusInternalServerError, err)
+	}
+	if bad.Allow != "" {
+		x.w.Header().Set("Allow", bad.Allow)
+	}
+	return x.refuse(outcomeMalformed, bad.Status, tokenendpoint.Code(bad.Code), bad.Message, bad.Message)
+}
+
+// refuseCredential answers a credential that does not hold. It is never
+// treated as if there were none.
+func (x *exchange) refuseCredential(err error) error {
+	var throttled *authn.ThrottledError
+	switch {
+	case errors.As(err, &throttled):
+		x.w.Header().Set("Retry-After", RetryAfter(throttled.RetryAfter))
+		return x.refuse(outcomeThrottled, http.StatusTooManyRequests, tokenendpoint.CodeTooManyRequests, "too many failed sign-ins: wait and try again", err.Error())
+	case errors.Is(err, authn.ErrBusy):
+		x.w.Header().Set("Retry-After", "1")
+		return x.refuse(outcomeThrottled, http.StatusTooManyRequests, tokenendpoint.CodeTooManyRequests, "too many sign-ins at once: try again", err.Error())
+	case errors.Is(err, authn.ErrUnavailable):
+		x.w.Header().Set("Retry-After", "5")
+		return x.refuse(outcomeUnavailable, http.StatusServiceUnavailable, tokenendpoint.CodeUnavailable, "the credential cannot be checked at the moment: try again", err.Error())
+	case errors.Is(err, authn.ErrMalformed):
+		return x.refuse(outcomeMalformed, http.StatusBadRequest, tokenendpoint.CodeUnauthorized, "the Authorization header is malformed", err.Error())
+	}
+	message := "the user name, password or token is not valid"
+	switch {
+	case errors.As(err, new(*authn.PasswordsOffError)):
+		message = "passwords of people are switched off here: sign in with a token of the identity provider as the password"
+	case errors.Is(err, authn.ErrUnconfirmed):
+		message = "your identity provider has not confirmed your account for too long: sign in with the browser again"
+	case errors.Is(err, authn.ErrExpired):
+		message = "the credential has expired: sign in again"
+	}
+	scope := x.request.Accesses()
+	return x.challengeReason(outcomeInvalid, "invalid_token", scope, message, err.Error())
+}
+
+// refuseAccess answers a principal who may not do this.
+func (x *exchange) refuseAccess() error {
+	scope := x.request.Accesses()
+	target := x.request.Target()
+	what := x.request.Action().String() + " " + target.Name
+	x.blameReadOnly()
+	if rule := x.decision.Rule; rule != nil && !x.unknown() {
+		switch rule.Kind {
+		case authz.RuleImmutable:
+			return x.refuse(outcomeDenied, http.StatusPreconditionFailed, tokenendpoint.CodeDenied, x.decision.Reason(), x.decision.Reason())
+		case authz.RuleReadOnly:
+			return x.refuse(outcomeDenied, http.StatusForbidden, tokenendpoint.CodeDenied, target.Name+" is read-only at the moment: pulling goes on, nothing can be changed", x.decision.Reason())
+		}
+	}
+	switch {
+	case x.unknown():
+		return x.challengeReason(outcomeUnauthenticated, "", scope, "authentication required to "+what+": sign in with `docker login "+x.r.Host+"`", x.decision.Reason())
+	case x.principal.Credential == authn.CredentialRegistryToken:
+		return x.challengeReason(outcomeDenied, "insufficient_scope", scope, x.denial(what), x.decision.Reason())
+	}
+	return x.refuse(outcomeDenied, http.StatusForbidden, tokenendpoint.CodeDenied, x.denial(what), x.decision.Reason())
+}
+
+// blameReadOnly names read-only mode as the reason where it is why a token is
+// not good for writing: a new one would not be, either.
+func (x *exchange) blameReadOnly() {
+	if !x.decision.Limited() || !x.request.Write() {
+		return
+	}
+	query := x.query(x.request.Target(), x.request.Action())
+	if d := x.policy.Decide(x.principal.Unscoped(), &query); d.Rule != nil && d.Rule.Kind == authz.RuleReadOnly {
+		x.decision = d
+	}
+}
+
+// denial is the message for somebody who is signed in.
+func (x *exchange) denial(what string) string {
+	who := x.principal.String()
+	if x.principal.IsAnonymous() {
+		who = "an anonymous client"
+	}
+	message := who + " may not " + what
+	if x.front.Explain {
+		message += ": " + x.decision.Reason()
+	}
+	return message
+}
+
+func (x *exchange) challenge(o outcome, errorCode string, scope []authz.Access, message string) error {
+	return x.challengeReason(o, errorCode, scope, message, message)
+}
+
+// challengeReason answers 401 with the one challenge that every client
+// understands.
+func (x *exchange) challengeReason(o outcome, errorCode string, scope []authz.Access, message, reason string) error {
+	(&tokenendpoint.Challenge{
+		Realm:   x.front.TokenURL(x.r),
+		Service: x.front.Service,
+		Scope:   scope,
+		Error:   errorCode,
+	}).Set(x.w.Header())
+	code := tokenendpoint.CodeUnauthorized
+	if errorCode == "insufficient_scope" {
+		code = tokenendpoint.CodeDenied
+	}
+	return x.refuse(o, http.StatusUnauthorized, code, message, reason)
+}
+
+func (x *exchange) refuse(o outcome, status int, code tokenendpoint.Code, message, reason string) error {
+	x.record(o, status, reason)
+	tokenendpoint.WriteError(x.w, x.r, status, code, message, nil)
+	return nil
+}

@@ -1,0 +1,60 @@
+package gateway
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
+)
+
+// forward cleans the request and hands it to the next handler. What was
+// authorised is what the registry gets: the canonical path and no other
+// spelling of it, and no header that speaks of identities but our own.
+func (x *exchange) forward() error {
+	x.record(outcomeAllowed, 0, "")
+	r := x.r
+	if x.request.Route == authz.RouteUpload {
+		_, x.request.RawQuery = cutParameter(x.request.RawQuery, graceParameter)
+	}
+	r.URL.Path, r.URL.RawPath, r.URL.RawQuery = x.request.Path, "", x.request.RawQuery
+	r.URL.ForceQuery, r.URL.Fragment = false, ""
+	r.RequestURI = r.URL.RequestURI()
+	x.front.Cleaning.registry(r)
+	x.front.Identity.set(r.Header, x.principal, x.policy)
+	x.front.Upstream.apply(r.Header, x.credential)
+	g := &gate{ResponseWriter: x.w, exchange: x}
+	if err := x.next.ServeHTTP(g, r); err != nil {
+		return x.broken(g, err)
+	}
+	return nil
+}
+
+// broken answers when the registry could not be asked, in the words that
+// registry clients read. What went wrong is for the log.
+func (x *exchange) broken(g *gate, err error) error {
+	if g.passed || g.blocked || x.r.Context().Err() != nil {
+		return err // the answer is on its way, or nobody waits for it
+	}
+	status := http.StatusBadGateway
+	if failed := (caddyhttp.HandlerError{}); errors.As(err, &failed) && failed.StatusCode >= 400 {
+		status = failed.StatusCode
+	}
+	message, code := "the registry behind the gateway does not answer: try again", tokenendpoint.CodeUnavailable
+	if status < 500 {
+		message, code = "the request was refused on its way to the registry", tokenendpoint.CodeUnsupported
+	} else {
+		x.w.Header().Set("Retry-After", "5")
+	}
+	x.front.Log.Error("the registry cannot be reached",
+		zap.String("realm", x.front.Realm),
+		zap.String("method", x.r.Method),
+		zap.String("path", x.request.Path),
+		zap.Int("status", status),
+		zap.Error(err))
+	tokenendpoint.WriteError(x.w, x.r, status, code, message, nil)
+	return nil
+}

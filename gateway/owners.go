@@ -1,0 +1,114 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/state"
+)
+
+// claim makes the principal of a push the owner of what has none yet, if rules
+// depend on owners. It is done before the push is forwarded, so that of two
+// first pushes one is refused, and taken back if the push fails.
+func (x *exchange) claim() error {
+	if !x.pushesManifest() {
+		return nil
+	}
+	repository := x.request.Repository
+	by, creator := x.policy.Owned(repository)
+	var missing []authz.OwnedBy
+	for _, kind := range by {
+		if x.front.State.Owner(kind, kind.Of(repository)) == nil {
+			missing = append(missing, kind)
+		}
+	}
+	switch {
+	case len(by) == 0:
+		return nil
+	case len(missing) == 0:
+		// Somebody may have become the owner since the decision.
+		x.decideAgain()
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(x.r.Context(), askTimeout)
+	defer cancel()
+	created := false
+	if creator {
+		tags, err := x.someTags(ctx, repository)
+		if err != nil {
+			return err
+		}
+		created = !tags
+	}
+	claimed, err := x.front.State.Claim(ctx, x.principal, repository, missing, created)
+	if err != nil && !errors.Is(err, state.ErrOwned) {
+		return fmt.Errorf("recording the owner: %w", err)
+	}
+	x.claimed = claimed
+	if errors.Is(err, state.ErrOwned) {
+		// Somebody was faster; another gateway's claim is here within a second.
+		if err := x.awaitOwners(ctx, by); err != nil {
+			return err
+		}
+	}
+	x.decideAgain()
+	return nil
+}
+
+// awaitOwners waits until what is owned has its owners.
+func (x *exchange) awaitOwners(ctx context.Context, by []authz.OwnedBy) error {
+	repository := x.request.Repository
+	for _, kind := range by {
+		for x.front.State.Owner(kind, kind.Of(repository)) == nil {
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("waiting for who owns %s: %w", repository, ctx.Err())
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	}
+	return nil
+}
+
+// decideAgain decides with the owners that there are now.
+func (x *exchange) decideAgain() {
+	query := x.query(x.request.Target(), x.request.Action())
+	query.Absent = x.absent
+	x.decision = x.policy.Decide(x.principal, &query)
+}
+
+// settleClaim confirms what was claimed once the registry has taken the push,
+// or gives it back.
+func (x *exchange) settleClaim(pushed bool) {
+	if x.claimed == nil {
+		return
+	}
+	claimed := x.claimed
+	x.claimed = nil
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), 5*time.Second)
+	defer cancel()
+	if err := x.front.State.Settle(ctx, x.principal, claimed, pushed); err != nil {
+		x.front.Log.Error("recording who owns a repository", zap.String("realm", x.front.Realm), zap.String("repository", x.request.Repository), zap.Error(err))
+	}
+}
+
+// someTags reports whether the registry has any tag of a repository.
+func (x *exchange) someTags(ctx context.Context, repository string) (bool, error) {
+	answer, err := x.ask(ctx, http.MethodGet, "/v2/"+repository+"/tags/list", "n=1", nil, maxTagPage)
+	switch {
+	case err != nil:
+		return false, fmt.Errorf("%w: %w", errUpstreamSilent, err)
+	case answer.status == http.StatusNotFound:
+		return false, nil
+	case answer.status != http.StatusOK:
+		return false, fmt.Errorf("%w: status %d for the list of tags", errUpstreamSilent, answer.status)
+	}
+	tags, err := tagsIn(answer)
+	return len(tags) > 0, err
+}

@@ -1,0 +1,124 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/state"
+	"github.com/caddy-registry-auth/caddy-registry-auth/store"
+	"github.com/caddy-registry-auth/caddy-registry-auth/store/faultstore"
+	"github.com/caddy-registry-auth/caddy-registry-auth/store/memstore"
+)
+
+// sharedStore stands for a store that several gateways have open.
+type sharedStore struct{ store.Opener }
+
+func (sharedStore) Shared() bool { return true }
+
+// leasesOn returns the tag leases of a gateway on a store.
+func leasesOn(t *testing.T, s store.Store) *TagLeases {
+	t.Helper()
+	opened, err := state.Open(t.Context(), s, "default", state.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(opened.Close)
+	l := NewTagLeases(sharedStore{}, opened)
+	l.lasts, l.renewed = 500*time.Millisecond, 100*time.Millisecond
+	return l
+}
+
+// TestGatewaysRaceForATag: of two gateways that push a new immutable tag at the
+// same moment one wins, however long the push takes.
+func TestGatewaysRaceForATag(t *testing.T) {
+	s := memstore.New()
+	gateways := []*TagLeases{leasesOn(t, s), leasesOn(t, s)}
+	for round, slow := range []time.Duration{0, time.Millisecond, 1200 * time.Millisecond} {
+		var exists atomic.Bool // at the registry
+		var wins atomic.Int32
+		var group sync.WaitGroup
+		for _, g := range gateways {
+			for range 2 {
+				group.Go(func() {
+					held, release, err := g.hold(t.Context(), t.Context(), "team/app", []string{"v1", "latest", "v1"})
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					defer release()
+					if exists.Load() {
+						return
+					}
+					time.Sleep(slow)
+					if held.Err() != nil {
+						t.Error("the lease was lost", context.Cause(held))
+					}
+					exists.Store(true)
+					wins.Add(1)
+				})
+			}
+		}
+		group.Wait()
+		if wins.Load() != 1 {
+			t.Errorf("round %d: %d won", round, wins.Load())
+		}
+	}
+}
+
+// TestLostLeaseEndsThePush: what is under way must not go on once another
+// gateway may have the tag.
+func TestLostLeaseEndsThePush(t *testing.T) {
+	s := faultstore.Wrap(memstore.New())
+	held, release, err := leasesOn(t, s).hold(t.Context(), t.Context(), "team/app", []string{"v1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	s.Fail(faultstore.Apply, store.ErrUnavailable)
+	select {
+	case <-held.Done():
+	case <-time.After(5 * time.Second):
+		t.Fatal("the push goes on")
+	}
+	if cause := context.Cause(held); !errors.Is(cause, errTagLeaseLost) || !errors.Is(cause, store.ErrUnavailable) {
+		t.Errorf("ended with %v", cause)
+	}
+}
+
+// TestDeadGatewayFreesItsTag: a lease that nobody renews ends.
+func TestDeadGatewayFreesItsTag(t *testing.T) {
+	s := memstore.New()
+	dead, alive := leasesOn(t, s), leasesOn(t, s)
+	if _, err := dead.state.AcquireLease(t.Context(), "tag/team/app:v1", dead.lasts); err != nil {
+		t.Fatal(err)
+	}
+	soon, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, _, err := alive.hold(soon, t.Context(), "team/app", []string{"v0", "v1"}); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "v1") {
+		t.Fatalf("took a tag that is held: %v", err)
+	}
+	_, release, err := alive.hold(t.Context(), t.Context(), "team/app", []string{"v1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	release()
+	// v0 was given back though v1 could not be had.
+	_, release, err = dead.hold(t.Context(), t.Context(), "team/app", []string{"v0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	release()
+}
+
+// TestNoLeasesForOneGateway: with a file, which one process has, a push that
+// depends on a tag's absence is held in memory only.
+func TestNoLeasesForOneGateway(t *testing.T) {
+	if NewTagLeases(struct{ store.Opener }{}, nil) != nil {
+		t.Error("leases for a store that nobody else has")
+	}
+}

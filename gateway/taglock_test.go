@@ -1,0 +1,25 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+)
+
+func TestTagLocks(t *testing.T) {
+	l := NewTagLocks()
+	unlock, err := l.lock(t.Context(), "a", []string{"x", "y", "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if _, err := l.lock(ctx, "a", []string{"y"}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("a held tag was taken: %v", err)
+	}
+	unlock()
+	if len(l.held) != 0 {
+		t.Fatalf("%d locks left", len(l.held))
+	}
+}
