@@ -34,6 +34,9 @@ type Facts struct {
 	// Robots and Services are the robots and the companion services that it
 	// declares. Rules call both robots.
 	Robots, Services []string
+	// Logins are the names that users whom it lists log in with, without the
+	// prefix that rules know them by.
+	Logins []string
 	// ActsAs are the robots as which its workloads act.
 	ActsAs []string
 	// Rereads are the files that it reads again by itself when they change.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -99,7 +101,10 @@ func (l *Local) Name() string { return l.table.authenticator }
 
 // Facts implements [Described].
 func (l *Local) Facts() Facts {
-	return Facts{Name: l.Name(), Prefix: l.table.prefix, People: true, Passwords: l.all}
+	return Facts{
+		Name: l.Name(), Prefix: l.table.prefix, People: true, Passwords: l.all,
+		Logins: slices.Sorted(maps.Keys(l.table.users)),
+	}
 }
 
 // BreakGlass implements [BreakGlass].

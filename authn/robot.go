@@ -20,8 +20,9 @@ type Robots struct {
 	slow   [][]Hash          // of each robot that has some, for the time of a wrong password
 
 	// stored are robots that come and go at run time, nil if there are none.
-	stored RobotDirectory
-	logins *robotLogins
+	stored   RobotDirectory
+	reserved map[string]string // names that no stored robot may have, and whose they are
+	logins   *robotLogins
 
 	match *passwordMatcher
 	now   func() time.Time
@@ -45,6 +46,17 @@ type RobotDirectory interface {
 // come first. It must be called before the robots are used.
 func (rs *Robots) Follow(directory RobotDirectory) { rs.stored = directory }
 
+// Reserve keeps names from stored robots, beside those that are declared. One
+// that has such a name all the same is dead: neither its secrets nor anything
+// else that is said of it counts. It must be called before the robots are used.
+func (rs *Robots) Reserve(names map[string]string) { rs.reserved = names }
+
+// superseded reports whether a stored robot of that name is dead.
+func (rs *Robots) superseded(name string) bool {
+	_, taken := rs.reserved[name]
+	return taken || rs.byName[name] != nil
+}
+
 // SetPrefixes replaces the [DefaultRobotPrefixes]. It must be called before
 // the robots are used, and before they are given to a [Chain], which keeps what
 // begins so from everybody else.
@@ -55,7 +67,7 @@ func (rs *Robots) Declared(name string) bool { return rs.byName[name] != nil }
 
 // named returns the robot of that name, declared or stored.
 func (rs *Robots) named(name string) *Robot {
-	if r := rs.byName[name]; r != nil || rs.stored == nil {
+	if r := rs.byName[name]; r != nil || rs.stored == nil || rs.superseded(name) {
 		return r
 	}
 	return rs.stored.RobotByName(name)
@@ -66,7 +78,10 @@ func (rs *Robots) holding(id string) *Robot {
 	if r := rs.byID[id]; r != nil || rs.stored == nil {
 		return r
 	}
-	return rs.stored.RobotBySecret(id)
+	if r := rs.stored.RobotBySecret(id); r != nil && !rs.superseded(r.name) {
+		return r
+	}
+	return nil
 }
 
 // NewRobots makes the authenticator of the declared robots. Slow hashes are

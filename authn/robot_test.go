@@ -310,3 +310,57 @@ func BenchmarkRobotPasswordCached(b *testing.B) {
 		}
 	})
 }
+
+// oneStored is a directory with one robot.
+type oneStored struct{ *Robot }
+
+func (d oneStored) RobotByName(name string) *Robot {
+	if name != d.name {
+		return nil
+	}
+	return d.Robot
+}
+
+func (d oneStored) RobotBySecret(id string) *Robot {
+	if d.secret(id) == nil {
+		return nil
+	}
+	return d.Robot
+}
+
+func (oneStored) SlowHashes() [][]Hash { return nil }
+
+// TestStoredRobotOfATakenName: neither its secret nor anything that is said of it
+// counts, where the configuration has its name.
+func TestStoredRobotOfATakenName(t *testing.T) {
+	secret, hash := NewSecret(SecretRobot)
+	_, declared := NewSecret(SecretRobot)
+	stored, err := NewRobot(RobotConfig{Name: "ci", SecretHashes: []string{hash}, Disabled: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, rs := range map[string]*Robots{
+		"declared": newRobots(t, RobotConfig{Name: "ci", SecretHashes: []string{declared}}),
+		"reserved": newRobots(t),
+	} {
+		rs.Follow(oneStored{stored})
+		if name == "reserved" {
+			rs.Reserve(map[string]string{"ci": "service_secret"})
+		}
+		for _, c := range []*Credential{
+			{Scheme: SchemeBearer, Secret: secret},
+			{Scheme: SchemeBasic, Username: "robot$ci", Secret: secret},
+		} {
+			if p, err := rs.Authenticate(t.Context(), c); !errors.Is(err, ErrInvalid) {
+				t.Errorf("%s: %v, %v", name, p, err)
+			}
+		}
+		// That it is disabled does not matter to who acts as the other one.
+		if err := rs.AdmitRobot("ci", netip.Addr{}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := rs.Recheck(&Principal{Kind: KindRobot, Name: "ci", Origin: "robot_secret", OriginID: strings.Split(hash, ":")[1]}, &Credential{}); err == nil {
+			t.Errorf("%s: a token of the stored robot goes on", name)
+		}
+	}
+}

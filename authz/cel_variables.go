@@ -77,7 +77,7 @@ func (v *variables) request(name string) (any, bool) {
 	case "request.ip":
 		return addrText(q.Remote), true
 	case "request.user_agent":
-		return q.UserAgent, true
+		return q.UserAgent[:min(len(q.UserAgent), maxAgent)], true
 	case "request.method":
 		return q.Method, true
 	case "request.time":

@@ -57,6 +57,7 @@ func (c *compiler) add(r *Rule, enter func(subjectID)) {
 		c.policy.mentions.add(r.conditions.when.mentions)
 	}
 	seen := make(map[subjectID]bool, len(r.Subjects))
+	r.ids = make([]subjectID, 0, len(r.Subjects))
 	for _, text := range r.Subjects {
 		id, err := c.policy.subjects.intern(text)
 		if err != nil {
@@ -67,6 +68,7 @@ func (c *compiler) add(r *Rule, enter func(subjectID)) {
 			c.policy.noteMapped(r, id)
 			id = c.policy.subjects.mappedID(id)
 		}
+		r.ids = append(r.ids, id)
 		if !seen[id] {
 			seen[id] = true
 			enter(id)

@@ -17,6 +17,7 @@ type facts struct {
 	query     Query
 	want      Action // what is asked for
 	issue     bool   // for a token, before the request: see [Policy.Allowed]
+	spent     uint64 // what expressions have cost so far
 }
 
 // now is the time of the query, taken when a rule first needs it.

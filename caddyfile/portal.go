@@ -11,6 +11,7 @@ import (
 //
 //	portal [on|off] {
 //		prefix           <path>
+//		url              <url>
 //		session_idle     <duration>
 //		session_lifetime <duration>
 //		device_login     on|off
@@ -32,6 +33,7 @@ func Portal(d *caddyfile.Dispenser, c *portal.Config) error {
 	}
 	options := Options{
 		"prefix":               Text(&c.Prefix),
+		"url":                  Text(&c.URL),
 		"session_idle":         Span(&c.SessionIdle),
 		"session_lifetime":     Span(&c.SessionLifetime),
 		"device_login":         Text(&c.DeviceLogin),

@@ -137,6 +137,10 @@ func (a *App) Want(name string) { a.realms.want(name) }
 // what stands behind a handler. If it fails, the configuration does not load.
 func (a *App) BeforeStart(check func() error) { a.checks = append(a.checks, check) }
 
+// Mention notes subjects to whom a module gives something by way of a realm,
+// beside the registry.
+func (a *App) Mention(realm string, subjects ...[]string) { a.realms.mention(realm, subjects...) }
+
 // Realm returns the realm of that name; an empty name means the only one.
 func (a *App) Realm(name string) (*Realm, error) { return a.realms.realm(name) }
 

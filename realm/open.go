@@ -169,6 +169,8 @@ func (r *Realm) withStored(run *Running) []authn.Member {
 		return r.authenticators
 	}
 	robots.Follow(run.state)
+	names := r.declared()
+	robots.Reserve(names.Taken())
 	if len(r.config.RobotPrefixes) > 0 {
 		robots.SetPrefixes(r.config.RobotPrefixes)
 	}

@@ -113,10 +113,10 @@ func TestTokenWithDocker(t *testing.T) {
 	if strings.Contains(w.text(), "crapt_") {
 		t.Error("the token is shown again")
 	}
-	w.press("Withdraw")
+	w.press("Revoke")
 	w.says("Are you sure?")
-	w.press("Withdraw")
-	w.says("The token was withdrawn.", "You have no tokens.")
+	w.press("Revoke")
+	w.says("Token revoked.", "You have no tokens.")
 	if out, err := d.shell("docker pull " + image); err == nil {
 		t.Errorf("docker still pulls:\n%s", out)
 	}

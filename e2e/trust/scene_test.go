@@ -78,6 +78,8 @@ func (s *scene) reload(sites string) {
 	if err := s.Reload(s.t.Context(), s.config); err != nil {
 		s.t.Fatal(err)
 	}
+	// The servers before close their connections, which are not to be used.
+	http.DefaultClient.CloseIdleConnections()
 }
 
 // call sends a request to the gateway. Headers are "Name: value"; a path may
