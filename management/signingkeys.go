@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	answers "github.com/caddy-registry-auth/caddy-registry-auth/answer"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
 )
@@ -76,7 +77,7 @@ func (m *Manager) signing(who *Caller, scope Scope) (SigningKeys, error) {
 	}
 	keys := m.keys()
 	if keys == nil {
-		return nil, &Error{Code: CodeUnavailable, Detail: "the signing keys are not ready yet", RetryAfter: storeRetry}
+		return nil, AsError(answers.Starting)
 	}
 	return keys, nil
 }

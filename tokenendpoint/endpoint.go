@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/answer"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 	"github.com/caddy-registry-auth/caddy-registry-auth/internal/admission"
@@ -74,7 +75,7 @@ type Endpoint struct {
 func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{endpoint: e, w: w, r: r, start: e.now(), keycloak: e.Config.isKeycloakPath(r.URL.Path)}
 	if err := admission.Check(r); err != nil {
-		x.fail(&failure{status: admission.Status(err), oauth: "invalid_request", code: CodeUnsupported, message: err.Error()})
+		x.fail(refusal(err))
 		return
 	}
 	switch r.Method {
@@ -86,7 +87,7 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		w.Header().Set("Allow", "GET, POST")
 		x.fail(&failure{
-			status: http.StatusMethodNotAllowed, oauth: "invalid_request", code: CodeUnsupported,
+			status: http.StatusMethodNotAllowed, oauth: "invalid_request", code: answer.CodeUnsupported,
 			message: "tokens are asked for with GET or POST",
 		})
 	}

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/answer"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 )
@@ -41,7 +42,7 @@ func (x *exchange) issue(oauth bool) {
 	x.record(Record{
 		Status: http.StatusOK, Granted: t.granted, TokenID: t.id, Expires: x.start.Add(t.lifetime),
 	})
-	writeToken(x.w, t, oauth, x.identityToken)
+	writeToken(x.w, x.r, t, oauth, x.identityToken)
 }
 
 // mint signs a token. Where it would be too large, the accesses asked for last
@@ -134,7 +135,7 @@ func limits(granted []authz.Access) []authn.Limit {
 
 // writeToken answers in the form of both specifications. There is no
 // "issued_at": a client whose clock is wrong would compare it with its own.
-func writeToken(w http.ResponseWriter, t issued, oauth bool, identityToken string) {
+func writeToken(w http.ResponseWriter, r *http.Request, t issued, oauth bool, identityToken string) {
 	body := make([]byte, 0, 2*len(t.token)+256)
 	body = append(body, `{"token":"`...)
 	body = append(body, t.token...)
@@ -156,11 +157,6 @@ func writeToken(w http.ResponseWriter, t issued, oauth bool, identityToken strin
 		body = append(body, '"')
 	}
 	body = append(body, "}\n"...)
-	h := w.Header()
-	h["Docker-Distribution-Api-Version"] = apiVersion
-	h["Content-Type"] = contentJSON
-	h["Cache-Control"] = noStore
-	h["Pragma"] = noCache
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
-	_, _ = w.Write(body) // the client went away: nobody to tell
+	w.Header().Set("Pragma", "no-cache")
+	answer.WriteJSON(w, r, http.StatusOK, body)
 }

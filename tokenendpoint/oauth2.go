@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/answer"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 )
 
@@ -42,7 +43,7 @@ func (x *exchange) form() (parameters, *failure) {
 	switch {
 	case errors.As(err, &tooLarge):
 		f := badRequest("the body is larger than 64 KiB")
-		f.status, f.code = http.StatusRequestEntityTooLarge, CodeSizeInvalid
+		f.status, f.code = http.StatusRequestEntityTooLarge, answer.CodeSizeInvalid
 		return nil, f
 	case err != nil:
 		return nil, badRequest("the body can't be read")

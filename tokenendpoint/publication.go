@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"net/http"
 	"strconv"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/answer"
 )
 
 // publication is a public document about the keys of a ring, made once for
@@ -30,7 +32,7 @@ func (p *publication) serve(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		h.Set("Allow", "GET, HEAD")
-		WriteError(w, r, http.StatusMethodNotAllowed, CodeUnsupported, "keys can only be read", nil)
+		answer.Write(w, r, http.StatusMethodNotAllowed, answer.CodeUnsupported, "keys can only be read", nil)
 		return
 	}
 	h.Set("Cache-Control", "public, max-age=300")

@@ -3,6 +3,7 @@ package tokenendpoint
 import (
 	"time"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/answer"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 )
@@ -38,7 +39,7 @@ type Record struct {
 	Expires time.Time
 	// Status is the status of the answer, Code its error code; empty for 200.
 	Status int
-	Code   Code
+	Code   answer.Code
 	// Err is why there is no token; nil for 200.
 	Err error
 	// Duration is how long it took to decide and sign.

@@ -125,8 +125,8 @@ func (s *stage) post(form string, change ...func(*http.Request)) *httptest.Respo
 	return w
 }
 
-// answer is a token answer, decoded strictly.
-type answer struct {
+// reply is a token answer, decoded strictly.
+type reply struct {
 	Token       string  `json:"token"`
 	AccessToken string  `json:"access_token"`
 	ExpiresIn   int     `json:"expires_in"`
@@ -134,14 +134,14 @@ type answer struct {
 	Scope       *string `json:"scope"`
 }
 
-func readAnswer(t *testing.T, w *httptest.ResponseRecorder) answer {
+func readAnswer(t *testing.T, w *httptest.ResponseRecorder) reply {
 	t.Helper()
 	if w.Code != 200 {
 		t.Fatalf("%d %s", w.Code, w.Body)
 	}
 	decoder := json.NewDecoder(w.Body)
 	decoder.DisallowUnknownFields() // no issued_at, no refresh_token
-	var a answer
+	var a reply
 	if err := decoder.Decode(&a); err != nil {
 		t.Fatal(err)
 	}

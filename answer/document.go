@@ -1,4 +1,4 @@
-package tokenendpoint
+package answer
 
 import (
 	"bytes"
@@ -11,7 +11,7 @@ import (
 // Code is an error code of the distribution specification ("Error Codes").
 type Code string
 
-// The codes that a gateway answers with.
+// The codes that the gateway answers with.
 const (
 	CodeUnauthorized      Code = "UNAUTHORIZED"
 	CodeDenied            Code = "DENIED"
@@ -64,39 +64,40 @@ func describe(status int, code Code, message string) string {
 	return "the registry's gateway refuses the request: " + strings.ToLower(http.StatusText(status))
 }
 
-// errorBody is the error document of the distribution specification. The two
+// Document is the error document of the distribution specification. The two
 // members of RFC 6749 §5.2 are there at the token endpoint only.
-type errorBody struct {
-	OAuth       string      `json:"error,omitempty"`
-	Description string      `json:"error_description,omitempty"`
-	Errors      []errorItem `json:"errors"`
+type Document struct {
+	OAuth       string `json:"error,omitempty"`
+	Description string `json:"error_description,omitempty"`
+	Errors      []Item `json:"errors"`
 }
 
-type errorItem struct {
+// Item is one error of a [Document].
+type Item struct {
 	Code    Code   `json:"code"`
 	Message string `json:"message"`
 	Detail  any    `json:"detail,omitempty"`
 }
 
-// WriteError answers with the error document that registry clients read. The
+// Write answers with the error document that registry clients read. The
 // message is for people: say what is wrong and what to do about it. A detail
 // must not be a secret and may be nil.
-func WriteError(w http.ResponseWriter, r *http.Request, status int, code Code, message string, detail any) {
+func Write(w http.ResponseWriter, r *http.Request, status int, code Code, message string, detail any) {
 	message = describe(status, code, message)
-	writeErrorBody(w, r, status, errorBody{Errors: []errorItem{{code, message, detail}}})
+	write(w, r, status, Document{Errors: []Item{{code, message, detail}}})
 }
 
-// writeOAuthError answers in both languages that clients of the token endpoint
+// WriteOAuth answers in both languages that clients of the token endpoint
 // speak: RFC 6749 §5.2 and the distribution specification.
-func writeOAuthError(w http.ResponseWriter, r *http.Request, status int, oauth string, code Code, message string) {
+func WriteOAuth(w http.ResponseWriter, r *http.Request, status int, oauth string, code Code, message string) {
 	message = describe(status, code, message)
-	writeErrorBody(w, r, status, errorBody{
+	write(w, r, status, Document{
 		OAuth: oauth, Description: message,
-		Errors: []errorItem{{Code: code, Message: message}},
+		Errors: []Item{{Code: code, Message: message}},
 	})
 }
 
-func writeErrorBody(w http.ResponseWriter, r *http.Request, status int, body errorBody) {
+func write(w http.ResponseWriter, r *http.Request, status int, body Document) {
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false) // messages are read by people in terminals
@@ -105,11 +106,11 @@ func writeErrorBody(w http.ResponseWriter, r *http.Request, status int, body err
 		out.Reset()
 		_ = encoder.Encode(body)
 	}
-	writeJSON(w, r, status, out.Bytes())
+	WriteJSON(w, r, status, out.Bytes())
 }
 
-// writeJSON answers with a document that nobody may keep.
-func writeJSON(w http.ResponseWriter, r *http.Request, status int, document []byte) {
+// WriteJSON answers with a document that nobody may keep.
+func WriteJSON(w http.ResponseWriter, r *http.Request, status int, document []byte) {
 	h := w.Header()
 	h["Docker-Distribution-Api-Version"] = apiVersion
 	h["Content-Type"] = contentJSON
@@ -126,5 +127,4 @@ var (
 	apiVersion  = []string{"registry/2.0"}
 	contentJSON = []string{"application/json"}
 	noStore     = []string{"no-store"}
-	noCache     = []string{"no-cache"}
 )
