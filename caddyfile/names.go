@@ -7,6 +7,7 @@ import (
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/export"
 	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
+	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint/keys"
 )
 
 // Names are what a realm calls itself.
@@ -38,7 +39,7 @@ func (n *Names) Installation(base *url.URL) export.Input {
 	root, t := base.Scheme+"://"+base.Host, &n.Token
 	in := export.Input{
 		Registry: base.Host, Realm: t.URL, Service: n.Service, Issuer: t.Issuer,
-		Algorithm: string(t.Algorithm), Libtrust: t.KeyID == tokenendpoint.KeyIDLibtrust, X5C: t.X5C,
+		Algorithm: string(t.Algorithm), Libtrust: t.KeyID == keys.Libtrust, X5C: t.X5C,
 		CertificatesURL: root + t.BundlePath(), JWKSURL: root + t.KeysPath(),
 	}
 	if in.Realm == "" {

@@ -6,12 +6,12 @@ import (
 
 	answers "github.com/caddy-registry-auth/caddy-registry-auth/answer"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
-	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
+	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint/keys"
 )
 
-// SigningKeys are the keys of registry tokens: a [tokenendpoint.KeyRing].
+// SigningKeys are the keys of registry tokens: a [keys.Ring].
 type SigningKeys interface {
-	ListKeys() []tokenendpoint.KeyInfo
+	ListKeys() []keys.Info
 	Rotate(ctx context.Context) error
 	Revoke(ctx context.Context) error
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/answer"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint/keys"
 )
 
 // errTokenSize says that what a policy needs to know of a principal does not
@@ -54,7 +55,7 @@ func (x *exchange) mint() (issued, error) {
 		Issuer: e.Issuer, Subject: subject(x.principal), Audience: x.service, ID: t.id,
 		ExpiresAt: x.start.Add(t.lifetime).Unix(),
 		// Registries whose clock is behind must not refuse a fresh token.
-		NotBefore: x.start.Add(-Leeway).Unix(), IssuedAt: x.start.Unix(),
+		NotBefore: x.start.Add(-keys.Leeway).Unix(), IssuedAt: x.start.Unix(),
 		Principal: authn.NewRegistryPrincipal(e.Policy.Relevant(x.principal)),
 	}
 	for {
@@ -144,7 +145,7 @@ func writeToken(w http.ResponseWriter, r *http.Request, t issued, oauth bool, id
 	body = append(body, `","expires_in":`...)
 	// Clients take a shorter time for a minute, or come back for each request.
 	// Until then the leeway keeps the token good.
-	body = strconv.AppendInt(body, int64(max(t.lifetime, Leeway)/time.Second), 10)
+	body = strconv.AppendInt(body, int64(max(t.lifetime, keys.Leeway)/time.Second), 10)
 	if oauth {
 		// Types, names and actions need no escapes in JSON.
 		body = append(body, `,"token_type":"Bearer","scope":"`...)

@@ -1,4 +1,4 @@
-package tokenendpoint
+package keys
 
 import (
 	"bytes"
@@ -19,15 +19,15 @@ var start = time.Date(2027, 1, 15, 8, 0, 0, 0, time.UTC)
 // clock is a clock that tests set.
 type clock struct{ at time.Time }
 
-func newClock() *clock                      { return &clock{at: start} }
-func (c *clock) now() time.Time             { return c.at }
-func (c *clock) pass(d time.Duration)       { c.at = c.at.Add(d) }
-func (c *clock) cfg() KeyConfig             { return KeyConfig{Now: c.now} }
-func (c *clock) with(a Algorithm) KeyConfig { return KeyConfig{Now: c.now, Algorithm: a} }
+func newClock() *clock                   { return &clock{at: start} }
+func (c *clock) now() time.Time          { return c.at }
+func (c *clock) pass(d time.Duration)    { c.at = c.at.Add(d) }
+func (c *clock) cfg() Config             { return Config{Now: c.now} }
+func (c *clock) with(a Algorithm) Config { return Config{Now: c.now, Algorithm: a} }
 
-func openRing(t testing.TB, store KeyStore, cfg KeyConfig) *KeyRing {
+func openRing(t testing.TB, store Store, cfg Config) *Ring {
 	t.Helper()
-	r, err := OpenKeyRing(context.Background(), store, cfg)
+	r, err := Open(context.Background(), store, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func openRing(t testing.TB, store KeyStore, cfg KeyConfig) *KeyRing {
 }
 
 // sign returns a token and the id of the key that signed it.
-func sign(t testing.TB, r *KeyRing) (token, id string) {
+func sign(t testing.TB, r *Ring) (token, id string) {
 	t.Helper()
 	token, err := r.Sign([]byte(`{"sub":"x"}`))
 	if err != nil {
@@ -51,7 +51,7 @@ func sign(t testing.TB, r *KeyRing) (token, id string) {
 	return token, header.ID
 }
 
-func published(t testing.TB, r *KeyRing) (ids []string) {
+func published(t testing.TB, r *Ring) (ids []string) {
 	t.Helper()
 	var set struct {
 		Keys []jwk `json:"keys"`
@@ -65,16 +65,16 @@ func published(t testing.TB, r *KeyRing) (ids []string) {
 	return ids
 }
 
-func accepts(r *KeyRing, id string) bool {
+func accepts(r *Ring, id string) bool {
 	_, ok := r.VerificationKey(context.Background(), id)
 	return ok
 }
 
 func TestKeyRingSignsWithEveryAlgorithm(t *testing.T) {
 	for _, algorithm := range []Algorithm{ES256, RS256, EdDSA} {
-		for _, format := range []KeyIDFormat{KeyIDThumbprint, KeyIDLibtrust} {
+		for _, format := range []IDFormat{Thumbprint, Libtrust} {
 			t.Run(string(algorithm)+" "+string(format), func(t *testing.T) {
-				r := openRing(t, NewMemoryKeyStore(), KeyConfig{Algorithm: algorithm, KeyID: format, X5C: true})
+				r := openRing(t, NewMemoryStore(), Config{Algorithm: algorithm, KeyID: format, X5C: true})
 				token, id := sign(t, r)
 				key, ok := r.VerificationKey(t.Context(), id)
 				if !ok {
@@ -94,26 +94,26 @@ func TestKeyRingSignsWithEveryAlgorithm(t *testing.T) {
 }
 
 func TestKeyRingIsKept(t *testing.T) {
-	store, clock := NewMemoryKeyStore(), newClock()
+	store, clock := NewMemoryStore(), newClock()
 	_, first := sign(t, openRing(t, store, clock.cfg()))
 	again := openRing(t, store, clock.cfg())
 	if _, id := sign(t, again); id != first {
 		t.Errorf("signs with %q after a restart, with %q before", id, first)
 	}
 	libtrust := clock.cfg()
-	libtrust.KeyID = KeyIDLibtrust
+	libtrust.KeyID = Libtrust
 	if r := openRing(t, store, libtrust); !accepts(r, first) {
 		t.Error("tokens in circulation die with a change of key_id")
 	}
 }
 
 func TestKeyRingStartedBySeveral(t *testing.T) {
-	store, clock := NewMemoryKeyStore(), newClock()
+	store, clock := NewMemoryStore(), newClock()
 	ids := make([]string, 8)
 	var group sync.WaitGroup
 	for i := range ids {
 		group.Go(func() {
-			r, err := OpenKeyRing(context.Background(), store, clock.cfg())
+			r, err := Open(context.Background(), store, clock.cfg())
 			if err != nil {
 				t.Error(err)
 				return
@@ -131,7 +131,7 @@ func TestKeyRingStartedBySeveral(t *testing.T) {
 }
 
 func TestKeyRingRotation(t *testing.T) {
-	store, clock := NewMemoryKeyStore(), newClock()
+	store, clock := NewMemoryStore(), newClock()
 	r := openRing(t, store, clock.cfg())
 	maintain := func() {
 		t.Helper()
@@ -186,7 +186,7 @@ func TestKeyRingRotation(t *testing.T) {
 }
 
 func TestKeyRingOverdueRotation(t *testing.T) {
-	store, clock := NewMemoryKeyStore(), newClock()
+	store, clock := NewMemoryStore(), newClock()
 	openRing(t, store, clock.cfg())
 	clock.pass(3 * DefaultRotateEvery) // switched off for long
 	r := openRing(t, store, clock.cfg())
@@ -203,7 +203,7 @@ func TestKeyRingWithoutRotation(t *testing.T) {
 	clock := newClock()
 	cfg := clock.cfg()
 	cfg.RotateEvery = -1
-	r := openRing(t, NewMemoryKeyStore(), cfg)
+	r := openRing(t, NewMemoryStore(), cfg)
 	clock.pass(100 * DefaultRotateEvery)
 	if err := r.Maintain(t.Context()); err != nil || len(published(t, r)) != 1 {
 		t.Errorf("rotated: %v", err)
@@ -211,7 +211,7 @@ func TestKeyRingWithoutRotation(t *testing.T) {
 }
 
 func TestKeyRingRotate(t *testing.T) {
-	store, clock := NewMemoryKeyStore(), newClock()
+	store, clock := NewMemoryStore(), newClock()
 	r := openRing(t, store, clock.cfg())
 	_, old := sign(t, r)
 	for range 2 { // the second one finds a successor waiting
@@ -230,7 +230,7 @@ func TestKeyRingRotate(t *testing.T) {
 }
 
 func TestKeyRingRevoke(t *testing.T) {
-	store, clock := NewMemoryKeyStore(), newClock()
+	store, clock := NewMemoryStore(), newClock()
 	r, other := openRing(t, store, clock.cfg()), openRing(t, store, clock.cfg())
 	_, old := sign(t, r)
 	if err := r.Revoke(t.Context()); err != nil {
@@ -248,7 +248,7 @@ func TestKeyRingRevoke(t *testing.T) {
 }
 
 func TestKeyRingUnknownID(t *testing.T) {
-	store, clock := &countingStore{KeyStore: NewMemoryKeyStore()}, newClock()
+	store, clock := &countingStore{Store: NewMemoryStore()}, newClock()
 	r, other := openRing(t, store, clock.cfg()), openRing(t, store, clock.cfg())
 	if err := other.Revoke(t.Context()); err != nil {
 		t.Fatal(err)
@@ -275,7 +275,7 @@ func TestKeyRingUnknownID(t *testing.T) {
 }
 
 func TestKeyRingChangeOfAlgorithm(t *testing.T) {
-	store, clock := NewMemoryKeyStore(), newClock()
+	store, clock := NewMemoryStore(), newClock()
 	curve := openRing(t, store, clock.cfg())
 	_, old := sign(t, curve)
 	edwards := openRing(t, store, clock.with(EdDSA))
@@ -305,7 +305,7 @@ func TestKeyRingChangeOfAlgorithm(t *testing.T) {
 }
 
 func TestKeyRingClockBehindMaker(t *testing.T) {
-	store, clock := NewMemoryKeyStore(), newClock()
+	store, clock := NewMemoryStore(), newClock()
 	clock.pass(10 * time.Second)
 	openRing(t, store, clock.cfg())
 	clock.pass(-10 * time.Second)
@@ -313,14 +313,14 @@ func TestKeyRingClockBehindMaker(t *testing.T) {
 }
 
 func TestKeyRingRefusesDocuments(t *testing.T) {
-	clock, store := newClock(), NewMemoryKeyStore()
+	clock, store := newClock(), NewMemoryStore()
 	openRing(t, store, clock.cfg())
 	good, _ := store.Load(t.Context())
 	other, err := newKeyDocument(ES256, start, start)
 	if err != nil {
 		t.Fatal(err)
 	}
-	change := func(edit func(*ringDocument)) string {
+	change := func(edit func(*document)) string {
 		doc, err := parseRing(good)
 		if err != nil {
 			t.Fatal(err)
@@ -336,24 +336,24 @@ func TestKeyRingRefusesDocuments(t *testing.T) {
 		"empty":     {"", "not a JSON document"},
 		"truncated": {string(good[:len(good)/2]), "not a JSON document"},
 		"not JSON":  {"-----BEGIN PRIVATE KEY-----", "not a JSON document"},
-		"newer":     {change(func(d *ringDocument) { d.Version = 2 }), "newer version"},
-		"older":     {change(func(d *ringDocument) { d.Version = 0 }), "format 0 is unknown"},
-		"no keys":   {change(func(d *ringDocument) { d.Keys = nil }), "holds no key"},
-		"no PEM":    {change(func(d *ringDocument) { d.Keys[0].PrivateKey = "x" }), "keys[0].private_key: no PEM"},
-		"bad PKCS":  {change(func(d *ringDocument) { d.Keys[0].PrivateKey = encodePEM(privateKeyBlock, []byte("x")) }), "keys[0].private_key: not a PKCS #8 key"},
-		"algorithm": {change(func(d *ringDocument) { d.Keys[0].Algorithm = "HS256" }), `not a key for algorithm "HS256"`},
-		"mismatch":  {change(func(d *ringDocument) { d.Keys[0].Algorithm = RS256 }), `not a key for algorithm "RS256"`},
-		"kind":      {change(func(d *ringDocument) { d.Keys[0].PrivateKey = d.Keys[0].Certificate }), `want "PRIVATE KEY"`},
-		"two PEMs":  {change(func(d *ringDocument) { d.Keys[0].PrivateKey += d.Keys[0].PrivateKey }), "text after"},
-		"cert":      {change(func(d *ringDocument) { d.Keys[0].Certificate = other.Certificate }), "certificate: of another key"},
-		"cert junk": {change(func(d *ringDocument) { d.Keys[0].Certificate = encodePEM(certificateBlock, []byte("x")) }), "not an X.509"},
-		"use_from":  {change(func(d *ringDocument) { d.Keys[0].UseFrom = time.Time{} }), "use_from: missing"},
+		"newer":     {change(func(d *document) { d.Version = 2 }), "newer version"},
+		"older":     {change(func(d *document) { d.Version = 0 }), "format 0 is unknown"},
+		"no keys":   {change(func(d *document) { d.Keys = nil }), "holds no key"},
+		"no PEM":    {change(func(d *document) { d.Keys[0].PrivateKey = "x" }), "keys[0].private_key: no PEM"},
+		"bad PKCS":  {change(func(d *document) { d.Keys[0].PrivateKey = encodePEM(privateKeyBlock, []byte("x")) }), "keys[0].private_key: not a PKCS #8 key"},
+		"algorithm": {change(func(d *document) { d.Keys[0].Algorithm = "HS256" }), `not a key for algorithm "HS256"`},
+		"mismatch":  {change(func(d *document) { d.Keys[0].Algorithm = RS256 }), `not a key for algorithm "RS256"`},
+		"kind":      {change(func(d *document) { d.Keys[0].PrivateKey = d.Keys[0].Certificate }), `want "PRIVATE KEY"`},
+		"two PEMs":  {change(func(d *document) { d.Keys[0].PrivateKey += d.Keys[0].PrivateKey }), "text after"},
+		"cert":      {change(func(d *document) { d.Keys[0].Certificate = other.Certificate }), "certificate: of another key"},
+		"cert junk": {change(func(d *document) { d.Keys[0].Certificate = encodePEM(certificateBlock, []byte("x")) }), "not an X.509"},
+		"use_from":  {change(func(d *document) { d.Keys[0].UseFrom = time.Time{} }), "use_from: missing"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			store := NewMemoryKeyStore()
+			store := NewMemoryStore()
 			_ = store.Save(t.Context(), []byte(c.document))
-			_, err := OpenKeyRing(t.Context(), store, clock.cfg())
-			if !errors.Is(err, ErrKeyRing) || !strings.Contains(err.Error(), c.want) {
+			_, err := Open(t.Context(), store, clock.cfg())
+			if !errors.Is(err, ErrRing) || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 			if err != nil && strings.Contains(err.Error(), "BEGIN") {
@@ -367,7 +367,7 @@ func TestKeyRingRefusesDocuments(t *testing.T) {
 }
 
 func TestKeyRingOutlivesItsStore(t *testing.T) {
-	store, clock := &countingStore{KeyStore: NewMemoryKeyStore()}, newClock()
+	store, clock := &countingStore{Store: NewMemoryStore()}, newClock()
 	r := openRing(t, store, clock.cfg())
 	_, id := sign(t, r)
 	store.err = errors.New("the disk is away")
@@ -382,21 +382,21 @@ func TestKeyRingOutlivesItsStore(t *testing.T) {
 		t.Error("another key")
 	}
 	// A document that vanished is not replaced behind the operator's back.
-	store.err, store.KeyStore = nil, NewMemoryKeyStore()
+	store.err, store.Store = nil, NewMemoryStore()
 	if err := r.Maintain(t.Context()); err == nil {
 		t.Error("nobody is told that the keys have vanished")
 	}
 	if err := r.Rotate(t.Context()); err == nil {
 		t.Error("new keys were stored in place of the vanished ones")
 	}
-	if _, err := OpenKeyRing(t.Context(), &countingStore{KeyStore: store.KeyStore, err: errors.New("away")}, clock.cfg()); err == nil {
+	if _, err := Open(t.Context(), &countingStore{Store: store.Store, err: errors.New("away")}, clock.cfg()); err == nil {
 		t.Error("opened without a store")
 	}
 }
 
 func TestKeyRingRun(t *testing.T) {
-	store := NewMemoryKeyStore()
-	cfg := KeyConfig{Reload: time.Millisecond}
+	store := NewMemoryStore()
+	cfg := Config{Reload: time.Millisecond}
 	r, other := openRing(t, store, cfg), openRing(t, store, cfg)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -411,13 +411,16 @@ func TestKeyRingRun(t *testing.T) {
 	<-done
 }
 
-func TestKeyConfig(t *testing.T) {
-	for name, cfg := range map[string]KeyConfig{
+func TestConfig(t *testing.T) {
+	if c, err := (Config{}).withDefaults(); err != nil || c.Algorithm != ES256 || c.KeyID != Thumbprint || c.X5C || c.RotateEvery != 90*24*time.Hour || c.Lifetime != 5*time.Minute {
+		t.Errorf("%+v, %v", c, err)
+	}
+	for name, cfg := range map[string]Config{
 		"algorithm":    {Algorithm: "none"},
 		"key id":       {KeyID: "sha1"},
 		"rotating key": {RotateEvery: time.Hour},
 	} {
-		if _, err := OpenKeyRing(t.Context(), NewMemoryKeyStore(), cfg); err == nil || !strings.Contains(err.Error(), name) {
+		if _, err := Open(t.Context(), NewMemoryStore(), cfg); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -425,7 +428,7 @@ func TestKeyConfig(t *testing.T) {
 
 // countingStore counts loads, and fails when told to.
 type countingStore struct {
-	KeyStore
+	Store
 	loads int
 	err   error
 }
@@ -434,7 +437,7 @@ func (s *countingStore) Load(ctx context.Context) ([]byte, error) {
 	if s.loads++; s.err != nil {
 		return nil, s.err
 	}
-	return s.KeyStore.Load(ctx)
+	return s.Store.Load(ctx)
 }
 
-var _ authn.KeySource = (*KeyRing)(nil)
+var _ authn.KeySource = (*Ring)(nil)

@@ -1,4 +1,6 @@
-package tokenendpoint
+// Package keys has the keys that sign registry tokens: the ring, how it rotates,
+// where it is kept, what is published of it, and what is sealed with it.
+package keys
 
 import (
 	"context"
@@ -12,12 +14,12 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 )
 
-// KeyRing holds the keys that sign registry tokens. Readers take no lock: they
+// Ring holds the keys that sign registry tokens. Readers take no lock: they
 // see an immutable snapshot, which Run and the methods that change the ring
 // replace. All gateways that share the store share the ring.
-type KeyRing struct {
-	store KeyStore
-	cfg   KeyConfig
+type Ring struct {
+	store Store
+	cfg   Config
 
 	current  atomic.Pointer[snapshot]
 	turn     chan struct{} // held by who reads or changes the store
@@ -32,19 +34,19 @@ type snapshot struct {
 	certificates publication
 	generation   uint64
 	digest       [sha256.Size]byte // of the stored document
-	document     *ringDocument
+	document     *document
 }
 
-// OpenKeyRing reads the ring from the store and makes the first key if there
+// Open reads the ring from the store and makes the first key if there
 // is none. Several gateways may start at the same time: one makes the key, the
 // others find it. A document that can't be used is an error that wraps
-// [ErrKeyRing].
-func OpenKeyRing(ctx context.Context, store KeyStore, cfg KeyConfig) (*KeyRing, error) {
+// [ErrRing].
+func Open(ctx context.Context, store Store, cfg Config) (*Ring, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	r := &KeyRing{store: store, cfg: cfg, turn: make(chan struct{}, 1)}
+	r := &Ring{store: store, cfg: cfg, turn: make(chan struct{}, 1)}
 	err = r.Maintain(ctx)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err = r.change(ctx, r.firstKey); err == nil {
@@ -58,7 +60,7 @@ func OpenKeyRing(ctx context.Context, store KeyStore, cfg KeyConfig) (*KeyRing, 
 }
 
 // Sign returns the compact JWS of a payload, signed with the present key.
-func (r *KeyRing) Sign(payload []byte) (string, error) {
+func (r *Ring) Sign(payload []byte) (string, error) {
 	k := r.current.Load().signer(r.cfg.Algorithm, r.cfg.Now())
 	if k == nil {
 		return "", errors.New("no key of the ring may sign at this time")
@@ -68,7 +70,7 @@ func (r *KeyRing) Sign(payload []byte) (string, error) {
 
 // Published returns what is published of the keys, certificates as PEM and the
 // key set of RFC 7517 §5. Callers do not change it.
-func (r *KeyRing) Published() (certificates, jwks []byte) {
+func (r *Ring) Published() (certificates, jwks []byte) {
 	s := r.current.Load()
 	return s.certificates.body, s.jwks.body
 }
@@ -76,7 +78,7 @@ func (r *KeyRing) Published() (certificates, jwks []byte) {
 // VerificationKey implements [authn.KeySource]. An unknown id makes the ring
 // look into the store, at most once in five seconds: another gateway may just
 // have changed the keys.
-func (r *KeyRing) VerificationKey(ctx context.Context, id string) (authn.VerificationKey, bool) {
+func (r *Ring) VerificationKey(ctx context.Context, id string) (authn.VerificationKey, bool) {
 	k, known := r.current.Load().byID[id]
 	if !known {
 		now := r.cfg.Now().UnixNano()
@@ -98,7 +100,7 @@ func (r *KeyRing) VerificationKey(ctx context.Context, id string) (authn.Verific
 
 // lookAgain reloads for a request, whose client may not end it early: the next
 // look is some seconds away, for everybody.
-func (r *KeyRing) lookAgain(ctx context.Context) {
+func (r *Ring) lookAgain(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), missInterval)
 	defer cancel()
 	if err := r.reload(ctx); err != nil {
@@ -108,7 +110,7 @@ func (r *KeyRing) lookAgain(ctx context.Context) {
 
 // Generation implements [authn.KeySource]: it changes with every change of
 // the ring.
-func (r *KeyRing) Generation() uint64 { return r.current.Load().generation }
+func (r *Ring) Generation() uint64 { return r.current.Load().generation }
 
 // signer returns the key that signs new tokens: the newest one of the
 // algorithm that may. Where none may (the clock of the gateway that made it
@@ -133,7 +135,7 @@ func (s *snapshot) signer(algorithm Algorithm, now time.Time) *key {
 }
 
 // reload takes over what the store has.
-func (r *KeyRing) reload(ctx context.Context) error {
+func (r *Ring) reload(ctx context.Context) error {
 	if err := r.acquire(ctx); err != nil {
 		return err
 	}
@@ -147,7 +149,7 @@ func (r *KeyRing) reload(ctx context.Context) error {
 
 // install replaces the snapshot if the document is another one. The caller
 // has the turn.
-func (r *KeyRing) install(raw []byte) error {
+func (r *Ring) install(raw []byte) error {
 	digest, old := sha256.Sum256(raw), r.current.Load()
 	if old != nil && old.digest == digest {
 		return nil
@@ -160,7 +162,7 @@ func (r *KeyRing) install(raw []byte) error {
 	for i, d := range doc.Keys {
 		k, err := newKey(d, r.cfg.KeyID, r.cfg.X5C)
 		if err != nil {
-			return fmt.Errorf("%w: keys[%d].%w", ErrKeyRing, i, err)
+			return fmt.Errorf("%w: keys[%d].%w", ErrRing, i, err)
 		}
 		s.keys = append(s.keys, k)
 		for _, id := range k.ids {
@@ -178,7 +180,7 @@ func (r *KeyRing) install(raw []byte) error {
 	return nil
 }
 
-func (r *KeyRing) acquire(ctx context.Context) error {
+func (r *Ring) acquire(ctx context.Context) error {
 	select {
 	case r.turn <- struct{}{}:
 		return nil
@@ -187,4 +189,31 @@ func (r *KeyRing) acquire(ctx context.Context) error {
 	}
 }
 
-func (r *KeyRing) release() { <-r.turn }
+func (r *Ring) release() { <-r.turn }
+
+// Info is what there is to know of a signing key but the key.
+type Info struct {
+	ID        string // the "kid" that it is published with
+	Algorithm Algorithm
+	Created   time.Time
+	UseFrom   time.Time
+	// RetiredAt is when it stops to sign, AcceptedUntil when its last token
+	// has ended; zero: not known yet.
+	RetiredAt, AcceptedUntil time.Time
+	// Signs: new tokens are signed with it.
+	Signs bool
+}
+
+// ListKeys returns the keys of the ring, the oldest first.
+func (r *Ring) ListKeys() []Info {
+	s := r.current.Load()
+	signer := s.signer(r.cfg.Algorithm, r.cfg.Now())
+	list := make([]Info, len(s.keys))
+	for i, k := range s.keys {
+		list[i] = Info{
+			ID: k.id, Algorithm: k.algorithm, Created: s.document.Keys[i].Created, UseFrom: k.useFrom,
+			RetiredAt: k.retiredAt, AcceptedUntil: k.acceptedUntil(r.cfg.keep()), Signs: k == signer,
+		}
+	}
+	return list
+}

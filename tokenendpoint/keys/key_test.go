@@ -1,4 +1,4 @@
-package tokenendpoint
+package keys
 
 import (
 	"crypto"
@@ -34,14 +34,14 @@ func TestKeyID(t *testing.T) {
 	edwards := ed25519.PublicKey(fromBase64(base64.RawURLEncoding, "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"))
 	for name, c := range map[string]struct {
 		key    crypto.PublicKey
-		format KeyIDFormat
+		format IDFormat
 		want   string
 	}{
-		"thumbprint, RFC 7638 §3.1": {rfc7638Key, KeyIDThumbprint, "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"},
-		"thumbprint, RFC 8037 §A.3": {edwards, KeyIDThumbprint, "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"},
+		"thumbprint, RFC 7638 §3.1": {rfc7638Key, Thumbprint, "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"},
+		"thumbprint, RFC 8037 §A.3": {edwards, Thumbprint, "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"},
 		// Computed with libtrust itself.
-		"libtrust, RSA":   {rfc7638Key, KeyIDLibtrust, "VUZD:EDHW:YWLN:RBFQ:KOA3:UVZ2:XKG5:2V2J:WTPI:6SRD:U6PZ:VCO5"},
-		"libtrust, P-256": {curve, KeyIDLibtrust, "AVF6:GUHI:HB6F:LPF5:3JRI:II2R:QA2Z:PQZX:KENX:QK3Z:NBZK:IQEV"},
+		"libtrust, RSA":   {rfc7638Key, Libtrust, "VUZD:EDHW:YWLN:RBFQ:KOA3:UVZ2:XKG5:2V2J:WTPI:6SRD:U6PZ:VCO5"},
+		"libtrust, P-256": {curve, Libtrust, "AVF6:GUHI:HB6F:LPF5:3JRI:II2R:QA2Z:PQZX:KENX:QK3Z:NBZK:IQEV"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := c.format.id(c.key)

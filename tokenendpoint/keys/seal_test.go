@@ -1,4 +1,4 @@
-package tokenendpoint
+package keys
 
 import (
 	"bytes"
@@ -6,8 +6,8 @@ import (
 )
 
 func TestSealOpensForItsPurposeOnly(t *testing.T) {
-	store := NewMemoryKeyStore()
-	ring, err := OpenKeyRing(t.Context(), store, KeyConfig{})
+	store := NewMemoryStore()
+	ring, err := Open(t.Context(), store, Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -18,7 +18,7 @@ func TestSealOpensForItsPurposeOnly(t *testing.T) {
 	if again, _ := ring.Seal("upload", []byte("value")); again == sealed {
 		t.Error("sealing twice gives the same text")
 	}
-	other, err := OpenKeyRing(t.Context(), store, KeyConfig{})
+	other, err := Open(t.Context(), store, Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +31,7 @@ func TestSealOpensForItsPurposeOnly(t *testing.T) {
 	if _, ok := ring.Open("upload", sealed); !ok {
 		t.Error("a rotation closed it")
 	}
-	strangers, err := OpenKeyRing(t.Context(), NewMemoryKeyStore(), KeyConfig{})
+	strangers, err := Open(t.Context(), NewMemoryStore(), Config{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package tokenendpoint
+package keys
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 )
 
 func TestPublications(t *testing.T) {
-	r := openRing(t, NewMemoryKeyStore(), KeyConfig{})
+	r := openRing(t, NewMemoryStore(), Config{})
 	for _, c := range []struct {
 		name, kind string
 		handler    http.Handler
@@ -52,7 +52,7 @@ func TestPublications(t *testing.T) {
 }
 
 // checkX5C does what a registry with a rootcertbundle does.
-func checkX5C(t *testing.T, r *KeyRing, token string) {
+func checkX5C(t *testing.T, r *Ring, token string) {
 	t.Helper()
 	head, _, _ := strings.Cut(token, ".")
 	var header struct {

@@ -1,12 +1,20 @@
-package tokenendpoint
+package keys
 
 import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
 	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 )
 
-// What a KeyConfig that leaves them zero gets.
+// What a Config that leaves them zero gets.
 const (
 	DefaultLifetime    = 5 * time.Minute
 	DefaultRotateEvery = 90 * 24 * time.Hour
@@ -22,12 +30,12 @@ const Leeway = time.Minute
 // tokens with an unknown key id: anybody can send such tokens.
 const missInterval = 5 * time.Second
 
-// KeyConfig says how the keys of a ring are made and used.
-type KeyConfig struct {
+// Config says how the keys of a ring are made and used.
+type Config struct {
 	// Algorithm of new keys and of new tokens; default ES256.
 	Algorithm Algorithm
-	// KeyID is the format of published key ids; default KeyIDThumbprint.
-	KeyID KeyIDFormat
+	// KeyID is the format of published key ids; default Thumbprint.
+	KeyID IDFormat
 	// X5C puts the key's certificate into the header of each token.
 	X5C bool
 	// RotateEvery is how long a key signs; zero: DefaultRotateEvery,
@@ -49,9 +57,9 @@ type KeyConfig struct {
 }
 
 // withDefaults fills in what was left zero and refuses what is unknown.
-func (c KeyConfig) withDefaults() (KeyConfig, error) {
+func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.Algorithm, ES256)
-	setDefault(&c.KeyID, KeyIDThumbprint)
+	setDefault(&c.KeyID, Thumbprint)
 	setDefault(&c.RotateEvery, DefaultRotateEvery)
 	setDefault(&c.Publish, DefaultPublish)
 	setDefault(&c.Lifetime, DefaultLifetime)
@@ -65,7 +73,7 @@ func (c KeyConfig) withDefaults() (KeyConfig, error) {
 	if c.Algorithm.method() == nil {
 		return c, fmt.Errorf("algorithm %q: want ES256, RS256 or EdDSA", c.Algorithm)
 	}
-	if c.KeyID != KeyIDThumbprint && c.KeyID != KeyIDLibtrust {
+	if c.KeyID != Thumbprint && c.KeyID != Libtrust {
 		return c, fmt.Errorf("key id format %q: want thumbprint or libtrust", c.KeyID)
 	}
 	if c.RotateEvery > 0 && c.RotateEvery < 2*c.Publish {
@@ -85,4 +93,63 @@ func setDefault[T comparable](field *T, value T) {
 // keep is how long a key is accepted after it has stopped to sign: the life
 // of the last token, its leeway, and as much again for gateways whose clocks
 // differ.
-func (c *KeyConfig) keep() time.Duration { return c.Lifetime + 2*Leeway }
+func (c *Config) keep() time.Duration { return c.Lifetime + 2*Leeway }
+
+// Validate reports the first setting that can't be used.
+func (c Config) Validate() error {
+	_, err := c.withDefaults()
+	return err
+}
+
+// Algorithm is how registry tokens are signed (RFC 7518 §3.1, RFC 8037 §3.1).
+type Algorithm string
+
+// The algorithms on offer. A Distribution 2.8 that verifies tokens itself
+// knows ES256 and RS256 only.
+const (
+	ES256 Algorithm = "ES256"
+	RS256 Algorithm = "RS256"
+	EdDSA Algorithm = "EdDSA"
+)
+
+const rsaBits = 2048
+
+// method returns the signature scheme, nil for an unknown algorithm.
+func (a Algorithm) method() jwt.SigningMethod {
+	switch a {
+	case ES256:
+		return jwt.SigningMethodES256
+	case RS256:
+		return jwt.SigningMethodRS256
+	case EdDSA:
+		return jwt.SigningMethodEdDSA
+	}
+	return nil
+}
+
+// newPrivateKey makes a key for the algorithm.
+func (a Algorithm) newPrivateKey() (crypto.Signer, error) {
+	switch a {
+	case ES256:
+		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case RS256:
+		return rsa.GenerateKey(rand.Reader, rsaBits)
+	case EdDSA:
+		_, private, err := ed25519.GenerateKey(rand.Reader)
+		return private, err
+	}
+	return nil, fmt.Errorf("unknown algorithm %q", a)
+}
+
+// fits reports whether a public key is one for the algorithm.
+func (a Algorithm) fits(public crypto.PublicKey) bool {
+	switch public := public.(type) {
+	case *ecdsa.PublicKey:
+		return a == ES256 && public.Curve == elliptic.P256()
+	case *rsa.PublicKey:
+		return a == RS256 && public.N.BitLen() >= rsaBits
+	case ed25519.PublicKey:
+		return a == EdDSA
+	}
+	return false
+}

@@ -1,12 +1,15 @@
-package tokenendpoint
+package keys
 
 import (
 	"crypto"
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/base32"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -58,7 +61,7 @@ func (k *key) sign(payload []byte) (string, error) {
 }
 
 // newKey reads a key of the ring document.
-func newKey(d keyDocument, format KeyIDFormat, x5c bool) (*key, error) {
+func newKey(d keyDocument, format IDFormat, x5c bool) (*key, error) {
 	der, err := decodePEM(privateKeyBlock, d.PrivateKey)
 	if err != nil {
 		return nil, fmt.Errorf("private_key: %w", err)
@@ -103,8 +106,8 @@ func certifies(certificate []byte, public crypto.PublicKey) error {
 // name computes the ids and the header, which is the same for every token.
 // The key is found under both ids, so that a change of the format leaves the
 // tokens in circulation valid.
-func (k *key) name(format KeyIDFormat, x5c bool) error {
-	for _, f := range []KeyIDFormat{KeyIDThumbprint, KeyIDLibtrust} {
+func (k *key) name(format IDFormat, x5c bool) error {
+	for _, f := range []IDFormat{Thumbprint, Libtrust} {
 		id, err := f.id(k.public)
 		if err != nil {
 			return err
@@ -134,4 +137,60 @@ func (k *key) name(format KeyIDFormat, x5c bool) error {
 // comparableKey is what the public keys of the standard library are.
 type comparableKey interface {
 	Equal(other crypto.PublicKey) bool
+}
+
+// IDFormat is how the "kid" of a key is computed. Registries that verify
+// tokens themselves compute it again from their copy of the key, so it has to
+// be the one they know.
+type IDFormat string
+
+// The formats: the RFC 7638 thumbprint of Distribution 3 and everything
+// modern, and the fingerprint of libtrust, which Distribution 2 expects.
+const (
+	Thumbprint IDFormat = "thumbprint"
+	Libtrust   IDFormat = "libtrust"
+)
+
+// id returns the key id of a public key in this format.
+func (f IDFormat) id(public crypto.PublicKey) (string, error) {
+	if f == Libtrust {
+		return libtrustID(public)
+	}
+	return thumbprint(public)
+}
+
+// thumbprint is the base64url SHA-256 of the key's required JWK members in
+// lexicographic order (RFC 7638 §3, RFC 8037 §2).
+func thumbprint(public crypto.PublicKey) (string, error) {
+	k, err := newJWK(public)
+	if err != nil {
+		return "", err
+	}
+	var members string
+	switch k.Type {
+	case "EC":
+		members = fmt.Sprintf(`{"crv":%q,"kty":"EC","x":%q,"y":%q}`, k.Curve, k.X, k.Y)
+	case "RSA":
+		members = fmt.Sprintf(`{"e":%q,"kty":"RSA","n":%q}`, k.E, k.N)
+	default:
+		members = fmt.Sprintf(`{"crv":%q,"kty":"OKP","x":%q}`, k.Curve, k.X)
+	}
+	sum := sha256.Sum256([]byte(members))
+	return base64.RawURLEncoding.EncodeToString(sum[:]), nil
+}
+
+// libtrustID is base32 of the first 240 bits of SHA-256 over the DER form of
+// the public key, in twelve groups of four.
+func libtrustID(public crypto.PublicKey) (string, error) {
+	der, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(der)
+	text := base32.StdEncoding.EncodeToString(sum[:30])
+	groups := make([]string, 0, 12)
+	for ; text != ""; text = text[4:] {
+		groups = append(groups, text[:4])
+	}
+	return strings.Join(groups, ":"), nil
 }

@@ -1,4 +1,4 @@
-package tokenendpoint
+package keys
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 // Run keeps the ring in step with the store and rotates keys that are due,
 // until the context ends. Failures are logged and tried again: what is in
 // memory goes on signing.
-func (r *KeyRing) Run(ctx context.Context) {
+func (r *Ring) Run(ctx context.Context) {
 	tick := time.NewTicker(r.cfg.Reload)
 	defer tick.Stop()
 	for {
@@ -28,16 +28,16 @@ func (r *KeyRing) Run(ctx context.Context) {
 }
 
 // Maintain does once what Run does at every interval.
-func (r *KeyRing) Maintain(ctx context.Context) error {
+func (r *Ring) Maintain(ctx context.Context) error {
 	if err := r.reload(ctx); err != nil {
 		return err
 	}
 	stored := r.current.Load().document
-	preview := &ringDocument{Version: stored.Version, Keys: slices.Clone(stored.Keys)}
+	preview := &document{Version: stored.Version, Keys: slices.Clone(stored.Keys)}
 	if changed, successor := r.cfg.tidy(preview, r.cfg.Now()); !changed && successor.IsZero() {
 		return nil // the usual case: no lock taken, nothing written
 	}
-	return r.change(ctx, func(doc *ringDocument, now time.Time) (bool, error) {
+	return r.change(ctx, func(doc *document, now time.Time) (bool, error) {
 		changed, successor := r.cfg.tidy(doc, now)
 		if successor.IsZero() {
 			return changed, nil
@@ -47,10 +47,10 @@ func (r *KeyRing) Maintain(ctx context.Context) error {
 }
 
 // Rotate publishes a new key now. It begins to sign when the verifiers had
-// time to fetch it (KeyConfig.Publish); the old one is accepted for as long as
+// time to fetch it (Config.Publish); the old one is accepted for as long as
 // its last token lives. A successor that is already waiting is left alone.
-func (r *KeyRing) Rotate(ctx context.Context) error {
-	return r.change(ctx, func(doc *ringDocument, now time.Time) (bool, error) {
+func (r *Ring) Rotate(ctx context.Context) error {
+	return r.change(ctx, func(doc *document, now time.Time) (bool, error) {
 		if newest := r.cfg.newest(doc, now); newest != nil && newest.UseFrom.After(now) {
 			return false, nil
 		}
@@ -61,8 +61,8 @@ func (r *KeyRing) Rotate(ctx context.Context) error {
 // Revoke replaces all keys at once, after one has leaked: every token that
 // was signed so far is refused, and registries that verify tokens themselves
 // have to be given the new key before they take another one.
-func (r *KeyRing) Revoke(ctx context.Context) error {
-	return r.change(ctx, func(doc *ringDocument, now time.Time) (bool, error) {
+func (r *Ring) Revoke(ctx context.Context) error {
+	return r.change(ctx, func(doc *document, now time.Time) (bool, error) {
 		doc.Keys = nil
 		return true, r.add(doc, now, now)
 	})
@@ -71,7 +71,7 @@ func (r *KeyRing) Revoke(ctx context.Context) error {
 // tidy drops keys whose tokens have all expired, ends keys of an algorithm
 // that nobody rotates any more, and says from when a new key has to sign;
 // zero if none is needed.
-func (c *KeyConfig) tidy(doc *ringDocument, now time.Time) (changed bool, successor time.Time) {
+func (c *Config) tidy(doc *document, now time.Time) (changed bool, successor time.Time) {
 	before := len(doc.Keys)
 	doc.Keys = slices.DeleteFunc(doc.Keys, func(d keyDocument) bool {
 		return !d.RetiredAt.IsZero() && !now.Before(d.RetiredAt.Add(c.keep()))
@@ -103,7 +103,7 @@ func (c *KeyConfig) tidy(doc *ringDocument, now time.Time) (changed bool, succes
 
 // newest returns the key of the configured algorithm that signs now or will
 // last, nil if there is none left.
-func (c *KeyConfig) newest(doc *ringDocument, now time.Time) *keyDocument {
+func (c *Config) newest(doc *document, now time.Time) *keyDocument {
 	var newest *keyDocument
 	for i := range doc.Keys {
 		d := &doc.Keys[i]
@@ -118,7 +118,7 @@ func (c *KeyConfig) newest(doc *ringDocument, now time.Time) *keyDocument {
 }
 
 // add makes a key that signs from useFrom on and ends its predecessors then.
-func (r *KeyRing) add(doc *ringDocument, now, useFrom time.Time) error {
+func (r *Ring) add(doc *document, now, useFrom time.Time) error {
 	made, err := newKeyDocument(r.cfg.Algorithm, now, useFrom)
 	if err != nil {
 		return fmt.Errorf("making a signing key: %w", err)
@@ -135,7 +135,7 @@ func (r *KeyRing) add(doc *ringDocument, now, useFrom time.Time) error {
 }
 
 // firstKey fills a document that did not exist.
-func (r *KeyRing) firstKey(doc *ringDocument, now time.Time) (bool, error) {
+func (r *Ring) firstKey(doc *document, now time.Time) (bool, error) {
 	if len(doc.Keys) > 0 {
 		return false, nil // another gateway was faster
 	}
@@ -144,7 +144,7 @@ func (r *KeyRing) firstKey(doc *ringDocument, now time.Time) (bool, error) {
 
 // change edits the stored document under the store's lock, starting from what
 // the store has at that moment, and takes over the result.
-func (r *KeyRing) change(ctx context.Context, edit func(doc *ringDocument, now time.Time) (changed bool, err error)) error {
+func (r *Ring) change(ctx context.Context, edit func(doc *document, now time.Time) (changed bool, err error)) error {
 	if err := r.acquire(ctx); err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func (r *KeyRing) change(ctx context.Context, edit func(doc *ringDocument, now t
 	defer unlock()
 
 	raw, err := r.store.Load(ctx)
-	doc := &ringDocument{Version: ringVersion}
+	doc := &document{Version: documentVersion}
 	switch {
 	case err == nil:
 		if doc, err = parseRing(raw); err != nil {

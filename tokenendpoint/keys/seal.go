@@ -1,4 +1,4 @@
-package tokenendpoint
+package keys
 
 import (
 	"crypto/aes"
@@ -14,7 +14,7 @@ import (
 // Seal encrypts a small value that clients carry back to us or to another
 // gateway with the same keys, such as where a list goes on. A value sealed
 // for one purpose does not open for another one.
-func (r *KeyRing) Seal(purpose string, value []byte) (string, error) {
+func (r *Ring) Seal(purpose string, value []byte) (string, error) {
 	k := r.current.Load().signer(r.cfg.Algorithm, r.cfg.Now())
 	if k == nil {
 		return "", errors.New("no key of the ring may be used at this time")
@@ -30,7 +30,7 @@ func (r *KeyRing) Seal(purpose string, value []byte) (string, error) {
 
 // Open returns what was sealed for the purpose, false if it was not sealed
 // with a key that is still accepted.
-func (r *KeyRing) Open(purpose, sealed string) ([]byte, bool) {
+func (r *Ring) Open(purpose, sealed string) ([]byte, bool) {
 	data, err := base64.RawURLEncoding.Strict().DecodeString(sealed)
 	if err != nil {
 		return nil, false
