@@ -2,6 +2,7 @@ package caddyfile
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
@@ -115,4 +116,81 @@ func Admin(d *caddyfile.Dispenser) (authz.Admin, error) {
 		}
 	}
 	return a, nil
+}
+
+// isSubject tells a subject from a role, an action or a pattern. Whether its
+// kind exists is checked with the whole policy.
+func isSubject(word string) bool {
+	return word == "anyone" || word == "authenticated" || strings.Contains(word, ":")
+}
+
+var conditionNames = []string{"when", "from", "until", "between"}
+
+// condition reads one condition of a rule:
+//
+//	when    `<CEL expression>`
+//	from    <network...>
+//	until   <date or time>
+//	between <hours> [<days>] [<time zone>]
+//
+// It reports false if the directive is none.
+func condition(d *caddyfile.Dispenser, c *authz.Conditions) (bool, error) {
+	switch d.Val() {
+	case "when":
+		return true, scalar(d, &c.When)
+	case "until":
+		return true, scalar(d, &c.Until)
+	case "from":
+		networks, err := list(d)
+		c.From = append(c.From, networks...)
+		return true, err
+	case "between":
+		if c.Between != "" {
+			return true, Twice(d, "between")
+		}
+		words, err := list(d)
+		c.Between = strings.Join(words, " ")
+		return true, err
+	}
+	return false, nil
+}
+
+// Role reads a role of one's own:
+//
+//	role <name> <action...>
+func Role(d *caddyfile.Dispenser) (authz.Role, error) {
+	role := authz.Role{Source: source(d)}
+	if !d.NextArg() {
+		return role, d.ArgErr()
+	}
+	role.Name = d.Val()
+	role.Actions = d.RemainingArgs()
+	if len(role.Actions) == 0 {
+		return role, d.Errf("role %s grants nothing: name its actions", role.Name)
+	}
+	return role, noBlock(d, "role")
+}
+
+// Read reads who may read without being granted it:
+//
+//	anonymous_read <pattern...>
+//	authenticated_read <pattern...>
+func Read(d *caddyfile.Dispenser) (authz.Read, error) {
+	name := d.Val()
+	read := authz.Read{Source: source(d)}
+	patterns, err := list(d)
+	if err != nil {
+		return read, err
+	}
+	read.Patterns = patterns
+	return read, noBlock(d, name)
+}
+
+// noBlock refuses a block where there is none to read.
+func noBlock(d *caddyfile.Dispenser, name string) error {
+	nesting := d.Nesting()
+	if d.NextBlock(nesting) {
+		return d.Errf("%s takes no block", name)
+	}
+	return nil
 }

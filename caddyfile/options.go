@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	spans "github.com/caddy-registry-auth/caddy-registry-auth/internal/duration"
 )
 
 // Option reads one subdirective; the dispenser stands on its name.
@@ -245,4 +246,33 @@ func NoPlaceholder(d *caddyfile.Dispenser, name, value string) error {
 // Twice is the error for what may stand once: the later one would silently win.
 func Twice(d *caddyfile.Dispenser, name string) error {
 	return d.Errf("%s already specified", name)
+}
+
+// duration reads the one duration of a directive that stands once; "30d" is
+// thirty days. A word, if there is one, says that there is no end.
+func duration[T ~int64](d *caddyfile.Dispenser, to *T, never string) error {
+	name, text := d.Val(), ""
+	if *to != 0 {
+		return Twice(d, name)
+	}
+	if err := scalar(d, &text); err != nil {
+		return err
+	}
+	if never != "" && text == never {
+		*to = -1
+		return nil
+	}
+	parsed, err := spans.Parse(text)
+	if err != nil || parsed <= 0 {
+		return d.Errf("%s: %q is not a duration such as 10m", name, text)
+	}
+	*to = T(parsed)
+	return nil
+}
+
+// appendList reads the arguments of a directive that may stand several times.
+func appendList(d *caddyfile.Dispenser, to *[]string) error {
+	more, err := list(d)
+	*to = append(*to, more...)
+	return err
 }

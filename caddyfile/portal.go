@@ -60,3 +60,80 @@ func Portal(d *caddyfile.Dispenser, c *portal.Config) error {
 	}
 	return nil
 }
+
+// IdentityHeaders are the headers in which what is behind the gateway reads
+// who sends a request.
+type IdentityHeaders struct {
+	// The header with the name of the principal; robots and workloads are
+	// `robot:NAME` and `workload:NAME`. `off` for none, as with the others.
+	// Default: `X-Forwarded-User`.
+	User string `json:"user,omitempty"`
+
+	// The header with the e-mail address, unless the provider says that it is
+	// not verified. Default: `X-Forwarded-Email`.
+	Email string `json:"email,omitempty"`
+
+	// The header with the groups, separated by commas. A group whose own name
+	// has a comma is left out. Default: `X-Forwarded-Groups`.
+	Groups string `json:"groups,omitempty"`
+
+	// The header with the first of the role values whose subjects the
+	// principal is one of. Default: `X-Registry-Role`.
+	Role string `json:"role,omitempty"`
+
+	// Which principals are told to have which role. Default: nobody has any,
+	// and there is no such header.
+	RoleValues []RoleValue `json:"role_values,omitempty"`
+}
+
+// RoleValue is a role, as the registry calls it, and who has it.
+type RoleValue struct {
+	// What the header says, for example `sr-admin`.
+	Value string `json:"value"`
+
+	// Who has the role, as in a policy: `group:platform`, `role:sr-admin`.
+	Subjects []string `json:"subjects"`
+}
+
+// identityHeaders reads how the identity is passed on:
+//
+//	identity_headers {
+//		user       <header>|off
+//		email      <header>|off
+//		groups     <header>|off
+//		role       <header>|off
+//		role_value <value> <subject...>
+//	}
+func identityHeaders(d *caddyfile.Dispenser) (*IdentityHeaders, error) {
+	if d.NextArg() {
+		return nil, d.ArgErr()
+	}
+	h := new(IdentityHeaders)
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if err := h.line(d); err != nil {
+			return nil, err
+		}
+	}
+	return h, nil
+}
+
+func (h *IdentityHeaders) line(d *caddyfile.Dispenser) error {
+	switch d.Val() {
+	case "user":
+		return scalar(d, &h.User)
+	case "email":
+		return scalar(d, &h.Email)
+	case "groups":
+		return scalar(d, &h.Groups)
+	case "role":
+		return scalar(d, &h.Role)
+	case "role_value":
+		args := d.RemainingArgs()
+		if len(args) < 2 {
+			return d.Err("role_value: want a value and at least one subject")
+		}
+		h.RoleValues = append(h.RoleValues, RoleValue{Value: args[0], Subjects: args[1:]})
+		return nil
+	}
+	return unrecognized(d, "identity_headers", "user", "email", "groups", "role", "role_value")
+}

@@ -22,7 +22,7 @@ var start = time.Date(2027, 1, 15, 8, 0, 0, 0, time.UTC)
 // clock is a clock that tests set.
 type clock struct{ at time.Time }
 
-func (c *clock) now() time.Time       { return c.at }
+func (c *clock) now() time.Time { return c.at }
 
 func openRing(t testing.TB, cfg keys.Config) *keys.Ring {
 	t.Helper()
