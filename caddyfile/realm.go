@@ -19,7 +19,7 @@ import (
 // principals live.
 const AuthenticatorNamespace = "registry_auth.authenticators"
 
-// Realm parses a `registry_auth` block; d stands on the directive's name:
+// Realm parses a `registry_auth` block; d stands before the directive's name:
 //
 //	registry_auth {
 //		realm           <name>
