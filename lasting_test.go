@@ -77,7 +77,16 @@ func TestAccessTokensEndWithTheirOwners(t *testing.T) {
 	write(users, carol)
 	good("out of the file", "alice", 401)
 	write(users, alice)
-	good("in the file again", "alice", 200)
+	good("somebody of that name in the file", "alice", 401)
+	for deadline := time.Now().Add(3 * time.Second); g.do("GET", "/v2/", "", basic("alice", "one")).StatusCode != 200; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the new alice cannot log in")
+		}
+	}
+	time.Sleep(2 * time.Second) // until the tokens of the one before are forgotten
+	pats["alice"] = g.accessToken(basic("alice", "one"))
+	registry["alice"] = bearer(g.token("repository:stored/app:pull", basic("alice", pats["alice"])))
+	good("with a token of the new one", "alice", 200)
 
 	load(file + local + "passwords off\n")
 	good("passwords are off", "alice", 200)

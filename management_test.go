@@ -27,6 +27,9 @@ func startManaged(t *testing.T, more string) *gateway {
 	return startGateway(t, strings.ReplaceAll(managedRealm, "immutable_nothing", more))
 }
 
+// managed is managedRealm without anything more, to load again.
+func managed() string { return strings.ReplaceAll(managedRealm, "immutable_nothing", "") }
+
 // manage calls the API with the static key and returns the decoded answer.
 func (g *gateway) manage(method, path, body string, want int) map[string]any {
 	g.t.Helper()

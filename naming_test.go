@@ -13,6 +13,7 @@ func TestNamesOfRobots(t *testing.T) {
 	g := startGateway(t, standardRealm)
 	const (
 		scanner  = "service_secret scanner {\nsecret {env.TEST_SERVICE_SECRET}\nfrom 127.0.0.1\n}\n"
+		user     = "local {\nprefix local-\nuser NAME $2a$04$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy\n}\n"
 		workload = "workload job http://127.0.0.1:1/b {\naudience a\nrequire sub b\nas robot:scanner\n}\n"
 	)
 	service := func(name string) string { return strings.Replace(scanner, "scanner", name, 1) }
@@ -23,6 +24,8 @@ func TestNamesOfRobots(t *testing.T) {
 		{"a workload that acts as a robot", strings.Replace(workload, "robot:scanner", "robot:ci", 1), ""},
 		{"a workload that acts as a service", scanner + workload, "acts as robot \"scanner\""},
 		{"in the other order", workload + scanner, "acts as robot \"scanner\""},
+		{"a user who would log in as a robot", strings.Replace(user, "NAME", "ci", 1), "both would log in as ci"},
+		{"a user of a service's name", scanner + strings.Replace(user, "NAME", "scanner", 1), ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			err := g.tryLoad(standardRealm + tt.lines)

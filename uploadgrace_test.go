@@ -13,6 +13,7 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	registry "github.com/caddy-registry-auth/caddy-registry-auth/gateway"
 	"github.com/caddy-registry-auth/caddy-registry-auth/realm"
+	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
 )
 
 // front is what requests to the registry API need of the gateway's realm.
@@ -105,7 +106,7 @@ type uploadGrace struct {
 // TestUploadGoesOnAfterExpiry seals the proof that an upload with this token
 // would have got, and goes on with it after the token's end.
 func TestUploadGoesOnAfterExpiry(t *testing.T) {
-	g := startGateway(t, standardRealm)
+	g := startManaged(t, "")
 	end := time.Now().Add(-10 * time.Minute).Truncate(time.Second)
 	grace := func(change func(*uploadGrace)) string {
 		u := uploadGrace{Principal: "robot:ci", Repository: "team/app", Until: end.Add(time.Hour).Unix()}
@@ -135,6 +136,26 @@ func TestUploadGoesOnAfterExpiry(t *testing.T) {
 		}
 	}
 	path := grace(func(*uploadGrace) {})
+
+	// The grace itself ends, an hour after the token.
+	late := end
+	end = time.Now().Add(-tokenendpoint.DefaultUploadGrace - time.Minute).Truncate(time.Second)
+	if a := g.do("PUT", grace(func(*uploadGrace) {}), "data", bearer(g.mint(end))); a.StatusCode != 401 {
+		t.Errorf("long after the end of the token: %d", a.StatusCode)
+	}
+	end = late
+	if a := g.do("PUT", path, "data", token); a.StatusCode != 200 {
+		t.Fatalf("it does not go on any more: %d", a.StatusCode)
+	}
+	g.load(strings.Replace(managed(), "robot ci pull push {", "robot ci pull push {\ndisabled", 1))
+	if a := g.do("PUT", path, "data", token); a.StatusCode != 401 {
+		t.Errorf("a robot that is disabled went on: %d", a.StatusCode)
+	}
+	g.load(managed())
+	g.manage("POST", "/revocations", `{"principal":"robot:ci"}`, 201)
+	if a := g.do("PUT", path, "data", token); a.StatusCode != 401 {
+		t.Errorf("a robot whose tokens were revoked went on: %d", a.StatusCode)
+	}
 	g.load(strings.ReplaceAll(standardRealm, "robot ci", "robot other"))
 	if a := g.do("PUT", path, "data", token); a.StatusCode != 401 {
 		t.Errorf("a robot that is gone went on: %d", a.StatusCode)

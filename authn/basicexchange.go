@@ -21,6 +21,7 @@ type BasicExchange struct {
 	outcomes *outcomes
 	clients  *outcomes // where passwords are off
 	grants   []grant
+	failed   failedBindBudget // of people's passwords
 	now      func() time.Time
 
 	audiences     []string
@@ -57,6 +58,7 @@ func NewBasicExchange(c BasicExchangeConfig, o Options) (*BasicExchange, error) 
 		cache: c.Cache.OrDefault(defaultExchangeCache), offset: c.CacheOffset.OrDefault(defaultExchangeOffset),
 		outcomes: newOutcomes(connections, 3*timeout, c.CacheFailures.OrDefault(defaultExchangeFailures), o.Now),
 		clients:  newOutcomes(connections, 3*timeout, c.CacheFailures.OrDefault(defaultExchangeFailures), o.Now),
+		failed:   newFailedBindBudget(),
 		request:  newExchangeRequest(c, client, o.Now, o.Logger),
 		verifier: newTokenVerifier(issuerSettings{
 			name: BasicExchangeName + ":" + c.Issuer, issuer: c.Issuer, algorithms: c.Algorithms,
@@ -71,6 +73,7 @@ func NewBasicExchange(c BasicExchangeConfig, o Options) (*BasicExchange, error) 
 		rules.ClientID = c.PasswordGrant.ClientID
 	}
 	a.rules = newClaimRules(rules)
+	a.rules.unread = newUnreadNotice(o.Logger.With(zap.String("issuer", c.Issuer)))
 	a.verifier.types = []string{"at+jwt", "application/at+jwt"} // RFC 9068 §2.1
 	a.verifier.judge = func(claims map[string]any, now time.Time) (verdict, error) {
 		expires, err := a.rules.checkTimes(claims, now)

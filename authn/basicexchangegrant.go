@@ -2,6 +2,7 @@ package authn
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -98,8 +99,11 @@ func (g passwordGrant) exchange(ctx context.Context, user, secret string) (*Prin
 	if !g.AccessToken {
 		form.Set("scope", "openid")
 	}
-	tokens, err := g.request.send(ctx, form, clientAuth{g.auth, g.ClientID, g.ClientSecret}, secret)
-	if err != nil {
+	var tokens exchangedTokens
+	if err := g.failed.ask(user, secret, g.now, func() (failed bool, err error) {
+		tokens, err = g.request.send(ctx, form, clientAuth{g.auth, g.ClientID, g.ClientSecret}, secret)
+		return errors.Is(err, errRefused), err
+	}); err != nil {
 		return nil, time.Time{}, fmt.Errorf("password grant: %w", err)
 	}
 	token := tokens.IDToken

@@ -158,6 +158,11 @@ func (ch *Chain) vouch(name string, p *Principal) (*Principal, error) {
 	if p == nil {
 		return nil, fmt.Errorf("%s: %w: no principal", name, ErrInvalid)
 	}
+	if p.Credential != CredentialRegistryToken { // whose name was checked when it was read
+		if err := CheckName(p.Kind, p.Name); err != nil {
+			return nil, fmt.Errorf("%s: %w: the name of %.200q: %w", name, ErrInvalid, p, err)
+		}
+	}
 	own := p.Kind == KindUser && p.Subject != "" && p.Issuer == ""
 	if p.Authenticator == "" || own {
 		named := *p

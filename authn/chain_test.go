@@ -47,7 +47,7 @@ func TestChain(t *testing.T) {
 	}{
 		{name: "first", first: stub{principal: alice}, c: shown, asked: 1, by: "one"},
 		{name: "second", first: stub{err: ErrNotMine}, second: stub{principal: alice}, c: shown, asked: 2, by: "two"},
-		{name: "named already", first: stub{principal: &Principal{Kind: KindUser, Authenticator: "issuer"}}, c: shown, asked: 1, by: "issuer"},
+		{name: "named already", first: stub{principal: &Principal{Kind: KindUser, Name: "alice", Authenticator: "issuer"}}, c: shown, asked: 1, by: "issuer"},
 		{name: "wrong ends it", first: stub{err: ErrInvalid}, second: stub{principal: alice}, c: shown, err: ErrInvalid, asked: 1},
 		{name: "away ends it", first: stub{err: ErrUnavailable}, second: stub{principal: alice}, c: shown, err: ErrUnavailable, asked: 1},
 		{name: "unknown failure ends it", first: stub{err: errors.ErrUnsupported}, second: stub{principal: alice}, c: shown, err: errors.ErrUnsupported, asked: 1},

@@ -1,13 +1,10 @@
 package authn
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"time"
-	"unicode"
 )
 
 // maxSubject is how long a subject may be, in bytes (OpenID Connect Core §2).
@@ -25,6 +22,7 @@ type claimRules struct {
 	required  []string
 	maxAge    time.Duration
 	skew      time.Duration
+	unread    *unreadNotice
 }
 
 func newClaimRules(c OIDCConfig) claimRules {
@@ -80,18 +78,19 @@ func (r *claimRules) principal(claims map[string]any, now time.Time) (*Principal
 
 // belong sets the groups and roles of a new principal.
 func (r *claimRules) belong(p *Principal, claims map[string]any) error {
-	groups, err := r.list(claims, r.groups)
+	groups, groupsUnread, err := r.list(claims, r.groups)
 	if err != nil {
 		return err
 	}
 	if len(r.required) > 0 && !slices.ContainsFunc(r.required, func(g string) bool { return slices.Contains(groups, g) }) {
 		return fmt.Errorf("%w: %s is in none of the required groups", ErrDisabled, p)
 	}
-	roles, err := r.list(claims, r.roles)
+	roles, rolesUnread, err := r.list(claims, r.roles)
 	if err != nil {
 		return err
 	}
 	p.Groups, p.Roles = r.prefixed(groups), r.prefixed(roles)
+	p.GroupsUnread, p.RolesUnread = groupsUnread, rolesUnread
 	return nil
 }
 
@@ -177,48 +176,27 @@ func (r *claimRules) name(claims map[string]any) (string, error) {
 		}
 	}
 	name = r.prefix + name
-	if err := checkUserName(name); err != nil {
+	if err := CheckName(KindUser, name); err != nil {
 		return "", fmt.Errorf("%w: user name claim %q: %w", ErrInvalid, r.username, err)
 	}
 	return name, nil
 }
 
-// checkUserName refuses names that would not survive a header, a log line, a
-// Basic credential or a list, and those that look like a robot's.
-func checkUserName(name string) error {
-	switch {
-	case len(name) > maxUsername:
-		return fmt.Errorf("longer than %d bytes", maxUsername)
-	case strings.ContainsAny(name, `:"\,`) || strings.ContainsFunc(name, func(r rune) bool {
-		return r == unicode.ReplacementChar || unicode.IsSpace(r) || !unicode.IsPrint(r)
-	}):
-		return errors.New(`has white space, control characters, or one of : " \ ,`)
-	case strings.HasPrefix(strings.ToLower(name), robotPrefix):
-		return errors.New("belongs to robots")
-	}
-	return nil
-}
-
-// list returns the strings of the claim at path, without those that cannot be
-// names. A claim that is kept elsewhere (OpenID Connect Core §5.6.2) is an
-// error: without it the user would have other rights than he is due, and we
-// fetch nothing from where a token says.
-func (r *claimRules) list(claims map[string]any, path string) ([]string, error) {
+// list returns the names that the claim at path has, and whether that may not be
+// all of them. A claim that is kept elsewhere is an error: without it the user
+// would have other rights than he is due, and we fetch nothing from where a
+// token says.
+func (r *claimRules) list(claims map[string]any, path string) (names []string, unread bool, err error) {
 	if path == "" {
-		return nil, nil
+		return nil, false, nil
 	}
-	if elsewhere, _ := claims["_claim_names"].(map[string]any); elsewhere != nil {
-		top, _, _ := strings.Cut(path, ".")
-		for _, name := range []string{path, top} {
-			if _, ok := elsewhere[name]; ok {
-				return nil, fmt.Errorf("%w: the provider leaves %q out of the token because there are too many: configure it to send only those that the registry needs", ErrInvalid, path)
-			}
-		}
+	if keptElsewhere(claims, path) {
+		return nil, true, fmt.Errorf("%w: the provider leaves %q out of the token because there are too many: configure it to send only those that the registry needs", ErrInvalid, path)
 	}
-	v, _ := LookupClaim(claims, path)
-	return slices.DeleteFunc(slices.Clone(ClaimStrings(v)), func(s string) bool {
-		return len(s) > maxUsername || strings.ContainsFunc(s, unicode.IsControl)
-	}), nil
+	v, present := LookupClaim(claims, path)
+	names, form := readNames(v, present)
+	r.unread.note(path, form)
+	return slices.Clone(names), form != "", nil
 }
 
 func (r *claimRules) prefixed(names []string) []string {

@@ -161,17 +161,13 @@ func (e *External) principal(a *externalAnswer) (*Principal, error) {
 	switch {
 	case a.Kind == "":
 		p.Kind = KindUser
-	case a.Kind == KindRobot:
-		if err := CheckRobotName(p.Name); err != nil {
-			return nil, err
-		}
-	case a.Kind != KindUser && a.Kind != KindWorkload:
+	case a.Kind != KindUser && a.Kind != KindRobot && a.Kind != KindWorkload:
 		return nil, fmt.Errorf("kind %.40q: want user, robot or workload", a.Kind)
 	}
 	if a.Name == "" {
 		return nil, errors.New("name is missing")
 	}
-	if err := checkName(p.Name); err != nil {
+	if err := CheckName(p.Kind, p.Name); err != nil {
 		return nil, err
 	}
 	if len(a.Subject) > maxSubject || !isPlainText(a.Subject) {
@@ -179,6 +175,9 @@ func (e *External) principal(a *externalAnswer) (*Principal, error) {
 	}
 	if a.TTL != nil && *a.TTL < 0 {
 		return nil, errors.New("ttl is negative")
+	}
+	if p.Kind == KindUser { // an empty list says that there are none, a missing one says nothing
+		p.GroupsUnread, p.RolesUnread = a.Groups == nil, a.Roles == nil
 	}
 	var err error
 	if p.Groups, err = e.list("groups", a.Groups); err != nil {

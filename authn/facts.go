@@ -3,6 +3,7 @@ package authn
 import (
 	"cmp"
 	"context"
+	"slices"
 )
 
 // Facts are what a realm must know of an authenticator before the first
@@ -33,8 +34,22 @@ type Facts struct {
 	// Robots and Services are the robots and the companion services that it
 	// declares. Rules call both robots.
 	Robots, Services []string
+	// Logins are the names that users whom it lists log in with, without the
+	// prefix that rules know them by.
+	Logins []string
 	// ActsAs are the robots as which its workloads act.
 	ActsAs []string
+	// Rereads are the files that it reads again by itself when they change.
+	Rereads []string
+}
+
+// configured returns the files that are configured.
+func configured(files ...string) []string {
+	files = slices.DeleteFunc(files, func(f string) bool { return f == "" })
+	if len(files) == 0 {
+		return nil
+	}
+	return files
 }
 
 // NameSource is the claim of an issuer that names are taken from. The claim is

@@ -3,6 +3,7 @@ package authn
 import (
 	"context"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -72,6 +73,8 @@ type Htpasswd struct {
 	// reloaded is told of each change of the files, once.
 	reloaded func(users int, err error)
 	table    atomic.Pointer[passwordTable]
+
+	left atomic.Pointer[leavers]
 
 	mu        sync.Mutex
 	read      [2]passwordFile // when the table was made, or could not be
@@ -173,6 +176,7 @@ func (h *Htpasswd) load() error {
 	if err != nil {
 		return fmt.Errorf("htpasswd: %w", err)
 	}
+	h.follow(h.table.Load(), table) // who comes back is not taken for who has left
 	h.table.Store(table)
 	return nil
 }
@@ -192,7 +196,7 @@ func (h *Htpasswd) Name() string { return htpasswdName(h.config.Prefix) }
 
 // Facts implements [Described].
 func (h *Htpasswd) Facts() Facts {
-	return Facts{Name: h.Name(), Prefix: h.config.Prefix, People: true, Passwords: true}
+	return Facts{Name: h.Name(), Prefix: h.config.Prefix, People: true, Passwords: true, Rereads: configured(h.config.File, h.config.GroupsFile)}
 }
 
 // Authenticate implements [Authenticator]. It owns passwords, by Basic, of
@@ -201,8 +205,53 @@ func (h *Htpasswd) Authenticate(ctx context.Context, c *Credential) (*Principal,
 	return h.table.Load().authenticate(ctx, h.match, c)
 }
 
-// Recheck implements [Rechecker].
-func (h *Htpasswd) Recheck(p *Principal, _ *Credential) error { return h.table.Load().recheck(p) }
+// Recheck implements [Rechecker]. What was issued to somebody who has left the
+// file since is not that of who has the name now.
+func (h *Htpasswd) Recheck(p *Principal, _ *Credential) error {
+	if since := h.Missing(p); !p.Issued.IsZero() && p.Issued.Before(since) {
+		return fmt.Errorf("%w: user %s was not in the file since", ErrGone, p.Name)
+	}
+	return h.table.Load().recheck(p)
+}
+
+// leavers are who has left a file since it was read first.
+type leavers struct {
+	since   time.Time            // when that was
+	at      map[string]time.Time // by name in policies
+	changes int
+}
+
+// follow takes note of who has left the file.
+func (h *Htpasswd) follow(before, now *passwordTable) {
+	if before == nil {
+		h.left.Store(&leavers{since: time.Now()})
+		return
+	}
+	next := *h.left.Load()
+	next.at = maps.Clone(next.at)
+	next.changes++
+	for name := range before.users {
+		if now.users[name] == nil {
+			if next.at == nil {
+				next.at = map[string]time.Time{}
+			}
+			next.at[now.prefix+name] = time.Now()
+		}
+	}
+	h.left.Store(&next)
+}
+
+// Missing implements [Roster].
+func (h *Htpasswd) Missing(p *Principal) time.Time {
+	left := h.left.Load()
+	if since, ok := left.at[p.Name]; ok || h.table.Load().has(p) {
+		return since
+	}
+	return left.since
+}
+
+// Changes implements [Roster].
+func (h *Htpasswd) Changes() int { return h.left.Load().changes }
 
 // GroupsNow implements [GroupKeeper].
 func (h *Htpasswd) GroupsNow(p *Principal) []string { return h.table.Load().groups(p) }

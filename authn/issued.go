@@ -114,7 +114,7 @@ func (a *Issued) admits(s *IssuedSecret, c *Credential) error {
 	if err := a.vouch(&owner, c); err != nil {
 		return err
 	}
-	s.Principal.Groups = owner.Groups
+	s.Principal.Groups, s.Principal.GroupsUnread = owner.Groups, owner.GroupsUnread
 	return nil
 }
 

@@ -20,6 +20,8 @@ type LDAP struct {
 	config    LDAPConfig
 	directory directory
 	outcomes  *outcomes
+	unread    *unreadNotice
+	failed    failedBindBudget
 	nobody    string // an entry that does not exist
 	log       *zap.Logger
 	now       func() time.Time
@@ -71,6 +73,7 @@ func NewLDAP(c LDAPConfig, o LDAPOptions) (*LDAP, error) {
 	timeout := c.Timeout.OrDefault(providerTimeout)
 	return &LDAP{
 		config: c, directory: newLDAPConnections(c, timeout, o), log: o.Logger, now: o.Now,
+		failed: newFailedBindBudget(), unread: newUnreadNotice(o.Logger.With(zap.String("directory", c.URLs[0]))),
 		nobody: "cn=" + rand.Text() + "," + c.SearchBase, cache: c.Cache.OrDefault(defaultLDAPCache),
 		outcomes: newOutcomes(c.Connections, 3*timeout, c.CacheFailures.OrDefault(defaultLDAPFailures), o.Now),
 	}, nil
@@ -93,7 +96,7 @@ func (a *LDAP) Authenticate(ctx context.Context, c *Credential) (*Principal, err
 	}
 	return a.outcomes.ask(ctx, c, func(ctx context.Context) (p *Principal, until time.Time, err error) {
 		err = a.directory.with(ctx, func(s ldapSession) (err error) {
-			p, err = a.signIn(s, c.Username, c.Secret)
+			p, err = a.signIn(s, c)
 			return err
 		})
 		if errors.Is(err, ErrUnavailable) {
@@ -104,7 +107,8 @@ func (a *LDAP) Authenticate(ctx context.Context, c *Credential) (*Principal, err
 }
 
 // signIn signs somebody in, and reads who it is.
-func (a *LDAP) signIn(s ldapSession, user, password string) (*Principal, error) {
+func (a *LDAP) signIn(s ldapSession, c *Credential) (*Principal, error) {
+	user, password := c.Username, c.Secret
 	var entry *ldap.Entry
 	var err error
 	dn := fillDN(a.config.BindAs, user)
@@ -124,7 +128,10 @@ func (a *LDAP) signIn(s ldapSession, user, password string) (*Principal, error) 
 		}
 		dn = entry.DN
 	}
-	if err = judgeBind(bindAs(s, dn, password)); err != nil {
+	if err = a.failed.ask(dn, password, a.now, func() (failed bool, err error) {
+		err = judgeBind(bindAs(s, dn, password))
+		return err != nil && !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrNotMine), err
+	}); err != nil {
 		return nil, err
 	}
 	if a.config.ServiceDN != "" {
@@ -179,19 +186,23 @@ func (a *LDAP) principal(s ldapSession, entry *ldap.Entry, login string) (*Princ
 		}
 	}
 	p := &Principal{
-		Kind: KindUser, Name: a.config.Prefix + name, Issuer: a.config.IdentityIssuer(), Subject: entry.DN, Claims: claims,
+		Kind: KindUser, Name: a.config.Prefix + name, Issuer: a.config.IdentityIssuer(), Subject: entrySubject(entry), Claims: claims,
 		Authenticator: a.Name(), Credential: CredentialLDAPPassword,
 	}
-	if err := checkUserName(p.Name); err != nil {
+	if p.Subject != entry.DN {
+		p.FormerSubject, p.Since = entry.DN, entryCreated(entry)
+	}
+	if err := CheckName(KindUser, p.Name); err != nil {
 		return nil, fmt.Errorf("%w: attribute %s: %w", ErrInvalid, a.config.Username, err)
 	}
-	groups, err := a.groups(s, entry, name)
+	groups, whole, err := a.groups(s, entry, name)
 	if err != nil {
 		return nil, err
 	}
 	if required := a.config.RequiredGroups; len(required) > 0 && !slices.ContainsFunc(groups, func(g string) bool { return slices.Contains(required, g) }) {
 		return nil, fmt.Errorf("%w: user %s is in none of the required groups", ErrDisabled, name)
 	}
+	p.GroupsUnread = !whole
 	for _, g := range groups {
 		p.Groups = append(p.Groups, a.config.Prefix+g)
 	}

@@ -47,17 +47,14 @@ func (a *LDAP) Lookup(ctx context.Context, known *Principal) (p *Principal, err 
 	return p, err
 }
 
-func (a *LDAP) lookUp(s ldapSession, dn, name string) (*Principal, error) {
+func (a *LDAP) lookUp(s ldapSession, subject, name string) (*Principal, error) {
 	if err := a.bindService(s); err != nil {
 		return nil, err
 	}
-	read := func(base, filter string) (*ldap.Entry, error) {
-		entries, err := search(s, base, ldap.ScopeBaseObject, 1, filter, append(a.attributes(), accountAttributes...))
-		return first(entries), err
-	}
-	entry, err := read(dn, a.config.peopleFilter())
+	place := a.placeOf(subject, name)
+	entry, err := a.read(s, place, a.config.peopleFilter())
 	if err == nil && entry == nil {
-		return nil, a.missing(read, dn)
+		return nil, a.missing(s, place)
 	}
 	if err != nil {
 		return nil, err
@@ -68,25 +65,55 @@ func (a *LDAP) lookUp(s ldapSession, dn, name string) (*Principal, error) {
 	return a.principal(s, entry, name)
 }
 
+// entryPlace is where somebody's entry is looked for.
+type entryPlace struct {
+	base   string
+	scope  int
+	filter string // of which entry it is; empty where that is base
+	people string // below which entry people are
+}
+
+// placeOf returns where the entry of a subject is looked for. With the entry's
+// own id it is found wherever it has been moved to.
+func (a *LDAP) placeOf(subject, name string) entryPlace {
+	filter, byID := byIdentity(subject)
+	p := entryPlace{base: a.config.SearchBase, scope: ldap.ScopeWholeSubtree, filter: filter, people: a.config.SearchBase}
+	switch {
+	case !byID:
+		p.base, p.scope = subject, ldap.ScopeBaseObject
+	case p.base == "": // people are found by the name that they sign in with
+		p.base, p.scope = fillDN(a.config.BindAs, name), ldap.ScopeBaseObject
+	}
+	if p.people == "" {
+		_, p.people, _ = cutDN(p.base)
+	}
+	return p
+}
+
+const anything = "(objectClass=*)"
+
+func (a *LDAP) read(s ldapSession, p entryPlace, filter string) (*ldap.Entry, error) {
+	if p.filter != "" {
+		filter = "(&" + p.filter + filter + ")"
+	}
+	entries, err := search(s, p.base, p.scope, 1, filter, append(a.attributes(), accountAttributes...))
+	return first(entries), err
+}
+
 // missing says what it means that somebody is not found: nothing, if the
 // service account does not see where the people were either.
-func (a *LDAP) missing(read func(base, filter string) (*ldap.Entry, error), dn string) error {
-	const anything = "(objectClass=*)"
-	switch there, err := read(dn, anything); {
+func (a *LDAP) missing(s ldapSession, p entryPlace) error {
+	switch there, err := a.read(s, p, anything); {
 	case err != nil:
 		return err
 	case there != nil:
 		return fmt.Errorf("%w: the search for people does not find the entry any more", ErrDisabled)
 	}
-	base := a.config.SearchBase
-	if base == "" {
-		_, base, _ = cutDN(dn)
-	}
-	switch there, err := read(base, anything); {
+	switch there, err := a.read(s, entryPlace{base: p.people, scope: ldap.ScopeBaseObject}, anything); {
 	case err != nil:
 		return err
 	case there == nil:
-		return fmt.Errorf("%w: the service account does not see %.200q", ErrUnavailable, base)
+		return fmt.Errorf("%w: the service account does not see %.200q", ErrUnavailable, p.people)
 	}
 	return ErrGone
 }
@@ -109,7 +136,7 @@ var exactMatch = regexp.MustCompile(`:=[^)]*\{user\}`)
 // sign in with another name than the one that they are called by.
 func (c LDAPConfig) peopleFilter() string {
 	if c.SearchBase == "" || exactMatch.MatchString(c.SearchFilter) {
-		return "(objectClass=*)"
+		return anything
 	}
 	return strings.ReplaceAll(c.SearchFilter, "{user}", "*")
 }

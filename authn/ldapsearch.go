@@ -41,7 +41,7 @@ func (a *LDAP) attributes() []string {
 	if c.MemberOf != "" {
 		list = append(list, c.MemberOf)
 	}
-	return list
+	return append(append(list, identityAttributes...), creationAttributes...)
 }
 
 // find returns the one entry of somebody who signs in, or errNoEntry.
@@ -96,27 +96,28 @@ func sameEntry(a, b string) bool {
 	return err == nil && first.EqualFold(second)
 }
 
-// groups returns the names of the groups that somebody is in. Not all of them
-// is an error: rules that refuse must not miss one.
-func (a *LDAP) groups(s ldapSession, entry *ldap.Entry, user string) ([]string, error) {
+// groups returns the names of the groups that somebody is in, and whether these
+// are all: not where no groups are configured, or where one has no name that
+// can be read. Too many are an error.
+func (a *LDAP) groups(s ldapSession, entry *ldap.Entry, user string) (names []string, whole bool, err error) {
 	if a.config.MemberOf == "" && !a.config.searchesGroups() {
-		return nil, nil
+		return nil, false, nil
 	}
-	var names []string
+	whole = true
 	seen := map[string]bool{}
 	level := []*ldap.Entry{entry}
 	for depth := 0; len(level) > 0; depth++ {
 		if depth == maxGroupDepth {
-			return nil, fmt.Errorf("%w: groups are nested deeper than %d", ErrUnavailable, maxGroupDepth)
+			return nil, false, fmt.Errorf("%w: groups are nested deeper than %d", ErrUnavailable, maxGroupDepth)
 		}
 		var next []*ldap.Entry
 		for _, member := range level {
 			groups, err := a.groupsOf(s, member, user)
 			if errors.Is(err, errTooMany) {
-				return nil, fmt.Errorf("%w: more than %d groups", ErrUnavailable, maxGroups)
+				return nil, false, fmt.Errorf("%w: more than %d groups", ErrUnavailable, maxGroups)
 			}
 			if err != nil {
-				return nil, err
+				return nil, false, err
 			}
 			for _, g := range groups {
 				if seen[g.DN] {
@@ -124,12 +125,18 @@ func (a *LDAP) groups(s ldapSession, entry *ldap.Entry, user string) ([]string, 
 				}
 				seen[g.DN] = true
 				next = append(next, g)
-				if name := a.groupName(g); name != "" && !slices.Contains(names, name) {
+				name, counts := a.groupName(g)
+				switch {
+				case !counts:
+				case name == "":
+					whole = false
+					a.unread.note(a.groupsAttribute(), formMixed)
+				case !slices.Contains(names, name):
 					names = append(names, name)
 				}
 			}
 			if len(seen) > maxGroups {
-				return nil, fmt.Errorf("%w: more than %d groups", ErrUnavailable, maxGroups)
+				return nil, false, fmt.Errorf("%w: more than %d groups", ErrUnavailable, maxGroups)
 			}
 		}
 		if a.config.Nested != NestedRecursive {
@@ -137,7 +144,7 @@ func (a *LDAP) groups(s ldapSession, entry *ldap.Entry, user string) ([]string, 
 		}
 		level = next
 	}
-	return names, nil
+	return names, whole, nil
 }
 
 // groupsOf returns the groups that name an entry, or that it names.
@@ -160,16 +167,25 @@ func (a *LDAP) groupsOf(s ldapSession, member *ldap.Entry, user string) ([]*ldap
 	return groups, nil
 }
 
-// groupName returns what policies call a group; empty if it does not count.
-func (a *LDAP) groupName(group *ldap.Entry) string {
-	name := group.DN
+// groupsAttribute is where groups are looked for, for log lines.
+func (a *LDAP) groupsAttribute() string {
+	if a.config.MemberOf != "" {
+		return a.config.MemberOf
+	}
+	return a.config.GroupName
+}
+
+// groupName returns what policies call a group, and whether it counts; empty if
+// it counts and has no name that can be read.
+func (a *LDAP) groupName(group *ldap.Entry) (name string, counts bool) {
+	name = group.DN
 	dn, err := ldap.ParseDN(group.DN)
 	if err != nil || len(dn.RDNs) == 0 || len(name) > MaxCredential {
-		return ""
+		return "", true
 	}
 	if a.config.MemberOf != "" && a.config.GroupBase != "" {
 		if base, err := ldap.ParseDN(a.config.GroupBase); err != nil || !base.AncestorOfFold(dn) {
-			return ""
+			return "", false
 		}
 	}
 	if !strings.EqualFold(a.config.GroupName, "dn") {
@@ -181,7 +197,7 @@ func (a *LDAP) groupName(group *ldap.Entry) string {
 		}
 	}
 	if len(name) > maxUsername || strings.ContainsFunc(name, unprintable) {
-		return ""
+		return "", true
 	}
-	return name
+	return name, true
 }

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
+	"time"
 )
 
 // LocalName is how a realm calls [Local] users without a prefix.
@@ -47,6 +50,7 @@ type Local struct {
 	table *passwordTable
 	match *passwordMatcher
 	all   bool // and not only those for emergencies
+	since time.Time
 }
 
 // NewLocal makes the authenticator of the declared people. Slow hashes are
@@ -60,7 +64,7 @@ func NewLocal(c LocalConfig, pool *HashPool, cache *VerifiedCache) (*Local, erro
 	if err := checkUserName(c.Prefix); err != nil {
 		return nil, fmt.Errorf("local: prefix %.64q %w", c.Prefix, err)
 	}
-	l := &Local{table: newPasswordTable(name, c.Prefix), match: newPasswordMatcher(pool, cache), all: true}
+	l := &Local{table: newPasswordTable(name, c.Prefix), match: newPasswordMatcher(pool, cache), all: true, since: time.Now()}
 	for _, u := range c.Users {
 		h, err := ParsePasswordHash(u.PasswordHash)
 		if err != nil {
@@ -97,7 +101,10 @@ func (l *Local) Name() string { return l.table.authenticator }
 
 // Facts implements [Described].
 func (l *Local) Facts() Facts {
-	return Facts{Name: l.Name(), Prefix: l.table.prefix, People: true, Passwords: l.all}
+	return Facts{
+		Name: l.Name(), Prefix: l.table.prefix, People: true, Passwords: l.all,
+		Logins: slices.Sorted(maps.Keys(l.table.users)),
+	}
 }
 
 // BreakGlass implements [BreakGlass].
@@ -117,6 +124,17 @@ func (l *Local) Authenticate(ctx context.Context, c *Credential) (*Principal, er
 
 // Recheck implements [Rechecker].
 func (l *Local) Recheck(p *Principal, _ *Credential) error { return l.table.recheck(p) }
+
+// Missing implements [Roster].
+func (l *Local) Missing(p *Principal) time.Time {
+	if l.table.has(p) {
+		return time.Time{}
+	}
+	return l.since
+}
+
+// Changes implements [Roster]. The list is that of one configuration.
+func (*Local) Changes() int { return 0 }
 
 // GroupsNow implements [GroupKeeper].
 func (l *Local) GroupsNow(p *Principal) []string { return l.table.groups(p) }

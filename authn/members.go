@@ -21,7 +21,7 @@ func CheckMembers(members []Member) error {
 			}
 		}
 	}
-	return errors.Join(seen.workloadsAgainstServices(), seen.clientsAgainstWorkloads())
+	return errors.Join(seen.workloadsAgainstServices(), seen.clientsAgainstWorkloads(), seen.usersAgainstRobots())
 }
 
 // claimed remembers which member has what others must not have.
@@ -35,13 +35,14 @@ type claimed struct {
 	accounts  map[string]string // robots and companion services by name
 	services  map[string]string // companion services by name
 	acting    map[string]string // workloads by the robot that they act as
+	logins    map[string]string // users by the name that they log in with
 }
 
 func newClaimed() *claimed {
 	return &claimed{
 		names: map[string]string{}, prefixes: map[string]*Member{}, issuers: map[string]string{}, identity: map[string]string{},
 		workloads: map[string]string{}, clients: map[string]string{}, accounts: map[string]string{},
-		services: map[string]string{}, acting: map[string]string{},
+		services: map[string]string{}, acting: map[string]string{}, logins: map[string]string{},
 	}
 }
 
@@ -130,6 +131,9 @@ func (c *claimed) robot(m *Member) error {
 	for _, robot := range m.ActsAs {
 		c.acting[robot] = m.Name
 	}
+	for _, login := range m.Logins {
+		c.logins[login] = m.Name
+	}
 	for _, robot := range slices.Concat(m.Robots, m.Services) {
 		if other, taken := once(c.accounts, robot, m.Name); taken && other != m.Name {
 			return fmt.Errorf("%s and %s both have a robot %q: rules could not tell them apart", other, m.Name, robot)
@@ -168,6 +172,19 @@ func (c *claimed) workloadsAgainstServices() error {
 	for _, robot := range slices.Sorted(maps.Keys(c.acting)) {
 		if service, taken := c.services[robot]; taken {
 			return fmt.Errorf("a workload of %s acts as robot %q, which is a companion service of %s: rules could not tell them apart", c.acting[robot], robot, service)
+		}
+	}
+	return nil
+}
+
+// usersAgainstRobots keeps users from having the login name of a robot: the robot
+// would be asked first, and the user be refused for good. Services do not log in
+// by name.
+func (c *claimed) usersAgainstRobots() error {
+	for _, login := range slices.Sorted(maps.Keys(c.logins)) {
+		robots, taken := c.accounts[login]
+		if _, service := c.services[login]; taken && !service {
+			return fmt.Errorf("%s has a user %q, and %s has a robot of that name: both would log in as %[2]s", c.logins[login], login, robots)
 		}
 	}
 	return nil

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-	"unicode"
-	"unicode/utf8"
 )
 
 // MTLSName is what a realm calls its [MTLS], with a name after a colon where
@@ -120,6 +118,9 @@ func (m *MTLS) Authenticate(context.Context, *Credential) (*Principal, error) {
 	return nil, ErrNotMine
 }
 
+// MayBeReused implements [Reusing]: what a certificate says is a name.
+func (m *MTLS) MayBeReused(string) bool { return true }
+
 // AuthenticateAmbient implements [Ambient]. A certificate that no rule speaks
 // of is not for the registry: it may be that of a proxy.
 func (m *MTLS) AuthenticateAmbient(_ context.Context, c *Credential) (*Principal, error) {
@@ -133,7 +134,7 @@ func (m *MTLS) AuthenticateAmbient(_ context.Context, c *Credential) (*Principal
 			continue
 		}
 		name = m.prefix + name
-		if err := m.check(name); err != nil {
+		if err := CheckName(m.kind, name); err != nil {
 			return nil, fmt.Errorf("%w: client certificate: %w", ErrInvalid, err)
 		}
 		// A connection, or a session that is resumed, may outlive it.
@@ -142,36 +143,9 @@ func (m *MTLS) AuthenticateAmbient(_ context.Context, c *Credential) (*Principal
 		}
 		return &Principal{
 			Kind: m.kind, Name: name, Subject: found, Issued: cert.NotBefore, Expires: cert.NotAfter,
-			Credential: CredentialCertificate, CredentialID: cert.SerialNumber.Text(16),
+			GroupsUnread: m.kind == KindUser, // certificates do not tell
+			Credential:   CredentialCertificate, CredentialID: cert.SerialNumber.Text(16),
 		}, nil
 	}
 	return nil, ErrNotMine
-}
-
-// check says whether a name can be that of a principal.
-func (m *MTLS) check(name string) error {
-	if m.kind == KindRobot {
-		return CheckRobotName(name)
-	}
-	return checkName(name)
-}
-
-// checkName refuses names that no log line and no policy should have to
-// carry.
-func checkName(name string) error {
-	switch {
-	case name == "":
-		return errors.New("the name is empty")
-	case len(name) > maxUsername:
-		return fmt.Errorf("the name is longer than %d bytes", maxUsername)
-	}
-	if !utf8.ValidString(name) {
-		return errors.New("the name is not UTF-8")
-	}
-	for _, r := range name {
-		if unicode.IsControl(r) {
-			return errors.New("the name has control characters")
-		}
-	}
-	return nil
 }

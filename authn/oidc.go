@@ -50,6 +50,9 @@ func NewOIDC(c OIDCConfig, o Options) (*OIDC, error) {
 		name: "oidc:" + c.Issuer, issuer: c.Issuer, algorithms: c.Algorithms,
 		maxAge: c.JWKSMaxAge, grace: c.JWKSGrace, keys: source.fetch,
 	}, o)}
+	if o.Logger != nil {
+		a.rules.unread = newUnreadNotice(o.Logger.With(zap.String("issuer", c.Issuer)))
+	}
 	a.judge = func(claims map[string]any, now time.Time) (verdict, error) {
 		p, err := a.rules.principal(claims, now)
 		if err != nil {

@@ -114,6 +114,12 @@ func (t *passwordTable) equalize(ctx context.Context, m *passwordMatcher, c *Cre
 	return err
 }
 
+// has reports whether a user is in the table.
+func (t *passwordTable) has(p *Principal) bool {
+	name, ok := strings.CutPrefix(p.Name, t.prefix)
+	return ok && p.Kind == KindUser && t.users[name] != nil
+}
+
 // recheck is [Rechecker.Recheck]: the user must still be there, with the
 // password that was shown, and in the groups that the token speaks of.
 func (t *passwordTable) recheck(p *Principal) error {

@@ -33,9 +33,24 @@ type Principal struct {
 	Issuer  string
 	Subject string
 
+	// FormerSubject is by which subject the same person was known before, if
+	// that may be; Since is from when on at the earliest. Empty where there is
+	// no such thing, and not part of who somebody is.
+	FormerSubject string
+	Since         time.Time
+
 	// Groups and Roles as the credential, or the directory behind it, says.
 	Groups []string
 	Roles  []string
+
+	// GroupsUnread and RolesUnread say that the credential does not tell all of
+	// them: the claim is missing, or in a form that cannot be read. Deny rules
+	// that name groups or roles hold then.
+	GroupsUnread, RolesUnread bool
+
+	// Kept stands for the choice of groups and roles that a registry token
+	// carries, as a policy chose them; empty for every other credential.
+	Kept string
 
 	// HeaderRoles are what a trusted proxy says with each request, however
 	// the principal proved itself.

@@ -28,20 +28,38 @@ type RegistryClaims struct {
 // RegistryPrincipal is what a registry token says about its holder, so that a
 // decision needs nothing but the token and the policy.
 type RegistryPrincipal struct {
-	Kind          Kind           `json:"kind"`
-	Name          string         `json:"name,omitempty"`
-	Issuer        string         `json:"iss,omitempty"`
-	Subject       string         `json:"sub,omitempty"`
-	Authenticator string         `json:"by,omitempty"`
-	Credential    string         `json:"with,omitempty"`
-	CredentialID  string         `json:"id,omitempty"`
-	Terms         string         `json:"terms,omitempty"`
-	Groups        []string       `json:"groups,omitempty"`
-	Roles         []string       `json:"roles,omitempty"`
-	Claims        map[string]any `json:"claims,omitempty"`
+	Kind          Kind     `json:"kind"`
+	Name          string   `json:"name,omitempty"`
+	Issuer        string   `json:"iss,omitempty"`
+	Subject       string   `json:"sub,omitempty"`
+	Authenticator string   `json:"by,omitempty"`
+	Credential    string   `json:"with,omitempty"`
+	CredentialID  string   `json:"id,omitempty"`
+	Terms         string   `json:"terms,omitempty"`
+	Groups        []string `json:"groups,omitempty"`
+	Roles         []string `json:"roles,omitempty"`
+	GroupsUnread  bool     `json:"groups_unread,omitempty"`
+	RolesUnread   bool     `json:"roles_unread,omitempty"`
+	Kept          string   `json:"kept,omitempty"`
+	// Claims are those that rules look at. None at all is not the same as none
+	// of these: see [Principal.Claims].
+	Claims map[string]any `json:"claims,omitzero"`
 	// Limits are those of the credential. None at all is not the same as an
 	// empty list, which allows nothing.
 	Limits []Limit `json:"limits,omitzero"`
+}
+
+// RegistrySubject is what a registry that verifies a token itself calls its
+// holder: a user by name, all others with their kind. No user has a name with a
+// colon, see [CheckName].
+func RegistrySubject(p *Principal) string {
+	switch {
+	case p.IsAnonymous():
+		return ""
+	case p.Kind == KindUser:
+		return p.Name
+	}
+	return p.String()
 }
 
 // NewRegistryPrincipal returns the claim for a principal.
@@ -52,7 +70,7 @@ func NewRegistryPrincipal(p *Principal) *RegistryPrincipal {
 	return &RegistryPrincipal{
 		Kind: p.Kind, Name: p.Name, Issuer: p.Issuer, Subject: p.Subject,
 		Authenticator: p.Authenticator, Credential: p.Credential, CredentialID: p.CredentialID, Terms: p.Terms,
-		Groups: p.Groups, Roles: p.Roles, Claims: p.Claims, Limits: p.Limits,
+		Groups: p.Groups, Roles: p.Roles, GroupsUnread: p.GroupsUnread, RolesUnread: p.RolesUnread, Kept: p.Kept, Claims: p.Claims, Limits: p.Limits,
 	}
 }
 
@@ -65,7 +83,7 @@ func (c *RegistryClaims) principal() *Principal {
 	}
 	return &Principal{
 		Kind: p.Kind, Name: p.Name, Issuer: p.Issuer, Subject: p.Subject,
-		Groups: p.Groups, Roles: p.Roles, Claims: p.Claims,
+		Groups: p.Groups, Roles: p.Roles, GroupsUnread: p.GroupsUnread, RolesUnread: p.RolesUnread, Kept: p.Kept, Claims: p.Claims,
 		Authenticator: p.Authenticator, Origin: p.Credential, OriginID: p.CredentialID, OriginLimits: p.Limits, Terms: p.Terms,
 		Credential: CredentialRegistryToken, CredentialID: c.ID,
 		Issued: time.Unix(c.IssuedAt, 0), Expires: time.Unix(c.ExpiresAt, 0),
@@ -91,11 +109,15 @@ func (c *RegistryClaims) validate() error {
 	}
 	switch p := c.Principal; {
 	case p.Kind == KindAnonymous && p.Name == "":
-	case p.Kind == KindUser && p.Name != "":
-	case p.Kind == KindRobot && p.Name != "":
-	case p.Kind == KindWorkload && p.Name != "":
+	case p.Kind == KindUser, p.Kind == KindRobot, p.Kind == KindWorkload:
+		if err := CheckName(p.Kind, p.Name); err != nil {
+			return fmt.Errorf("principal: %w", err)
+		}
 	default:
-		return errors.New("principal is of no known kind or has no name")
+		return errors.New("principal is of no known kind or has a name")
+	}
+	if c.Subject != RegistrySubject(&Principal{Kind: c.Principal.Kind, Name: c.Principal.Name}) {
+		return errors.New("sub and principal speak of different holders")
 	}
 	for i := range c.Access {
 		if err := validateAccess(&c.Access[i]); err != nil {

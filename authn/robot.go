@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
@@ -16,11 +17,12 @@ const RobotsName = "robots"
 type Robots struct {
 	byName map[string]*Robot
 	byID   map[string]*Robot // by the public part of a secret of ours
-	slow   []Hash            // a robot's slow hashes, for the time of a wrong password
+	slow   [][]Hash          // of each robot that has some, for the time of a wrong password
 
 	// stored are robots that come and go at run time, nil if there are none.
-	stored RobotDirectory
-	logins *robotLogins
+	stored   RobotDirectory
+	reserved map[string]string // names that no stored robot may have, and whose they are
+	logins   *robotLogins
 
 	match *passwordMatcher
 	now   func() time.Time
@@ -36,14 +38,24 @@ type RobotDirectory interface {
 	// RobotBySecret returns the robot that has the secret with that id, nil
 	// if there is none.
 	RobotBySecret(id string) *Robot
-	// SlowHashes returns the slow hashes of the robot whose wrong password
-	// takes longest to find out, if any robot has one.
-	SlowHashes() []Hash
+	// SlowHashes returns the slow hashes of each robot that has some now.
+	SlowHashes() [][]Hash
 }
 
 // Follow adds the robots of a directory to those that are declared, which
 // come first. It must be called before the robots are used.
 func (rs *Robots) Follow(directory RobotDirectory) { rs.stored = directory }
+
+// Reserve keeps names from stored robots, beside those that are declared. One
+// that has such a name all the same is dead: neither its secrets nor anything
+// else that is said of it counts. It must be called before the robots are used.
+func (rs *Robots) Reserve(names map[string]string) { rs.reserved = names }
+
+// superseded reports whether a stored robot of that name is dead.
+func (rs *Robots) superseded(name string) bool {
+	_, taken := rs.reserved[name]
+	return taken || rs.byName[name] != nil
+}
 
 // SetPrefixes replaces the [DefaultRobotPrefixes]. It must be called before
 // the robots are used, and before they are given to a [Chain], which keeps what
@@ -55,7 +67,7 @@ func (rs *Robots) Declared(name string) bool { return rs.byName[name] != nil }
 
 // named returns the robot of that name, declared or stored.
 func (rs *Robots) named(name string) *Robot {
-	if r := rs.byName[name]; r != nil || rs.stored == nil {
+	if r := rs.byName[name]; r != nil || rs.stored == nil || rs.superseded(name) {
 		return r
 	}
 	return rs.stored.RobotByName(name)
@@ -66,7 +78,10 @@ func (rs *Robots) holding(id string) *Robot {
 	if r := rs.byID[id]; r != nil || rs.stored == nil {
 		return r
 	}
-	return rs.stored.RobotBySecret(id)
+	if r := rs.stored.RobotBySecret(id); r != nil && !rs.superseded(r.name) {
+		return r
+	}
+	return nil
 }
 
 // NewRobots makes the authenticator of the declared robots. Slow hashes are
@@ -121,16 +136,17 @@ func (rs *Robots) add(r *Robot) error {
 		}
 		rs.byID[id] = r
 	}
-	if slow := r.SlowHashes(); HashCost(slow) > HashCost(rs.slow) {
-		rs.slow = slow
+	if slow := r.SlowHashes(); slow != nil {
+		rs.slow = append(rs.slow, slow)
 	}
 	return nil
 }
 
 // Authenticate implements [Authenticator]. It owns secrets of ours that are
 // made for robots, by Basic or Bearer, user names that begin with "robot$",
-// and passwords of users who are called as a robot is; but not ID tokens or
-// other secrets of ours that come with such a name.
+// and passwords with the name of a robot that has one; but not ID tokens or
+// other secrets of ours that come with such a name. A robot without a password
+// is asked about as a name that nobody has, so that it cannot be told from one.
 func (rs *Robots) Authenticate(ctx context.Context, c *Credential) (*Principal, error) {
 	var s *robotSecret
 	var err error
@@ -147,7 +163,7 @@ func (rs *Robots) Authenticate(ctx context.Context, c *Credential) (*Principal, 
 		}
 	default:
 		r := rs.byLogin(c.Username)
-		if r == nil && !rs.logins.onlyRobots(c.Username) {
+		if (r == nil || !r.hasSlow()) && !rs.logins.onlyRobots(c.Username) {
 			return nil, ErrNotMine
 		}
 		s, err = rs.byPassword(ctx, r, c)
@@ -209,7 +225,7 @@ func (rs *Robots) Equalize(ctx context.Context, c *Credential) error {
 	if _, isSecret := secretKind(c.Secret); isSecret || looksLikeJWT(c.Secret) || c.Scheme != SchemeBasic {
 		return nil // nobody guesses these
 	}
-	for _, h := range rs.slowest() {
+	for _, h := range rs.pretended(c.Username) {
 		if _, err := rs.match.matches(ctx, "robot", c, h); err != nil {
 			return err
 		}
@@ -218,15 +234,30 @@ func (rs *Robots) Equalize(ctx context.Context, c *Credential) error {
 }
 
 // EqualizeCost implements [Equalizer].
-func (rs *Robots) EqualizeCost() float64 { return HashCost(rs.slowest()) }
+func (rs *Robots) EqualizeCost() float64 {
+	most := 0.0
+	for _, list := range rs.allSlow() {
+		most = max(most, HashCost(list))
+	}
+	return most
+}
 
-// slowest returns the slow hashes of the robot whose wrong password takes
-// longest to find out.
-func (rs *Robots) slowest() []Hash {
-	if rs.stored != nil {
-		if stored := rs.stored.SlowHashes(); HashCost(stored) > HashCost(rs.slow) {
-			return stored
-		}
+// pretended returns the slow hashes of a robot whose looks a name without one is
+// given, always the same for a name.
+func (rs *Robots) pretended(login string) []Hash {
+	all := rs.allSlow()
+	if len(all) == 0 {
+		return nil
+	}
+	return all[pretend(len(all), "robot", login)]
+}
+
+func (rs *Robots) allSlow() [][]Hash {
+	if rs.stored == nil {
+		return rs.slow
+	}
+	if stored := rs.stored.SlowHashes(); len(stored) > 0 {
+		return slices.Concat(rs.slow, stored)
 	}
 	return rs.slow
 }

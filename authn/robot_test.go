@@ -66,13 +66,13 @@ func TestRobots(t *testing.T) {
 		{"unknown secret, bearer", SchemeBearer, "", unknown, "", ErrInvalid},
 		{"broken secret", SchemeBasic, "ci", secret[:60], "", ErrInvalid},
 		{"broken secret, bearer", SchemeBearer, "", secret + "x", "", ErrInvalid},
-		{"hash as secret", SchemeBasic, "ci", hash, "", ErrInvalid},
+		{"hash as secret", SchemeBasic, "ci", hash, "", ErrNotMine},
 		{"wrong password", SchemeBasic, "human", "hunter4", "", ErrInvalid},
-		{"password for a robot without", SchemeBasic, "ci", "hunter2", "", ErrInvalid},
+		{"password for a robot without", SchemeBasic, "ci", "hunter2", "", ErrNotMine},
 		{"no such robot", SchemeBasic, "robot$nobody", "hunter2", "", ErrInvalid},
 		{"ID token as robot$", SchemeBasic, "robot$ci", someJWT, "", ErrInvalid},
 		{"disabled", SchemeBasic, "dis", disabled, "", ErrDisabled},
-		{"disabled, wrong", SchemeBasic, "dis", "x", "", ErrInvalid},
+		{"disabled, wrong", SchemeBasic, "dis", "x", "", ErrNotMine},
 		{"expired", SchemeBasic, "exp", expired, "", ErrExpired},
 		{"from outside", SchemeBearer, "", inside, "", ErrForbiddenSource},
 
@@ -193,7 +193,7 @@ func TestRobotsUnknownTakesTime(t *testing.T) {
 	_, hash := NewSecret(SecretRobot)
 	h := &stubHash{secret: "right"}
 	rs := newRobots(t, RobotConfig{Name: "fast", SecretHashes: []string{hash}}, RobotConfig{Name: "slow", SecretHashes: []string{quickArgon2}})
-	rs.slow = []Hash{h}
+	rs.slow = [][]Hash{{h}}
 	rs.byName["slow"].secrets[0].hash = h
 	ch := NewChain([]Member{NewMember(RobotsName, rs)}, nil)
 	for i, user := range []string{"slow", "robot$nobody", "fast", "nobody", "robot-nobody"} {
@@ -211,6 +211,58 @@ func TestRobotsUnknownTakesTime(t *testing.T) {
 	_, _ = ch.Authenticate(t.Context(), &Credential{Scheme: SchemeBasic, Username: "nobody", Secret: someJWT})
 	if h.checks.Load() != before {
 		t.Error("a token costs a slow hash")
+	}
+}
+
+// A plain name that a robot without a password has takes the way of a name that
+// nobody has, through all authenticators.
+func TestRobotNamesCannotBeToldByTime(t *testing.T) {
+	_, hash := NewSecret(SecretRobot)
+	h := &stubHash{secret: "right"}
+	people, err := NewLocal(LocalConfig{Users: []LocalUser{{Name: "alice", PasswordHash: quickArgon2}}}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	people.table.users["alice"].hash, people.table.hashes = h, []Hash{h}
+	ch := NewChain([]Member{NewMember(RobotsName, newRobots(t, RobotConfig{Name: "ci", SecretHashes: []string{hash}})), NewMember(LocalName, people)}, nil)
+	for i, user := range []string{"alice", "ci", "robot-ci", "nobody", "robot-nobody"} {
+		_, err := ch.Authenticate(t.Context(), &Credential{Scheme: SchemeBasic, Username: user, Secret: fmt.Sprint("wrong", i)})
+		if !errors.Is(err, ErrInvalid) {
+			t.Fatal(err)
+		}
+		if n := h.checks.Load(); n != int32(i+1) {
+			t.Errorf("%s: %d checks in all, want %d", user, n, i+1)
+		}
+	}
+}
+
+// A name without a robot is given the looks of one robot, and always the same.
+func TestPretendedRobotIsOneOfThoseInForce(t *testing.T) {
+	cheap, dear := &stubHash{secret: "a"}, &stubHash{secret: "b"}
+	rs := newRobots(t, RobotConfig{Name: "slow", SecretHashes: []string{quickArgon2}})
+	rs.slow = [][]Hash{{cheap}, {dear, dear}}
+	for i := range 40 {
+		before := cheap.checks.Load() + dear.checks.Load()/2
+		c := &Credential{Scheme: SchemeBasic, Username: fmt.Sprint("nobody", i), Secret: fmt.Sprint("wrong", i)}
+		if err := rs.Equalize(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		if after := cheap.checks.Load() + dear.checks.Load()/2; after > before+1 {
+			t.Errorf("%d checks of robots, want one robot's", after-before)
+		}
+	}
+	if cheap.checks.Load() == 0 || dear.checks.Load() == 0 {
+		t.Error("all names look like one robot")
+	}
+}
+
+func TestRobotHashesAreBoundedTogether(t *testing.T) {
+	const cost16 = "$2a$16$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"
+	if _, err := NewRobot(RobotConfig{Name: "ci", SecretHashes: []string{cost16}}); err != nil {
+		t.Error(err)
+	}
+	if _, err := NewRobot(RobotConfig{Name: "ci", SecretHashes: []string{cost16, cost16}}); err == nil || !strings.Contains(err.Error(), "together") {
+		t.Error(err)
 	}
 }
 
@@ -257,4 +309,58 @@ func BenchmarkRobotPasswordCached(b *testing.B) {
 			}
 		}
 	})
+}
+
+// oneStored is a directory with one robot.
+type oneStored struct{ *Robot }
+
+func (d oneStored) RobotByName(name string) *Robot {
+	if name != d.name {
+		return nil
+	}
+	return d.Robot
+}
+
+func (d oneStored) RobotBySecret(id string) *Robot {
+	if d.secret(id) == nil {
+		return nil
+	}
+	return d.Robot
+}
+
+func (oneStored) SlowHashes() [][]Hash { return nil }
+
+// TestStoredRobotOfATakenName: neither its secret nor anything that is said of it
+// counts, where the configuration has its name.
+func TestStoredRobotOfATakenName(t *testing.T) {
+	secret, hash := NewSecret(SecretRobot)
+	_, declared := NewSecret(SecretRobot)
+	stored, err := NewRobot(RobotConfig{Name: "ci", SecretHashes: []string{hash}, Disabled: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, rs := range map[string]*Robots{
+		"declared": newRobots(t, RobotConfig{Name: "ci", SecretHashes: []string{declared}}),
+		"reserved": newRobots(t),
+	} {
+		rs.Follow(oneStored{stored})
+		if name == "reserved" {
+			rs.Reserve(map[string]string{"ci": "service_secret"})
+		}
+		for _, c := range []*Credential{
+			{Scheme: SchemeBearer, Secret: secret},
+			{Scheme: SchemeBasic, Username: "robot$ci", Secret: secret},
+		} {
+			if p, err := rs.Authenticate(t.Context(), c); !errors.Is(err, ErrInvalid) {
+				t.Errorf("%s: %v, %v", name, p, err)
+			}
+		}
+		// That it is disabled does not matter to who acts as the other one.
+		if err := rs.AdmitRobot("ci", netip.Addr{}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := rs.Recheck(&Principal{Kind: KindRobot, Name: "ci", Origin: "robot_secret", OriginID: strings.Split(hash, ":")[1]}, &Credential{}); err == nil {
+			t.Errorf("%s: a token of the stored robot goes on", name)
+		}
+	}
 }

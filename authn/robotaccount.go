@@ -79,8 +79,20 @@ func NewRobot(c RobotConfig) (*Robot, error) {
 		secret := &r.secrets[i]
 		secret.robot, secret.hash, secret.id = r, h, HashID(h)
 	}
+	if cost := HashCost(r.SlowHashes()); cost > maxRobotCost {
+		return wrong(fmt.Errorf("secret_hash: all hashes together take about %.1f s for each wrong password, more than %.1f s", cost/1000, maxRobotCost/1000.))
+	}
 	return r, nil
 }
+
+// What the slow hashes of one robot may cost together, in milliseconds: each
+// wrong password, and each name that no robot has, takes as long.
+// [MaxStoredRobotCost] is for robots that others than the administrator of the
+// gateway make.
+const (
+	maxRobotCost       = 4100 // one bcrypt hash of cost 16
+	MaxStoredRobotCost = 1050 // one of cost 14, four of cost 12
+)
 
 // EndSecret sets when the nth secret of the declaration stops to be good. It
 // must be called before a directory knows the robot.

@@ -77,6 +77,17 @@ func (a *ServiceSecrets) Facts() Facts {
 	return f
 }
 
+// Networks are from where each service is accepted.
+func (a *ServiceSecrets) Networks() map[string][]string {
+	networks := make(map[string][]string, len(a.services))
+	for _, s := range a.services {
+		for _, p := range s.from {
+			networks[s.name] = append(networks[s.name], p.String())
+		}
+	}
+	return networks
+}
+
 func sumOf(h Hash) []byte {
 	if fixed, ok := h.(*sha256Hash); ok {
 		return fixed.sum[:]

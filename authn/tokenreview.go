@@ -52,7 +52,9 @@ func NewTokenReview(c TokenReviewConfig, o Options) (*TokenReview, error) {
 
 // Facts implements [Described]. What the prefix begins are names of workloads,
 // which rules do not take for users.
-func (t *TokenReview) Facts() Facts { return Facts{Name: t.Name(), Issuers: t.config.Issuers} }
+func (t *TokenReview) Facts() Facts {
+	return Facts{Name: t.Name(), Issuers: t.config.Issuers, Rereads: configured(t.config.TokenFile)}
+}
 
 // Name is how a realm calls this authenticator.
 func (t *TokenReview) Name() string { return TokenReviewName + ":" + t.config.Server }
@@ -189,7 +191,7 @@ func (t *TokenReview) principal(s *tokenReviewStatus, claims map[string]any, exp
 	if t.accounts.globs != nil && !t.accounts.accepts(account) {
 		return nil, fmt.Errorf("%w: service account %.120q is not accepted", ErrInvalid, account)
 	}
-	if err := checkName(t.config.Prefix + account); err != nil {
+	if err := CheckName(KindWorkload, t.config.Prefix+account); err != nil {
 		return nil, fmt.Errorf("%w: service account: %w", ErrInvalid, err)
 	}
 	issuer, _ := claims["iss"].(string)
@@ -202,7 +204,8 @@ func (t *TokenReview) principal(s *tokenReviewStatus, claims map[string]any, exp
 		Claims: map[string]any{
 			"namespace": namespace, "serviceaccount": name, "uid": s.User.UID, "username": s.User.Username,
 		},
-		Credential: CredentialServiceAccount, CredentialID: jti, Expires: expires,
+		GroupsUnread: s.User.Groups == nil,
+		Credential:   CredentialServiceAccount, CredentialID: jti, Expires: expires,
 	}
 	p.Issued, _ = numericDate(claims, "iat")
 	if pods := s.User.Extra["authentication.kubernetes.io/pod-name"]; len(pods) == 1 {

@@ -99,7 +99,7 @@ func (t *TrustedHeaders) AuthenticateAmbient(_ context.Context, c *Credential) (
 		return nil, err
 	}
 	p := &Principal{Kind: KindUser, Name: t.prefix + user, Credential: CredentialHeader}
-	if err := checkName(p.Name); err != nil {
+	if err := CheckName(KindUser, p.Name); err != nil {
 		return nil, fmt.Errorf("%w: header %s: %w", ErrInvalid, t.user, err)
 	}
 	if email != "" {
@@ -108,8 +108,14 @@ func (t *TrustedHeaders) AuthenticateAmbient(_ context.Context, c *Credential) (
 	if p.Groups, err = t.list(h, t.groups); err != nil {
 		return nil, err
 	}
-	p.Roles, err = t.list(h, t.roles)
-	return p, err
+	if p.Roles, err = t.list(h, t.roles); err != nil {
+		return nil, err
+	}
+	// An empty header says that there are none, a missing one says nothing.
+	_, groups := h[t.groups]
+	_, roles := h[t.roles]
+	p.GroupsUnread, p.RolesUnread = !groups, !roles && t.roles != ""
+	return p, nil
 }
 
 // AmbientRoles implements [RoleSource] where the proxy says roles and no name:

@@ -32,7 +32,7 @@ func (ch *Chain) Vouch(p *Principal, c *Credential) error {
 		a = ch.byName[name]
 	}
 	if k, ok := a.(GroupKeeper); ok {
-		p.Groups = k.GroupsNow(p)
+		p.Groups, p.GroupsUnread = k.GroupsNow(p), false
 	}
 	if r, ok := a.(Rechecker); ok {
 		if err := r.Recheck(p, c); err != nil {

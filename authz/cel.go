@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -10,12 +11,8 @@ import (
 	"cel.dev/cel-go/common/types/ref"
 )
 
-const (
-	// maxExpression bounds the length of an expression, in characters.
-	maxExpression = 4096
-	// maxCost bounds one evaluation, in CEL's units: about a millisecond.
-	maxCost = 50_000
-)
+// maxExpression bounds the length of an expression, in characters.
+const maxExpression = 4096
 
 // celStrings are the fields that are strings.
 var celStrings = []string{
@@ -50,6 +47,8 @@ type expression struct {
 	perAction bool
 	// perRequest: it looks at what is not known when a token is issued.
 	perRequest bool
+	// perPrincipal: it looks at who asks.
+	perPrincipal bool
 
 	mentions mentions
 }
@@ -99,7 +98,14 @@ func compileTruth(env *cel.Env, text string, unknown func(column int) error) (*c
 	if !checked.OutputType().IsExactType(cel.BoolType) && !checked.OutputType().IsExactType(cel.DynType) {
 		return nil, nil, fmt.Errorf("is %s, want true or false", checked.OutputType())
 	}
-	program, err := env.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(maxCost))
+	priced, err := regexpsIn(checked.NativeRep())
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := priced.price(env, checked); err != nil {
+		return nil, nil, err
+	}
+	program, err := env.Program(checked, priced.options()...)
 	return checked, program, err
 }
 
@@ -123,6 +129,7 @@ func issue(issues *cel.Issues, unknown func(column int) error) error {
 func (x *expression) look(checked *ast.AST) {
 	claims := 0 // references to claims, less those to one of them
 	for _, ref := range checked.ReferenceMap() {
+		x.perPrincipal = x.perPrincipal || ref.Name == "claims" || strings.HasPrefix(ref.Name, "principal.")
 		switch ref.Name {
 		case "request.action":
 			x.perAction = true
@@ -186,13 +193,24 @@ func (x *expression) failure(f *facts) string {
 }
 
 func (x *expression) eval(f *facts, action Action) (bool, error) {
+	if f.spent >= maxDecisionCost {
+		return false, errSpent
+	}
 	f.now()
-	result, _, err := x.program.Eval(&variables{facts: *f, action: action})
+	result, details, err := x.program.Eval(&variables{facts: *f, action: action})
+	if cost := details.ActualCost(); cost != nil {
+		f.spent += *cost
+	} else {
+		f.spent += maxCost
+	}
 	if err != nil {
 		return false, err
 	}
 	return truth(result)
 }
+
+// errSpent ends the conditions of one decision.
+var errSpent = errors.New("the conditions before have cost too much")
 
 // truth is the value of an expression that was declared dynamic.
 func truth(result ref.Val) (bool, error) {

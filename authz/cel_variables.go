@@ -39,8 +39,14 @@ func (v *variables) ResolveName(name string) (any, bool) {
 	case "principal.subject":
 		return p.Subject, true
 	case "principal.groups":
+		if p.GroupsUnread {
+			return nil, false // it cannot be evaluated
+		}
 		return list(p.Groups), true
 	case "principal.roles":
+		if p.RolesUnread {
+			return nil, false
+		}
 		return list(slices.Concat(p.Roles, p.HeaderRoles)), true
 	case "principal.authenticator":
 		return p.Authenticator, true
@@ -71,7 +77,7 @@ func (v *variables) request(name string) (any, bool) {
 	case "request.ip":
 		return addrText(q.Remote), true
 	case "request.user_agent":
-		return q.UserAgent, true
+		return q.UserAgent[:min(len(q.UserAgent), maxAgent)], true
 	case "request.method":
 		return q.Method, true
 	case "request.time":

@@ -1,8 +1,6 @@
 package authz
 
 import (
-	"slices"
-
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 )
 
@@ -59,35 +57,43 @@ func (p *Policy) Missing(principal *authn.Principal, l authn.Limit, q *Query) Ac
 // can't be told, it is not held. An administrator, for a request from q.Remote
 // at q.Time, holds everything. The limits of the credential bound it.
 type Holdings struct {
+	policy  *Policy
 	admin   bool
 	catalog Action
 	limits  []authn.Limit // nil: none
 	grants  []holding
-	denies  []holding
-	own     *Permissions
+	// alike are grants with conditions or tags that are the same for everybody
+	// whom they are about: not held for certain, but as much as others hold it.
+	alike  []holding
+	denies []holding
+	own    *Permissions
 }
 
 // holding is what one pattern of a rule gives or takes.
 type holding struct {
 	pattern pattern
 	actions Action
+	rule    *Rule
 }
 
 // Holdings looks through all rules for those that concern a principal.
 func (p *Policy) Holdings(principal *authn.Principal, q *Query) *Holdings {
-	h := &Holdings{admin: p.IsAdmin(principal, q), catalog: p.holdsCatalog(principal, q)}
-	if principal != nil {
-		h.limits = principal.Limits
-	}
-	if h.admin {
+	if p.IsAdmin(principal, q) {
+		h := &Holdings{policy: p, admin: true, catalog: p.holdsCatalog(principal, q)}
+		h.bound(principal)
 		return h
 	}
-	is := map[string]bool{}
-	for _, id := range p.subjects.resolve(principal, nil) {
-		is[p.subjects.names[id]] = true
-	}
+	return p.PlainHoldings(principal, q)
+}
+
+// PlainHoldings are the holdings of a principal apart from what it may do as an
+// administrator.
+func (p *Policy) PlainHoldings(principal *authn.Principal, q *Query) *Holdings {
+	h := &Holdings{policy: p, catalog: p.holdsCatalog(principal, q)}
+	h.bound(principal)
+	ids, unread := p.subjects.resolve(principal, nil), p.subjects.unread(principal)
 	for _, r := range p.rules {
-		if !r.Shadow && slices.ContainsFunc(r.Subjects, func(s string) bool { return is[s] }) {
+		if !r.Shadow && (r.about(ids) >= 0 || r.Kind == RuleDeny && r.about(unread) >= 0) {
 			h.add(r, principal)
 		}
 	}
@@ -95,6 +101,17 @@ func (p *Policy) Holdings(principal *authn.Principal, q *Query) *Holdings {
 		h.own = p.facts.Permissions(principal)
 	}
 	return h
+}
+
+// bound keeps them within the limits of the credential. One from before a deny
+// rule that it says nothing about holds nothing.
+func (h *Holdings) bound(principal *authn.Principal) {
+	if principal != nil {
+		h.limits = principal.Limits
+	}
+	if h.policy.stale(principal) {
+		h.limits = []authn.Limit{}
+	}
 }
 
 // add takes in a rule that concerns the principal.
@@ -106,19 +123,24 @@ func (h *Holdings) add(r *Rule, principal *authn.Principal) {
 		}
 		switch r.Kind {
 		case RuleGrant, RuleAnonymousRead, RuleAuthenticatedRead:
-			actions := r.Actions
-			if len(r.Tags) > 0 {
-				actions &^= tagged
-			}
-			if r.conditions != nil || actions == 0 {
-				continue
-			}
 			for _, filled := range outer.filled(principal) {
-				h.grants = append(h.grants, holding{filled, actions})
+				h.grant(holding{filled, r.Actions, r})
 			}
 		case RuleDeny:
-			h.denies = append(h.denies, holding{outer.wildcards(), r.Actions})
+			h.denies = append(h.denies, holding{outer.wildcards(), r.Actions, r})
 		}
+	}
+}
+
+func (h *Holdings) grant(g holding) {
+	if (g.rule.conditions != nil || len(g.rule.Tags) > 0) && g.rule.impersonal() {
+		h.alike = append(h.alike, g)
+	}
+	if len(g.rule.Tags) > 0 {
+		g.actions &^= tagged
+	}
+	if g.rule.conditions == nil && g.actions != 0 {
+		h.grants = append(h.grants, g)
 	}
 }
 
@@ -160,15 +182,14 @@ func (h *Holdings) Missing(l authn.Limit) Action {
 		have = held(h.limits, inner)
 	}
 	if !h.admin {
-		have &= h.certain(inner)
+		have &= h.certain(inner) &^ h.denied(inner, nil)
 	}
 	return want &^ have
 }
 
 // certain returns the actions that rules give on all of a pattern, whatever
-// the circumstances.
-func (h *Holdings) certain(inner pattern) Action {
-	var have, denied Action
+// the circumstances, before deny rules take some of them.
+func (h *Holdings) certain(inner pattern) (have Action) {
 	for i := range h.grants {
 		if g := &h.grants[i]; have|g.actions != have && inner.within(g.pattern) {
 			have |= g.actions
@@ -177,12 +198,19 @@ func (h *Holdings) certain(inner pattern) Action {
 	if h.own != nil {
 		have |= h.own.onAll(inner)
 	}
+	return have
+}
+
+// denied returns the actions that deny rules may take somewhere on a pattern,
+// but for those rules of which except says that they do not matter.
+func (h *Holdings) denied(inner pattern, except func(*Rule) bool) (actions Action) {
 	for i := range h.denies {
-		if d := &h.denies[i]; have&d.actions&^denied != 0 && inner.meets(d.pattern) {
-			denied |= d.actions
+		d := &h.denies[i]
+		if d.actions&^actions != 0 && inner.meets(d.pattern) && (except == nil || !except(d.rule)) {
+			actions |= d.actions
 		}
 	}
-	return have &^ denied
+	return actions
 }
 
 // held returns the actions that a list of permissions has on all of a pattern.

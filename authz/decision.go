@@ -71,6 +71,7 @@ type Decision struct {
 	Shadow []*Rule
 
 	principal  *authn.Principal
+	unread     bool // Rule holds because the credential does not say whether it does
 	repository string
 	tag        string
 }
@@ -93,7 +94,11 @@ func (d *Decision) Reason() string {
 	case d.Rule.Kind == RuleLimit:
 		return "the credential of " + d.principal.String() + " is not good for " + what
 	}
-	return what + " refused by " + d.Rule.where()
+	reason := what + " refused by " + d.Rule.where()
+	if d.unread {
+		reason += unreadReason
+	}
+	return reason
 }
 
 // Limited reports whether the refusal is due to the credential's limits, not

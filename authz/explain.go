@@ -65,7 +65,8 @@ func (p *Policy) concerning(s *Subject, q *Query) []*Rule {
 	found := map[*Rule]bool{}
 	add := func(b *bucket) {
 		for _, e := range b.entries {
-			if is(s.ids, e.subject) && e.rule.Actions&q.Action != 0 {
+			concerns := is(s.ids, e.subject) || e.rule.Kind == RuleDeny && is(s.unread, e.subject)
+			if concerns && e.rule.Actions&q.Action != 0 {
 				found[e.rule] = true
 			}
 		}

@@ -3,6 +3,7 @@ package authz
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 )
@@ -43,7 +44,24 @@ type Rule struct {
 	override   override
 	mapped     bool // see Grant.Mapped
 
+	// ids are what the subjects are entered as, in their order. A subject of a
+	// stored role mapping has another id than the same subject elsewhere, so
+	// that whom a rule is about is asked by id and never by text.
+	ids []subjectID
+
 	text atomic.Pointer[string] // see where
+}
+
+// about returns the first of the rule's subjects that somebody is, by its
+// place in Subjects; -1 if the rule is about none of them.
+func (r *Rule) about(ids []subjectID) int {
+	return slices.IndexFunc(r.ids, func(id subjectID) bool { return is(ids, id) })
+}
+
+// impersonal reports whether the rule holds in the same circumstances for
+// everybody whom it is about.
+func (r *Rule) impersonal() bool {
+	return r.conditions == nil || r.conditions.when == nil || !r.conditions.when.perPrincipal
 }
 
 // override is what an administrator stands above, beyond grants and denies.

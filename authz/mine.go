@@ -1,10 +1,6 @@
 package authz
 
-import (
-	"slices"
-
-	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
-)
+import "github.com/caddy-registry-auth/caddy-registry-auth/authn"
 
 // Concern is a rule that is about a principal, and what the principal is that
 // makes it so.
@@ -12,25 +8,30 @@ type Concern struct {
 	Rule *Rule
 	// Subject as the rule has it: "group:dev", "authenticated".
 	Subject string
+
+	text *Rule // with the principal's own subjects
 }
+
+// String returns the rule in one line, with nobody else in it.
+func (c Concern) String() string { return c.text.String() }
 
 // Concerning returns the rules that give a principal something or take it, in
 // the order of the configuration. What they say of conditions, tags and
 // placeholders is for the moment of a request.
 func (p *Policy) Concerning(principal *authn.Principal) []Concern {
-	names := p.Resolve(principal).names()
+	ids := p.subjects.resolve(principal, nil)
 	var found []Concern
 	for _, r := range p.rules {
 		if r.Shadow {
 			continue
 		}
-		if i := slices.IndexFunc(r.Subjects, func(s string) bool { return slices.Contains(names, s) }); i >= 0 {
-			found = append(found, Concern{Rule: r, Subject: r.Subjects[i]})
+		if i := r.about(ids); i >= 0 {
+			found = append(found, Concern{Rule: r, Subject: r.Subjects[i], text: r.own(ids)})
 		}
 	}
 	if p.facts != nil {
 		if own := p.facts.Permissions(principal); own != nil {
-			found = append(found, Concern{Rule: own.asRule(), Subject: principal.String()})
+			found = append(found, Concern{Rule: own.asRule(), Subject: principal.String(), text: own.asRule()})
 		}
 	}
 	return found

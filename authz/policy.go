@@ -29,6 +29,10 @@ type Policy struct {
 	// mappings are stored role mappings of the whole registry, by subject.
 	mappings map[subjectID][]*Rule
 
+	// kept tells the groups and roles that tokens have to carry for the sake of
+	// deny rules from those of another policy.
+	kept string
+
 	rules    []*Rule // in the order of the configuration
 	mentions mentions
 	shadows  bool

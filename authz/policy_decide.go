@@ -8,7 +8,10 @@ const writes = Push | Overwrite | Delete
 // Resolve prepares a principal for many decisions. The result is good for
 // this policy only.
 func (p *Policy) Resolve(principal *authn.Principal) *Subject {
-	return &Subject{policy: p, principal: principal, ids: p.subjects.resolve(principal, nil)}
+	return &Subject{
+		policy: p, principal: principal,
+		ids: p.subjects.resolve(principal, nil), unread: p.subjects.unread(principal),
+	}
 }
 
 // Decide answers whether a principal may do what the query asks.
@@ -18,7 +21,7 @@ func (p *Policy) Resolve(principal *authn.Principal) *Subject {
 // grants, which add up; then tags that exist are protected.
 func (p *Policy) Decide(principal *authn.Principal, q *Query) Decision {
 	var buf [32]subjectID
-	return p.decide(principal, p.subjects.resolve(principal, buf[:0]), q)
+	return p.decide(principal, p.subjects.resolve(principal, buf[:0]), p.subjects.unread(principal), q)
 }
 
 // DecideFor is Decide for a principal that was resolved before. A subject
@@ -27,7 +30,7 @@ func (p *Policy) DecideFor(s *Subject, q *Query) Decision {
 	if s.policy != p {
 		return p.Decide(s.principal, q)
 	}
-	return p.decide(s.principal, s.ids, q)
+	return p.decide(s.principal, s.ids, s.unread, q)
 }
 
 // Allowed returns all actions that a principal may do to a repository, for a
@@ -41,7 +44,10 @@ func (p *Policy) Allowed(principal *authn.Principal, q *Query) Action {
 	var ids [32]subjectID
 	var places [16]*place
 	f := facts{principal: principal, query: *q, want: AllActions, issue: true}
-	e := evaluation{ids: p.subjects.resolve(principal, ids[:0]), places: p.places(principal, q, places[:0])}
+	e := evaluation{
+		ids: p.subjects.resolve(principal, ids[:0]), unread: p.subjects.unread(principal),
+		places: p.places(principal, q, places[:0]),
+	}
 	admin := e.admin(p, &f)
 	r := e.rights(p, &f, &admin, AllActions)
 	if frozen(p, e.places, admin.override) != nil || e.foreign(p, &f, &admin) != nil {
@@ -69,19 +75,22 @@ func (p *Policy) places(principal *authn.Principal, q *Query, buf []*place) []*p
 	return p.index.match(q.Repository, principal, buf)
 }
 
-func (p *Policy) decide(principal *authn.Principal, ids []subjectID, q *Query) Decision {
+func (p *Policy) decide(principal *authn.Principal, ids, unread []subjectID, q *Query) Decision {
 	d := Decision{principal: principal, repository: q.Repository, tag: q.Tag, Missing: q.Action}
 	if q.Action == 0 || !q.valid() {
 		return d
 	}
 	open := limit(principal, resourceType(q.Type), q.Repository, q.Action)
+	if p.stale(principal) {
+		open = 0
+	}
 	if open != q.Action {
 		d.Missing, d.Rule = q.Action&^open, limitRule
 		return d
 	}
 	var buf [16]*place
 	f := facts{principal: principal, query: *q, want: q.Action}
-	e := evaluation{ids: ids, places: p.places(principal, q, buf[:0])}
+	e := evaluation{ids: ids, unread: unread, places: p.places(principal, q, buf[:0])}
 	admin := e.admin(p, &f)
 	if r := frozen(p, e.places, admin.override); r != nil && q.Action&writes != 0 {
 		d.Missing, d.Rule = q.Action&writes, r
@@ -92,7 +101,7 @@ func (p *Policy) decide(principal *authn.Principal, ids []subjectID, q *Query) D
 		return d
 	}
 	v := e.each(p, &f, &admin)
-	d.Allowed, d.Rule, d.Missing, d.Ask = v.missing == 0, v.rule, v.missing, v.ask
+	d.Allowed, d.Rule, d.Missing, d.Ask, d.unread = v.missing == 0, v.rule, v.missing, v.ask, v.unread
 	if v.tag != "" {
 		d.tag = v.tag
 	}
@@ -121,6 +130,7 @@ func frozen(p *Policy, places []*place, above override) *Rule {
 // verdict is the decision about one tag.
 type verdict struct {
 	rule    *Rule
+	unread  bool // of rule: the credential does not say whether it holds
 	missing Action
 	ask     Ask
 	tag     string
@@ -174,7 +184,7 @@ func (e *evaluation) one(p *Policy, f *facts, admin *tally) verdict {
 	}
 	v.rule = nil
 	if r.denied&v.missing != 0 {
-		v.rule = r.denier
+		v.rule, v.unread = r.denier, r.unread
 	}
 	return v
 }

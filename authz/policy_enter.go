@@ -18,6 +18,7 @@ func (c *compiler) grant(kind RuleKind, project string, patterns []string, g Gra
 // spread enters a rule at each of its patterns for each of its subjects.
 func (c *compiler) spread(r *Rule, what string) {
 	var places []*place
+	var patterns []pattern
 	for _, text := range r.Patterns {
 		p, err := c.pattern(text)
 		if err != nil {
@@ -26,11 +27,17 @@ func (c *compiler) spread(r *Rule, what string) {
 			}
 			continue
 		}
-		places = append(places, c.place(p))
+		places, patterns = append(places, c.place(p)), append(patterns, p)
 	}
 	c.policy.shadows = c.policy.shadows || r.Shadow
 	c.add(r, func(id subjectID) {
-		for _, at := range places {
+		if r.Kind == RuleDeny {
+			c.policy.subjects.denied.add(c.policy.subjects.names[id], id)
+		}
+		for i, at := range places {
+			if r.Kind == RuleDeny && !r.Shadow {
+				c.policy.subjects.denied.addAt(patterns[i], id, r)
+			}
 			switch {
 			case r.Shadow:
 				at.shadow.add(id, r)
@@ -50,6 +57,7 @@ func (c *compiler) add(r *Rule, enter func(subjectID)) {
 		c.policy.mentions.add(r.conditions.when.mentions)
 	}
 	seen := make(map[subjectID]bool, len(r.Subjects))
+	r.ids = make([]subjectID, 0, len(r.Subjects))
 	for _, text := range r.Subjects {
 		id, err := c.policy.subjects.intern(text)
 		if err != nil {
@@ -60,6 +68,7 @@ func (c *compiler) add(r *Rule, enter func(subjectID)) {
 			c.policy.noteMapped(r, id)
 			id = c.policy.subjects.mappedID(id)
 		}
+		r.ids = append(r.ids, id)
 		if !seen[id] {
 			seen[id] = true
 			enter(id)
@@ -102,6 +111,7 @@ func (c *compiler) place(p pattern) *place {
 func (c *compiler) finish() {
 	p := c.policy
 	p.admins.index()
+	p.kept = p.subjects.denied.finish(p.subjects.names, p.mentions)
 	if p.listers != nil {
 		p.listers = make([]bool, len(p.subjects.names))
 	}

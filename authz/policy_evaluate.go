@@ -17,6 +17,7 @@ type facts struct {
 	query     Query
 	want      Action // what is asked for
 	issue     bool   // for a token, before the request: see [Policy.Allowed]
+	spent     uint64 // what expressions have cost so far
 }
 
 // now is the time of the query, taken when a rule first needs it.
@@ -41,6 +42,7 @@ type tally struct {
 // evaluation is what is looked up and where.
 type evaluation struct {
 	ids    []subjectID
+	unread []subjectID // see [subjects.unread]
 	places []*place
 	state  tagState
 	tag    string
@@ -67,6 +69,7 @@ type rights struct {
 	have, denied Action
 	by, denier   *Rule
 	unclear      bool // whether Delete is had depends on tags that are not known
+	unread       bool // of denier: the credential does not say whether it holds
 }
 
 func (e *evaluation) rights(p *Policy, f *facts, admin *tally, want Action) rights {
@@ -90,6 +93,15 @@ func (e *evaluation) rights(p *Policy, f *facts, admin *tally, want Action) righ
 	for _, at := range e.places {
 		e.visit(&at.denies, f, &denies)
 	}
+	told := denies.by
+	if len(e.unread) > 0 {
+		for _, at := range e.places {
+			e.visitUnread(&at.denies, f, &denies)
+		}
+	}
+	if open := p.subjects.denied.open; len(open) > 0 && !f.principal.IsAnonymous() {
+		e.visitOpen(open, f, &denies)
+	}
 	for _, at := range e.places {
 		if grants.got == want {
 			break
@@ -98,7 +110,7 @@ func (e *evaluation) rights(p *Policy, f *facts, admin *tally, want Action) righ
 	}
 	r := rights{
 		have: grants.got&^denies.got | admin.got&want, denied: denies.got,
-		by: grants.by, denier: denies.by,
+		by: grants.by, denier: denies.by, unread: told == nil && denies.by != nil,
 	}
 	switch {
 	case denies.got.Has(Delete) || admin.got.Has(Delete):
@@ -222,6 +234,9 @@ func (e *evaluation) shadow(f *facts, allowed, refused bool) []*Rule {
 	t := tally{pass: f.want, collect: true}
 	for _, at := range e.places {
 		e.visit(&at.shadow, f, &t)
+		if len(e.unread) > 0 {
+			e.visitUnread(&at.shadow, f, &t)
+		}
 	}
 	var found []*Rule
 	for _, r := range t.rules {

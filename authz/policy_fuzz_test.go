@@ -186,6 +186,11 @@ func (d dice) principal() *authn.Principal {
 		Kind: authn.Kind(d.pick("user", "user", "robot", "workload", "anonymous")), Name: d.pick("a", "b", "a/b", "", "..", "*"),
 		Groups: d.some(3, "a", "b", "c", "*", "a/b", ""), Roles: d.some(2, "a", "b"), HeaderRoles: d.some(1, "a", "b"),
 		Issuer: d.pick("", "idp"), Subject: d.pick("", "1", "2"), Claims: map[string]any{},
+		GroupsUnread: d.chance(15), RolesUnread: d.chance(15),
+	}
+	if d.chance(10) {
+		p.Claims = nil
+		return p
 	}
 	if d.chance(60) {
 		p.Claims["t"] = map[string]any{"x": d.pick("a", "b", "", "**", "a/a", "..")}

@@ -119,7 +119,7 @@ func (ref reference) one(p *authn.Principal, q *Query, tag string, admin bool, a
 func (ref reference) may(p *authn.Principal, repository string, a Action, tag string, unknown bool) (allowed, depends bool) {
 	maybeAllowed, maybeDenied := false, false
 	about := func(g Grant, deny bool) bool {
-		if !ref.actions(g).Has(a) || g.Shadow || !ref.holds(g.Subjects, g.Mapped, p) {
+		if !ref.actions(g).Has(a) || g.Shadow || !ref.holds(g.Subjects, g.Mapped, p) && !(deny && ref.unread(g.Subjects, p)) {
 			return false
 		}
 		switch {
@@ -143,14 +143,12 @@ func (ref reference) may(p *authn.Principal, repository string, a Action, tag st
 	}
 	denied := false
 	for _, project := range ref.cfg.Projects {
-		if !ref.patterns(project.Patterns, repository, p, false) {
-			continue
-		}
+		here := ref.patterns(project.Patterns, repository, p, false)
 		for _, g := range project.Grants {
-			allowed = about(g, false) || allowed
+			allowed = here && about(g, false) || allowed
 		}
 		for _, g := range project.Denies {
-			denied = about(g, true) || denied
+			denied = (here || ref.open(project.Patterns, repository, p)) && about(g, true) || denied
 		}
 	}
 	for _, g := range ref.cfg.Denies {
@@ -228,6 +226,41 @@ func (ref reference) holds(list []string, mapped bool, p *authn.Principal) bool 
 		return isRole(text) && slices.ContainsFunc(sources, func(source string) bool {
 			return slices.Contains(ref.rolesOf(source, p), text[len("role:"):])
 		})
+	})
+}
+
+// unread reports whether the principal's credential leaves open whether a rule
+// is about the principal.
+func (ref reference) unread(list []string, p *authn.Principal) bool {
+	token := len(ref.cfg.RoleSources) == 0 || slices.Contains(ref.cfg.RoleSources, "token")
+	return !p.IsAnonymous() && slices.ContainsFunc(list, func(text string) bool {
+		kind, name, _ := strings.Cut(text, ":")
+		switch kind {
+		case "group":
+			return p.GroupsUnread
+		case "role":
+			return p.RolesUnread && token
+		case "claim":
+			path, _, _ := strings.Cut(name, "=")
+			v, ok := p.Claim(path)
+			_, object := v.(map[string]any)
+			return (!ok || object || v == nil) && (p.Kind != authn.KindRobot || p.Claims != nil)
+		}
+		return false
+	})
+}
+
+// open reports whether a pattern matches if the placeholders stand for
+// anything, and the principal's credential leaves one open.
+func (ref reference) open(list []string, repository string, p *authn.Principal) bool {
+	if p.IsAnonymous() {
+		return false
+	}
+	_, ofClaim := p.Claim("t.x")
+	return slices.ContainsFunc(list, func(text string) bool {
+		groups := strings.Contains(text, "{groups}") && p.GroupsUnread
+		claim := strings.Contains(text, "{claims.t.x}") && !ofClaim && (p.Kind != authn.KindRobot || p.Claims != nil)
+		return (groups || claim) && ref.patterns([]string{text}, repository, p, true)
 	})
 }
 

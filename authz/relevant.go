@@ -53,6 +53,7 @@ func (p *Policy) RelevantAnd(principal *authn.Principal, keep Keep) *authn.Princ
 		return nil
 	}
 	out := *principal
+	out.Kept = p.kept
 	if !p.mentions.groups && !keep.Groups {
 		out.Groups = known(principal.Groups, p.subjects.groups)
 	}

@@ -30,6 +30,9 @@ type subjects struct {
 	claims                                  []claimSubjects
 	names                                   []string // by id
 
+	// denied are those of deny rules.
+	denied deniedSubjects
+
 	sources     []roleSource
 	firstSource bool
 	mapped      map[subjectID]subjectID // see mappedID
@@ -53,34 +56,54 @@ func newSubjects() *subjects {
 	}
 }
 
-// intern returns the id of a subject as the configuration spells it.
-func (t *subjects) intern(text string) (subjectID, error) {
-	switch text {
-	case "anyone":
-		return idAnyone, nil
-	case "authenticated":
-		return idAuthenticated, nil
+// The subjects that need no name, as rules spell them.
+const (
+	anyone        = "anyone"
+	authenticated = "authenticated"
+)
+
+// ParseSubject reads a subject as rules spell it, wherever it comes from: the
+// kind, such as "group", and the name. Of anyone and authenticated the name is
+// empty. A name without a kind is refused: it is nobody's.
+func ParseSubject(text string) (kind, name string, err error) {
+	if text == anyone || text == authenticated {
+		return text, "", nil
 	}
 	kind, name, ok := strings.Cut(text, ":")
-	if !ok {
-		return 0, fmt.Errorf("subject %q: %w", text, unknown("subject", text, slices.Clone(subjectKinds)))
-	}
-	if kind == "claim" {
-		path, value, ok := strings.Cut(name, "=")
-		if !ok || path == "" || value == "" {
-			return 0, fmt.Errorf("subject %q: want claim:path=value", text)
+	switch {
+	case !ok && Nearest(text, []string{anyone, authenticated}) != "":
+		return "", "", fmt.Errorf("subject %q: %w", text, unknown("subject", text, []string{anyone, authenticated}))
+	case !ok:
+		return "", "", fmt.Errorf("subject %q: the kind is missing, as in user:%[1]s or group:%[1]s", text)
+	case !slices.ContainsFunc(subjectKinds, func(k string) bool { return strings.HasPrefix(k, kind+":") }):
+		return "", "", fmt.Errorf("subject %q: %w", text, unknown("subject kind", kind,
+			[]string{"user", "group", "role", "robot", "workload", "claim"}))
+	case kind == "claim":
+		if path, value, _ := strings.Cut(name, "="); path == "" || value == "" {
+			return "", "", fmt.Errorf("subject %q: want claim:path=value", text)
 		}
+	case name == "":
+		return "", "", fmt.Errorf("subject %q: the name is missing", text)
+	}
+	return kind, name, nil
+}
+
+// intern returns the id of a subject as the configuration spells it.
+func (t *subjects) intern(text string) (subjectID, error) {
+	kind, name, err := ParseSubject(text)
+	if err != nil {
+		return 0, err
+	}
+	switch kind {
+	case anyone:
+		return idAnyone, nil
+	case authenticated:
+		return idAuthenticated, nil
+	case "claim":
+		path, value, _ := strings.Cut(name, "=")
 		return t.add(t.claim(path), value, text), nil
 	}
-	names := t.table(kind)
-	if names == nil {
-		return 0, fmt.Errorf("subject %q: %w", text, unknown("subject kind", kind,
-			[]string{"user", "group", "role", "robot", "workload", "claim"}))
-	}
-	if name == "" {
-		return 0, fmt.Errorf("subject %q: the name is missing", text)
-	}
-	return t.add(names, name, text), nil
+	return t.add(t.table(kind), name, text), nil
 }
 
 // table returns the names of one kind of subject, nil if there is no such kind.
@@ -128,6 +151,7 @@ type Subject struct {
 	policy    *Policy
 	principal *authn.Principal
 	ids       []subjectID
+	unread    []subjectID // see [subjects.unread]
 }
 
 // Principal returns who this is.

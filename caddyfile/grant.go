@@ -1,7 +1,6 @@
 package caddyfile
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -39,7 +38,8 @@ func Rule(d *caddyfile.Dispenser) (authz.Grant, error) {
 	case len(g.Subjects) == 0:
 		return g, d.Errf("%s: no subject: want for example group:dev, authenticated or anyone", name)
 	}
-	return g, ruleBlock(d, name, &g)
+	err := ruleBlock(d, name, &g)
+	return g, err
 }
 
 // Grant reads the rule that gives a role, whose name the dispenser is on:
@@ -52,7 +52,8 @@ func Grant(d *caddyfile.Dispenser) (authz.Grant, error) {
 		return g, err
 	}
 	g.Subjects = subjects
-	return g, ruleBlock(d, g.Role, &g)
+	err = ruleBlock(d, g.Role, &g)
+	return g, err
 }
 
 // ruleBlock reads what restricts a rule:
@@ -63,26 +64,7 @@ func Grant(d *caddyfile.Dispenser) (authz.Grant, error) {
 //		when|from|until|between …
 //	}
 func ruleBlock(d *caddyfile.Dispenser, name string, g *authz.Grant) error {
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		var err error
-		switch d.Val() {
-		case "tags":
-			var tags []string
-			tags, err = list(d)
-			g.Tags = append(g.Tags, tags...)
-		case "shadow":
-			err = flag(d, &g.Shadow)
-		default:
-			var ok bool
-			if ok, err = condition(d, &g.Conditions); !ok {
-				err = unrecognized(d, name, append(slices.Clone(conditionNames), "tags", "shadow")...)
-			}
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return Options{"tags": List(&g.Tags), "shadow": Flag(&g.Shadow)}.And(conditions(&g.Conditions)).Read(d, name)
 }
 
 // Admin reads who is an administrator:
@@ -98,24 +80,8 @@ func Admin(d *caddyfile.Dispenser) (authz.Admin, error) {
 		return a, err
 	}
 	a.Subjects = subjects
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if d.Val() == "override" {
-			above, err := list(d)
-			if err != nil {
-				return a, err
-			}
-			a.Override = append(a.Override, above...)
-			continue
-		}
-		ok, err := condition(d, &a.Conditions)
-		if err == nil && !ok {
-			err = unrecognized(d, "admin", append(slices.Clone(conditionNames), "override")...)
-		}
-		if err != nil {
-			return a, err
-		}
-	}
-	return a, nil
+	err = Options{"override": List(&a.Override)}.And(conditions(&a.Conditions)).Read(d, "admin")
+	return a, err
 }
 
 // isSubject tells a subject from a role, an action or a pattern. Whether its
@@ -124,35 +90,21 @@ func isSubject(word string) bool {
 	return word == "anyone" || word == "authenticated" || strings.Contains(word, ":")
 }
 
-var conditionNames = []string{"when", "from", "until", "between"}
-
-// condition reads one condition of a rule:
-//
-//	when    `<CEL expression>`
-//	from    <network...>
-//	until   <date or time>
-//	between <hours> [<days>] [<time zone>]
-//
-// It reports false if the directive is none.
-func condition(d *caddyfile.Dispenser, c *authz.Conditions) (bool, error) {
-	switch d.Val() {
-	case "when":
-		return true, scalar(d, &c.When)
-	case "until":
-		return true, scalar(d, &c.Until)
-	case "from":
-		networks, err := list(d)
-		c.From = append(c.From, networks...)
-		return true, err
-	case "between":
-		if c.Between != "" {
-			return true, Twice(d, "between")
-		}
-		words, err := list(d)
-		c.Between = strings.Join(words, " ")
-		return true, err
+// conditions are what a rule may depend on.
+func conditions(c *authz.Conditions) Options {
+	return Options{
+		"when":  Text(&c.When),
+		"until": Text(&c.Until),
+		"from":  List(&c.From),
+		"between": func(d *caddyfile.Dispenser) error {
+			if c.Between != "" {
+				return Twice(d, d.Val())
+			}
+			words, err := list(d)
+			c.Between = strings.Join(words, " ")
+			return err
+		},
 	}
-	return false, nil
 }
 
 // Role reads a role of one's own:

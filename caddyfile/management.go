@@ -9,11 +9,6 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/management"
 )
 
-// managementWords are the subdirectives of a management block.
-var managementWords = []string{
-	"prefix", "api_key", "bootstrap", "robot_max_lifetime", "token_max_lifetime", "require", "harbor_robots", "no_role_mappings",
-}
-
 // Management reads how the API that manages a realm is reached, and what may
 // be made with it:
 //
@@ -35,48 +30,35 @@ func Management(d *caddyfile.Dispenser, c *management.Config) error {
 	if d.NextArg() {
 		return d.ArgErr()
 	}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if err := managementLine(d, c); err != nil {
-			return err
-		}
-	}
-	return nil
+	return Options{
+		"prefix":  Text(&c.Prefix, managementPrefix),
+		"api_key": func(d *caddyfile.Dispenser) error { return apiKey(d, c) },
+		"bootstrap": func(d *caddyfile.Dispenser) error {
+			if c.Bootstrap != nil {
+				return Twice(d, d.Val())
+			}
+			c.Bootstrap = new(management.BootstrapConfig)
+			return Bootstrap(d, c.Bootstrap)
+		},
+		"robot_max_lifetime": Span(&c.RobotMaxLifetime),
+		"token_max_lifetime": Span(&c.TokenMaxLifetime, "never"),
+		"require": func(d *caddyfile.Dispenser) error {
+			if !d.NextArg() || d.Val() != "from" || d.NextArg() {
+				return d.Err("require: want from, that robots and access tokens say from which networks they are accepted")
+			}
+			c.RequireFrom = true
+			return nil
+		},
+		"no_role_mappings": Flag(&c.NoRoleMappings),
+		"harbor_robots":    Flag(&c.HarborRobots),
+	}.Read(d, "management")
 }
 
-func managementLine(d *caddyfile.Dispenser, c *management.Config) error {
-	switch d.Val() {
-	case "prefix":
-		if err := scalar(d, &c.Prefix); err != nil {
-			return err
-		}
-		if !strings.HasPrefix(c.Prefix, "/") || strings.HasSuffix(c.Prefix, "/") || strings.HasPrefix(c.Prefix+"/", "/v2/") {
-			return d.Errf("prefix %q: want a path such as /auth/api/v1, not below /v2", c.Prefix)
-		}
-		return nil
-	case "api_key":
-		return apiKey(d, c)
-	case "bootstrap":
-		if c.Bootstrap != nil {
-			return Twice(d, "bootstrap")
-		}
-		c.Bootstrap = new(management.BootstrapConfig)
-		return Bootstrap(d, c.Bootstrap)
-	case "robot_max_lifetime":
-		return duration(d, &c.RobotMaxLifetime, "")
-	case "token_max_lifetime":
-		return duration(d, &c.TokenMaxLifetime, "never")
-	case "require":
-		if !d.NextArg() || d.Val() != "from" || d.NextArg() {
-			return d.Err("require: want from, that robots and access tokens say from which networks they are accepted")
-		}
-		c.RequireFrom = true
-		return nil
-	case "no_role_mappings":
-		return flag(d, &c.NoRoleMappings)
-	case "harbor_robots":
-		return flag(d, &c.HarborRobots)
+func managementPrefix(d *caddyfile.Dispenser, name, prefix string) error {
+	if !strings.HasPrefix(prefix, "/") || strings.HasSuffix(prefix, "/") || strings.HasPrefix(prefix+"/", "/v2/") {
+		return d.Errf("%s %q: want a path such as /auth/api/v1, not below /v2", name, prefix)
 	}
-	return unrecognized(d, "management", managementWords...)
+	return nil
 }
 
 // apiKey reads a key that stands in the configuration, which it must not
@@ -109,27 +91,12 @@ func apiKey(d *caddyfile.Dispenser, c *management.Config) error {
 			return d.Errf("api_key %s: %v", k.Name, err)
 		}
 	}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if d.Val() != "from" {
-			return unrecognized(d, "api_key", "from")
-		}
-		sources, err := list(d)
-		if err != nil {
-			return err
-		}
-		for _, s := range sources {
-			if _, err := authn.ParseSource(s); err != nil {
-				return d.WrapErr(err)
-			}
-		}
-		k.From = append(k.From, sources...)
+	if err := (Options{"from": List(&k.From, checkSource)}).Read(d, "api_key"); err != nil {
+		return err
 	}
 	c.APIKeys = append(c.APIKeys, k)
 	return nil
 }
-
-// bootstrapWords are the subdirectives of a bootstrap block.
-var bootstrapWords = []string{"secret", "secret_file", "ttl", "admin_key_file", "file"}
 
 // Bootstrap reads how the first administrator is made; d stands on the name:
 //
@@ -148,36 +115,18 @@ func Bootstrap(d *caddyfile.Dispenser, c *management.BootstrapConfig) error {
 		}
 		c.Off = true
 	}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if err := bootstrapLine(d, c); err != nil {
-			return err
-		}
-		// Checked after each line, so that an error names the line.
-		if err := c.Validate(); err != nil {
-			return d.WrapErr(err)
-		}
-	}
-	return nil
+	return Options{
+		"secret":         Text(&c.Secret, bootstrapSecret),
+		"secret_file":    Text(&c.SecretFile),
+		"ttl":            Span(&c.TTL),
+		"admin_key_file": Text(&c.AdminKeyFile),
+		"file":           Text(&c.File),
+	}.Read(d, "bootstrap", func() error { return c.Validate() })
 }
 
-func bootstrapLine(d *caddyfile.Dispenser, c *management.BootstrapConfig) error {
-	switch d.Val() {
-	case "secret":
-		if err := scalar(d, &c.Secret); err != nil {
-			return err
-		}
-		if !strings.HasPrefix(c.Secret, "{") || strings.Contains(c.Secret, "{http.request.") {
-			return d.Err("bootstrap: secret: want a placeholder such as {env.BOOTSTRAP_SECRET} or {file./run/secrets/bootstrap}")
-		}
-		return nil
-	case "secret_file":
-		return scalar(d, &c.SecretFile)
-	case "ttl":
-		return duration(d, &c.TTL, "")
-	case "admin_key_file":
-		return scalar(d, &c.AdminKeyFile)
-	case "file":
-		return scalar(d, &c.File)
+func bootstrapSecret(d *caddyfile.Dispenser, _, secret string) error {
+	if !strings.HasPrefix(secret, "{") || strings.Contains(secret, "{http.request.") {
+		return d.Err("bootstrap: secret: want a placeholder such as {env.BOOTSTRAP_SECRET} or {file./run/secrets/bootstrap}")
 	}
-	return unrecognized(d, "bootstrap", bootstrapWords...)
+	return nil
 }

@@ -23,8 +23,9 @@ type Option func(d *caddyfile.Dispenser) error
 // was probably meant, and that one is already specified.
 type Options map[string]Option
 
-// Read reads the block that follows, if there is one.
-func (o Options) Read(d *caddyfile.Dispenser, block string) error {
+// Read reads the block that follows, if there is one. After each subdirective
+// it checks, if there is something to check, so that an error names the line.
+func (o Options) Read(d *caddyfile.Dispenser, block string, check ...func() error) error {
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		option := o[d.Val()]
 		if option == nil {
@@ -33,8 +34,19 @@ func (o Options) Read(d *caddyfile.Dispenser, block string) error {
 		if err := option(d); err != nil {
 			return err
 		}
+		for _, good := range check {
+			if err := good(); err != nil {
+				return d.WrapErr(err)
+			}
+		}
 	}
 	return nil
+}
+
+// And returns the options together with others.
+func (o Options) And(more Options) Options {
+	maps.Copy(o, more)
+	return o
 }
 
 // Text is the one argument of a subdirective that stands once. Checks refuse
@@ -163,6 +175,15 @@ func Pairs(to *map[string]string) Option {
 	}
 }
 
+// Each is a subdirective that adds to a list each time it stands.
+func Each[T any](to *[]T, read func(d *caddyfile.Dispenser) (T, error)) Option {
+	return func(d *caddyfile.Dispenser) error {
+		one, err := read(d)
+		*to = append(*to, one)
+		return err
+	}
+}
+
 // TrustPool is a module of the namespace tls.ca_pool.source.
 func TrustPool(to *json.RawMessage) Option {
 	return func(d *caddyfile.Dispenser) error {
@@ -186,11 +207,13 @@ func TrustPool(to *json.RawMessage) Option {
 	}
 }
 
-// With returns the options together with those about asking whether people are
-// still there.
-func (o Options) With(c *authn.RecheckConfig) Options {
-	o["recheck"], o["recheck_grace"], o["sign_in_max_age"] = Span(&c.Recheck, "off"), Span(&c.RecheckGrace, "off"), Span(&c.SignInMaxAge, "off")
-	return o
+// Recheck has the options about asking whether people are still there.
+func Recheck(c *authn.RecheckConfig) Options {
+	return Options{
+		"recheck":         Span(&c.Recheck, "off"),
+		"recheck_grace":   Span(&c.RecheckGrace, "off"),
+		"sign_in_max_age": Span(&c.SignInMaxAge, "off"),
+	}
 }
 
 // Valid checks settings that have been read, while file and line are known.
@@ -268,11 +291,4 @@ func duration[T ~int64](d *caddyfile.Dispenser, to *T, never string) error {
 	}
 	*to = T(parsed)
 	return nil
-}
-
-// appendList reads the arguments of a directive that may stand several times.
-func appendList(d *caddyfile.Dispenser, to *[]string) error {
-	more, err := list(d)
-	*to = append(*to, more...)
-	return err
 }

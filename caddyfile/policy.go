@@ -13,47 +13,20 @@ import (
 // project grants to it: its subject, such as "robot:ci", and its actions.
 type RobotFunc func(d *caddyfile.Dispenser) (subject string, actions []string, err error)
 
-// Policy reads one directive of the policy, whose name d stands on, into cfg.
-// It reports false, and reads nothing, if the directive is none of the
-// policy's. Projects are read by [Project].
-func Policy(d *caddyfile.Dispenser, name string, cfg *authz.Config) (bool, error) {
-	switch name {
-	case "admin":
-		admin, err := Admin(d)
-		cfg.Admins = append(cfg.Admins, admin)
-		return true, err
-	case "role":
-		role, err := Role(d)
-		cfg.Roles = append(cfg.Roles, role)
-		return true, err
-	case "deny":
-		deny, err := Rule(d)
-		cfg.Denies = append(cfg.Denies, deny)
-		return true, err
-	case "anonymous_read":
-		read, err := Read(d)
-		cfg.AnonymousRead = append(cfg.AnonymousRead, read)
-		return true, err
-	case "authenticated_read":
-		read, err := Read(d)
-		cfg.AuthenticatedRead = append(cfg.AuthenticatedRead, read)
-		return true, err
-	case "catalog":
-		return true, scalar(d, &cfg.Catalog)
-	case "read_only":
-		return true, flag(d, &cfg.ReadOnly)
-	case "owner_only":
-		owner, err := ownerOnly(d)
-		cfg.OwnerOnly = append(cfg.OwnerOnly, owner)
-		return true, err
-	case "creator_role":
-		creator, err := creatorRole(d)
-		cfg.CreatorRoles = append(cfg.CreatorRoles, creator)
-		return true, err
-	case "role_source":
-		return true, roleSource(d, cfg)
+// policyOptions are those of the policy, but for projects: see [Project].
+func policyOptions(cfg *authz.Config) Options {
+	return Options{
+		"admin":              Each(&cfg.Admins, Admin),
+		"role":               Each(&cfg.Roles, Role),
+		"deny":               Each(&cfg.Denies, Rule),
+		"anonymous_read":     Each(&cfg.AnonymousRead, Read),
+		"authenticated_read": Each(&cfg.AuthenticatedRead, Read),
+		"catalog":            Text(&cfg.Catalog),
+		"read_only":          Flag(&cfg.ReadOnly),
+		"owner_only":         Each(&cfg.OwnerOnly, ownerOnly),
+		"creator_role":       Each(&cfg.CreatorRoles, creatorRole),
+		"role_source":        func(d *caddyfile.Dispenser) error { return roleSource(d, cfg) },
 	}
-	return false, nil
 }
 
 // source is where the dispenser stands, as rules are shown: "Caddyfile:12".

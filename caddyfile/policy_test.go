@@ -23,12 +23,12 @@ func readPolicy(input string) (authz.Config, error) {
 			cfg.Projects = append(cfg.Projects, p)
 			continue
 		}
-		ok, err := Policy(d, d.Val(), &cfg)
-		if err != nil {
-			return cfg, err
-		}
-		if !ok {
+		option := policyOptions(&cfg)[d.Val()]
+		if option == nil {
 			return cfg, d.Errf("unrecognized %s", d.Val())
+		}
+		if err := option(d); err != nil {
+			return cfg, err
 		}
 	}
 	return cfg, nil

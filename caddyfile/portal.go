@@ -11,6 +11,7 @@ import (
 //
 //	portal [on|off] {
 //		prefix           <path>
+//		url              <url>
 //		session_idle     <duration>
 //		session_lifetime <duration>
 //		device_login     on|off
@@ -30,35 +31,21 @@ func Portal(d *caddyfile.Dispenser, c *portal.Config) error {
 	if err := c.Validate(); err != nil {
 		return d.WrapErr(err)
 	}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		var err error
-		switch d.Val() {
-		case "prefix":
-			err = scalar(d, &c.Prefix)
-		case "session_idle":
-			err = duration(d, &c.SessionIdle, "")
-		case "session_lifetime":
-			err = duration(d, &c.SessionLifetime, "")
-		case "device_login":
-			err = scalar(d, &c.DeviceLogin)
-		case "device_code_lifetime":
-			err = duration(d, &c.DeviceCodeLifetime, "")
-		case "reauthenticate":
-			err = scalar(d, &c.Reauthenticate)
-		case "trusted_host":
-			err = appendList(d, &c.TrustedHosts)
-		default:
-			err = unrecognized(d, "portal", "prefix", "session_idle", "session_lifetime", "device_login", "device_code_lifetime", "reauthenticate", "trusted_host")
-		}
-		if err != nil {
-			return err
-		}
+	options := Options{
+		"prefix":               Text(&c.Prefix),
+		"url":                  Text(&c.URL),
+		"session_idle":         Span(&c.SessionIdle),
+		"session_lifetime":     Span(&c.SessionLifetime),
+		"device_login":         Text(&c.DeviceLogin),
+		"device_code_lifetime": Span(&c.DeviceCodeLifetime),
+		"reauthenticate":       Text(&c.Reauthenticate),
+		"trusted_host":         List(&c.TrustedHosts),
+	}
+	if err := options.Read(d, "portal"); err != nil {
+		return err
 	}
 	// As a whole, since the two durations belong together.
-	if err := c.Validate(); err != nil {
-		return d.WrapErr(err)
-	}
-	return nil
+	return Valid(d, *c)
 }
 
 // IdentityHeaders are the headers in which what is behind the gateway reads
@@ -68,6 +55,10 @@ type IdentityHeaders struct {
 	// `robot:NAME` and `workload:NAME`. `off` for none, as with the others.
 	// Default: `X-Forwarded-User`.
 	User string `json:"user,omitempty"`
+
+	// The header with the kind of the principal: `user`, `robot` or `workload`.
+	// Default: `X-Registry-Kind`.
+	Kind string `json:"kind,omitempty"`
 
 	// The header with the e-mail address, unless the provider says that it is
 	// not verified. Default: `X-Forwarded-Email`.
@@ -99,6 +90,7 @@ type RoleValue struct {
 //
 //	identity_headers {
 //		user       <header>|off
+//		kind       <header>|off
 //		email      <header>|off
 //		groups     <header>|off
 //		role       <header>|off
@@ -109,31 +101,19 @@ func identityHeaders(d *caddyfile.Dispenser) (*IdentityHeaders, error) {
 		return nil, d.ArgErr()
 	}
 	h := new(IdentityHeaders)
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if err := h.line(d); err != nil {
-			return nil, err
-		}
-	}
-	return h, nil
-}
-
-func (h *IdentityHeaders) line(d *caddyfile.Dispenser) error {
-	switch d.Val() {
-	case "user":
-		return scalar(d, &h.User)
-	case "email":
-		return scalar(d, &h.Email)
-	case "groups":
-		return scalar(d, &h.Groups)
-	case "role":
-		return scalar(d, &h.Role)
-	case "role_value":
-		args := d.RemainingArgs()
-		if len(args) < 2 {
-			return d.Err("role_value: want a value and at least one subject")
-		}
-		h.RoleValues = append(h.RoleValues, RoleValue{Value: args[0], Subjects: args[1:]})
-		return nil
-	}
-	return unrecognized(d, "identity_headers", "user", "email", "groups", "role", "role_value")
+	return h, Options{
+		"user":   Text(&h.User),
+		"kind":   Text(&h.Kind),
+		"email":  Text(&h.Email),
+		"groups": Text(&h.Groups),
+		"role":   Text(&h.Role),
+		"role_value": func(d *caddyfile.Dispenser) error {
+			args := d.RemainingArgs()
+			if len(args) < 2 {
+				return d.Err("role_value: want a value and at least one subject")
+			}
+			h.RoleValues = append(h.RoleValues, RoleValue{Value: args[0], Subjects: args[1:]})
+			return nil
+		},
+	}.Read(d, "identity_headers")
 }

@@ -145,15 +145,7 @@ func roleSource(d *caddyfile.Dispenser, cfg *authz.Config) error {
 	if err := authz.CheckRoleSources(cfg.RoleSources); err != nil {
 		return d.WrapErr(err)
 	}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if d.Val() != "first" {
-			return unrecognized(d, "role_source", "first")
-		}
-		if err := flag(d, &cfg.FirstRoleSource); err != nil {
-			return err
-		}
-	}
-	return nil
+	return Options{"first": Flag(&cfg.FirstRoleSource)}.Read(d, "role_source")
 }
 
 // requirement reads what a manifest must have to be pulled:
@@ -178,18 +170,19 @@ func requirement(d *caddyfile.Dispenser, p *authz.Project) error {
 			return err
 		}
 	}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if d.Val() != "key" {
-			return unrecognized(d, "require signature", "key")
-		}
-		if !d.NextArg() {
+	options := Options{"key": func(d *caddyfile.Dispenser) error {
+		if d.CountRemainingArgs() == 0 {
 			return d.ArgErr()
 		}
-		for more := true; more; more = d.NextArg() {
+		for d.NextArg() {
 			if err := signatureKey(d, rule); err != nil {
 				return err
 			}
 		}
+		return nil
+	}}
+	if err := options.Read(d, "require signature"); err != nil {
+		return err
 	}
 	if len(rule.Keys) == 0 {
 		return d.Err("require signature: no key: want for example key /etc/caddy/cosign.pub")

@@ -3,6 +3,7 @@ package caddyfile
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -60,12 +61,17 @@ const AuthenticatorNamespace = "registry_auth.authenticators"
 //	}
 func Realm(d *caddyfile.Dispenser) (*Config, error) {
 	p := realmParser{d: d, config: new(Config), robotsAt: -1, seen: map[string]bool{}, declared: map[string]bool{}}
+	options := p.options().And(policyOptions(&p.config.Policy))
 	for d.Next() {
 		if d.NextArg() {
 			return nil, d.ArgErr()
 		}
 		for nesting := d.Nesting(); d.NextBlock(nesting); {
-			if err := p.option(d.Val()); err != nil {
+			option := options[d.Val()]
+			if option == nil {
+				option = p.authenticator(options)
+			}
+			if err := option(d); err != nil {
 				return nil, err
 			}
 		}
@@ -86,91 +92,61 @@ type realmParser struct {
 	servicesAt int // position of the services among the authenticators
 }
 
-func (p *realmParser) option(name string) error {
-	d, c := p.d, p.config
-	switch name {
-	case "realm":
-		return p.scalar(&c.Realm)
-	case "public_url":
-		return p.scalar(&c.PublicURL)
-	case "service":
-		return p.scalar(&c.Service)
-	case "robot_prefix":
-		return p.appendArgs(&c.RobotPrefixes)
-	case "other_paths":
-		return p.choice(&c.OtherPaths, OtherPathsPass, OtherPathsDeny)
-	case "passwords":
-		return p.choice(&c.Passwords, PasswordsOn, PasswordsOff)
-	case "audit":
-		return p.choice(&c.Audit, AuditAll, AuditChanges, AuditRefusals)
-	case "audit_claims":
-		return p.auditClaims()
-	case "identity_headers":
-		if err := p.once(name); err != nil {
+func (p *realmParser) options() Options {
+	c := p.config
+	return Options{
+		"realm":                 p.scalar(&c.Realm),
+		"public_url":            p.scalar(&c.PublicURL),
+		"service":               p.scalar(&c.Service),
+		"robot_prefix":          List(&c.RobotPrefixes),
+		"other_paths":           p.choice(&c.OtherPaths, OtherPathsPass, OtherPathsDeny),
+		"passwords":             p.choice(&c.Passwords, PasswordsOn, PasswordsOff),
+		"audit":                 p.choice(&c.Audit, AuditAll, AuditChanges, AuditRefusals),
+		"audit_claims":          p.auditClaims,
+		"explain_denials":       Flag(&c.ExplainDenials),
+		"drop_headers":          List(&c.DropHeaders),
+		"insecure_pass_headers": List(&c.PassHeaders),
+		"identity_headers": p.once(func(d *caddyfile.Dispenser) (err error) {
+			c.IdentityHeaders, err = identityHeaders(d)
 			return err
-		}
-		headers, err := identityHeaders(d)
-		c.IdentityHeaders = headers
-		return err
-	case "drop_headers":
-		return p.appendArgs(&c.DropHeaders)
-	case "insecure_pass_headers":
-		return p.appendArgs(&c.PassHeaders)
-	case "explain_denials":
-		return p.flag(&c.ExplainDenials)
-	case "upstream_auth":
-		return p.upstreamAuth()
-	case "extension":
-		return p.extension()
-	case "management":
-		if err := p.once("management"); err != nil {
+		}),
+		"upstream_auth": p.once(p.upstreamAuth),
+		"extension":     p.extension,
+		"management": p.once(func(d *caddyfile.Dispenser) error {
+			c.Management = new(management.Config)
+			return Management(d, c.Management)
+		}),
+		"token":                  p.once(func(d *caddyfile.Dispenser) error { return Token(d, &c.Token) }),
+		"portal":                 p.once(func(d *caddyfile.Dispenser) error { return Portal(d, &c.Portal) }),
+		"robot":                  p.robot,
+		authn.WorkloadName:       p.workload,
+		authn.ServiceSecretsName: p.serviceSecret,
+		"project": func(d *caddyfile.Dispenser) error {
+			project, err := Project(d, p.projectRobot)
+			c.Policy.Projects = append(c.Policy.Projects, project)
 			return err
-		}
-		c.Management = new(management.Config)
-		return Management(d, c.Management)
-	case "token":
-		if err := p.once("token"); err != nil {
-			return err
-		}
-		return Token(d, &c.Token)
-	case "portal":
-		if err := p.once("portal"); err != nil {
-			return err
-		}
-		return Portal(d, &c.Portal)
-	case "robot":
-		return p.robot()
-	case authn.WorkloadName:
-		return p.workload()
-	case authn.ServiceSecretsName:
-		return p.serviceSecret()
-	case "project":
-		project, err := Project(d, p.projectRobot)
-		c.Policy.Projects = append(c.Policy.Projects, project)
-		return err
-	default:
-		if known, err := Policy(d, name, &c.Policy); known || err != nil {
-			return err
-		}
-		return p.authenticator(name)
+		},
 	}
 }
 
-// authenticator hands the block to the guest module of that name.
-func (p *realmParser) authenticator(name string) error {
-	id := AuthenticatorNamespace + "." + name
-	if !slices.Contains(authenticatorNames(), name) {
-		return unrecognized(p.d, "registry_auth", append(authenticatorNames(), realmOptions...)...)
+// authenticator hands the block to the guest module of its name.
+func (p *realmParser) authenticator(options Options) Option {
+	return func(d *caddyfile.Dispenser) error {
+		name := d.Val()
+		id := AuthenticatorNamespace + "." + name
+		if !slices.Contains(authenticatorNames(), name) {
+			return unrecognized(d, "registry_auth", append(slices.Sorted(maps.Keys(options)), authenticatorNames()...)...)
+		}
+		module, err := caddyfile.UnmarshalModule(d, id)
+		if err != nil {
+			return err
+		}
+		if _, ok := module.(authn.Authenticator); !ok {
+			return d.Errf("module %s is not an authenticator, it is %T", id, module)
+		}
+		p.config.AuthenticatorsRaw = append(p.config.AuthenticatorsRaw, caddyconfig.JSONModuleObject(module, "type", name, nil))
+		return nil
 	}
-	module, err := caddyfile.UnmarshalModule(p.d, id)
-	if err != nil {
-		return err
-	}
-	if _, ok := module.(authn.Authenticator); !ok {
-		return p.d.Errf("module %s is not an authenticator, it is %T", id, module)
-	}
-	p.config.AuthenticatorsRaw = append(p.config.AuthenticatorsRaw, caddyconfig.JSONModuleObject(module, "type", name, nil))
-	return nil
 }
 
 // finish puts the robots in their place and checks the policy as a whole, so
@@ -196,38 +172,29 @@ func (p *realmParser) finish() (*Config, error) {
 }
 
 // auditClaims reads the claims that the audit log names.
-func (p *realmParser) auditClaims() error {
-	if err := appendList(p.d, &p.config.AuditClaims); err != nil {
+func (p *realmParser) auditClaims(d *caddyfile.Dispenser) error {
+	if err := List(&p.config.AuditClaims)(d); err != nil {
 		return err
 	}
 	if len(p.config.AuditClaims) > MaxAuditClaims {
-		return p.d.Errf("audit_claims: at most %d", MaxAuditClaims)
+		return d.Errf("audit_claims: at most %d", MaxAuditClaims)
 	}
 	return nil
 }
 
-func (p *realmParser) extension() error {
+func (p *realmParser) extension(d *caddyfile.Dispenser) error {
 	var e authz.Extension
-	args := p.d.RemainingArgs()
+	args := d.RemainingArgs()
 	if len(args) != 2 {
-		return p.d.ArgErr()
+		return d.ArgErr()
 	}
 	action, err := authz.ParseAction(args[1])
 	if err != nil {
-		return p.d.WrapErr(err)
+		return d.WrapErr(err)
 	}
 	e.Path, e.Action = args[0], action
 	p.config.Extensions = append(p.config.Extensions, e)
 	return nil
-}
-
-// realmOptions are the realm's own subdirectives, for spelling hints.
-var realmOptions = []string{
-	"realm", "public_url", "service", "oidc", "workload", "htpasswd", "local", "passwords", "robot",
-	"mtls", "trusted_headers", "token_review", "external", "service_secret", "admin", "role", "project", "token", "portal", "deny",
-	"anonymous_read", "authenticated_read", "catalog", "read_only",
-	"owner_only", "creator_role", "role_source",
-	"robot_prefix", "extension", "upstream_auth", "management", "identity_headers", "drop_headers", "insecure_pass_headers", "other_paths", "explain_denials", "audit", "audit_claims",
 }
 
 // authenticatorNames lists the guest modules that this build has.
@@ -239,64 +206,44 @@ func authenticatorNames() []string {
 	return names
 }
 
-// once reports a scalar that is given twice: the later one would silently win.
-func (p *realmParser) once(name string) error {
-	if p.seen[name] {
-		return Twice(p.d, name)
+// once is an option that stands once.
+func (p *realmParser) once(option Option) Option {
+	return func(d *caddyfile.Dispenser) error {
+		name := d.Val()
+		if p.seen[name] {
+			return Twice(d, name)
+		}
+		p.seen[name] = true
+		return option(d)
 	}
-	p.seen[name] = true
-	return nil
 }
 
-func (p *realmParser) scalar(value *string) error {
-	if err := p.once(p.d.Val()); err != nil {
-		return err
-	}
-	if !p.d.AllArgs(value) {
-		return p.d.ArgErr()
-	}
-	return nil
+func (p *realmParser) scalar(value *string) Option {
+	return p.once(func(d *caddyfile.Dispenser) error {
+		if !d.AllArgs(value) {
+			return d.ArgErr()
+		}
+		return nil
+	})
 }
 
-// appendArgs appends the arguments of a line, of which there must be one.
-func (p *realmParser) appendArgs(list *[]string) error {
-	args := p.d.RemainingArgs()
+func (p *realmParser) choice(value *string, allowed ...string) Option {
+	return func(d *caddyfile.Dispenser) error {
+		name := d.Val()
+		if err := p.scalar(value)(d); err != nil {
+			return err
+		}
+		if !slices.Contains(allowed, *value) {
+			return d.Errf("%s %q: want %s", name, *value, strings.Join(allowed, " or "))
+		}
+		return nil
+	}
+}
+
+func (p *realmParser) upstreamAuth(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
 	if len(args) == 0 {
-		return p.d.ArgErr()
-	}
-	*list = append(*list, args...)
-	return nil
-}
-
-func (p *realmParser) flag(value *bool) error {
-	if err := p.once(p.d.Val()); err != nil {
-		return err
-	}
-	if p.d.NextArg() {
-		return p.d.ArgErr()
-	}
-	*value = true
-	return nil
-}
-
-func (p *realmParser) choice(value *string, allowed ...string) error {
-	name := p.d.Val()
-	if err := p.scalar(value); err != nil {
-		return err
-	}
-	if !slices.Contains(allowed, *value) {
-		return p.d.Errf("%s %q: want %s", name, *value, strings.Join(allowed, " or "))
-	}
-	return nil
-}
-
-func (p *realmParser) upstreamAuth() error {
-	if err := p.once("upstream_auth"); err != nil {
-		return err
-	}
-	args := p.d.RemainingArgs()
-	if len(args) == 0 {
-		return p.d.ArgErr()
+		return d.ArgErr()
 	}
 	auth := &UpstreamAuth{Type: args[0]}
 	want := 1
@@ -311,14 +258,14 @@ func (p *realmParser) upstreamAuth() error {
 			auth.Token = args[1]
 		}
 	default:
-		return p.d.Errf("upstream_auth %q: want none, passthrough, basic <user> <password> or bearer <token>", auth.Type)
+		return d.Errf("upstream_auth %q: want none, passthrough, basic <user> <password> or bearer <token>", auth.Type)
 	}
 	if len(args) != want {
-		return p.d.Errf("upstream_auth %s takes %d arguments, got %d", auth.Type, want-1, len(args)-1)
+		return d.Errf("upstream_auth %s takes %d arguments, got %d", auth.Type, want-1, len(args)-1)
 	}
 	for _, secret := range []string{auth.Password, auth.Token} {
 		if strings.Contains(secret, "{http.request.") {
-			return p.d.Errf("upstream_auth: {file.…} with a relative path means a request header of the path matcher here; write an absolute path, {file./run/secrets/name}")
+			return d.Errf("upstream_auth: {file.…} with a relative path means a request header of the path matcher here; write an absolute path, {file./run/secrets/name}")
 		}
 	}
 	p.config.UpstreamAuth = auth

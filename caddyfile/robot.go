@@ -104,9 +104,9 @@ func (p *realmParser) projectRobot(d *caddyfile.Dispenser) (subject string, acti
 
 // robot declares a robot outside of any project. Without repositories it is
 // granted nothing here; projects and `admin` may name it.
-func (p *realmParser) robot() error {
-	at := source(p.d)
-	robot, err := p.declare(p.d)
+func (p *realmParser) robot(d *caddyfile.Dispenser) error {
+	at := source(d)
+	robot, err := p.declare(d)
 	if err != nil || len(robot.Repositories) == 0 {
 		return err
 	}

@@ -82,14 +82,14 @@ func onlyPlaceholder(d *caddyfile.Dispenser, name, secret string) error {
 // serviceSecret declares a companion service. All of a realm make one
 // authenticator, which stands where the first is: a secret that none of them
 // has is wrong.
-func (p *realmParser) serviceSecret() error {
-	at := source(p.d)
-	b, err := ServiceSecret(p.d)
+func (p *realmParser) serviceSecret(d *caddyfile.Dispenser) error {
+	at := source(d)
+	b, err := ServiceSecret(d)
 	if err != nil {
 		return err
 	}
 	if p.declared[b.Name] {
-		return p.d.Errf("service_secret %s: there is a robot, or another service, of that name: rules could not tell them apart", b.Name)
+		return d.Errf("service_secret %s: there is a robot, or another service, of that name: rules could not tell them apart", b.Name)
 	}
 	p.declared[b.Name] = true
 	if p.services == nil {

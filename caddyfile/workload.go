@@ -124,8 +124,8 @@ type workloadIssuer struct {
 }
 
 // workload declares a workload.
-func (p *realmParser) workload() error {
-	b, err := Workload(p.d)
+func (p *realmParser) workload(d *caddyfile.Dispenser) error {
+	b, err := Workload(d)
 	if err != nil {
 		return err
 	}
@@ -134,7 +134,7 @@ func (p *realmParser) workload() error {
 	for _, issuer := range p.issuers {
 		for _, m := range issuer.Mappings {
 			if m.Name == name {
-				return p.d.Errf("workload %s is already declared: other values of a claim go on the same `require` line, other jobs into a workload of another name", name)
+				return d.Errf("workload %s is already declared: other values of a claim go on the same `require` line, other jobs into a workload of another name", name)
 			}
 		}
 		if issuer.Issuer == b.Issuer {
@@ -148,10 +148,10 @@ func (p *realmParser) workload() error {
 	}
 	setting, err := mine.join(b)
 	if err != nil {
-		return p.d.WrapErr(err)
+		return d.WrapErr(err)
 	}
 	if setting != "" {
-		return p.d.Errf("workload %s: %s: another workload of the same issuer has another value; it is the issuer's, write it once", name, setting)
+		return d.Errf("workload %s: %s: another workload of the same issuer has another value; it is the issuer's, write it once", name, setting)
 	}
 	return nil
 }

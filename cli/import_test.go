@@ -78,7 +78,7 @@ func TestPrune(t *testing.T) {
 	s := newStage(t)
 	s.ok("robot create one")
 	s.ok("robot create two")
-	s.ok("role set alice guest")
+	s.ok("role set user:alice guest")
 	file := s.write("version: 1\nrobots: [{name: one}]\n")
 	if got := s.ok("import --dry-run --prune " + file); got != "- robot two\n0 would be created, 0 would be changed, 1 would be deleted.\n" {
 		t.Error(got)

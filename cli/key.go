@@ -57,7 +57,7 @@ func (t *tool) keyList() *cobra.Command {
 			column[management.Key]{"state", keyState},
 			column[management.Key]{"expires", func(k management.Key) string { return instant(k.Expires) }},
 			column[management.Key]{"last used", func(k management.Key) string { return usedAt(k.LastUsed) }},
-			column[management.Key]{"source", func(k management.Key) string { return k.Source }})
+			column[management.Key]{"source", func(k management.Key) string { return sourceOf(k.Source, k.Superseded) }})
 	})
 }
 

@@ -69,7 +69,7 @@ func (t *tool) projectList() *cobra.Command {
 			column[management.Project]{"patterns", func(p management.Project) string { return words(p.Patterns) }},
 			column[management.Project]{"members", func(p management.Project) string { return fmt.Sprint(len(p.Members)) }},
 			column[management.Project]{"read-only", func(p management.Project) string { return yes(p.ReadOnly, "yes") }},
-			column[management.Project]{"source", func(p management.Project) string { return p.Source }})
+			column[management.Project]{"source", func(p management.Project) string { return sourceOf(p.Source, p.Superseded) }})
 	})
 }
 

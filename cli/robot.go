@@ -39,7 +39,7 @@ func (t *tool) robotList() *cobra.Command {
 			column[management.Robot]{"may", func(r management.Robot) string { return permissionWords(r.Permissions) }},
 			column[management.Robot]{"expires", func(r management.Robot) string { return instant(r.Expires) }},
 			column[management.Robot]{"last used", func(r management.Robot) string { return usedAt(r.LastUsed) }},
-			column[management.Robot]{"source", func(r management.Robot) string { return r.Source }})
+			column[management.Robot]{"source", func(r management.Robot) string { return sourceOf(r.Source, r.Superseded) }})
 	})
 	cmd.Flags().StringVar(&project, "project", "", "Only the robots of this project")
 	cmd.Flags().StringVar(&text, "search", "", "Only those with this text in name or description")
@@ -80,10 +80,21 @@ func (t *tool) robotDelete() *cobra.Command {
 }
 
 func robotState(r management.Robot) string {
-	if r.Disabled {
+	switch {
+	case r.SupersededBy != "":
+		return "not in force"
+	case r.Disabled:
 		return "disabled"
 	}
 	return "enabled"
+}
+
+// sourceOf is where something comes from, and what stands in its place.
+func sourceOf(source string, s management.Superseded) string {
+	if s.SupersededBy != "" {
+		return source + ", superseded by " + s.SupersededBy
+	}
+	return source
 }
 
 func robotFields(r *management.Robot) []field {

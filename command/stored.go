@@ -103,6 +103,13 @@ func readStored(config *caddyfile.Config, d *management.Document) (*storedRules,
 	for _, p := range config.Policy.Projects {
 		declared.Projects = append(declared.Projects, management.DeclaredProject{Project: p})
 	}
+	robots, err := findRobots(config)
+	if err != nil {
+		return nil, err
+	}
+	for _, robot := range robots { // which supersede stored ones
+		declared.Robots = append(declared.Robots, management.DeclaredRobot{RobotConfig: robot})
+	}
 	m, err := management.New(management.Options{
 		State: live, Policy: func() *authz.Policy { return policy }, Declared: declared,
 	})

@@ -31,7 +31,7 @@ type Front struct {
 	Used func(*http.Request, *authn.Principal)
 
 	Extensions *authz.Extensions
-	Verifiers  Verifiers
+	Verifiers  *Verifiers
 	Upstream   Upstream
 	Identity   *IdentityHeaders // nil: none are sent
 	Cleaning   *Cleaning

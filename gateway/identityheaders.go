@@ -16,6 +16,7 @@ import (
 // The headers that Apicurio Registry, Gitea behind a proxy and others know.
 const (
 	defaultUserHeader   = "X-Forwarded-User"
+	defaultKindHeader   = "X-Registry-Kind"
 	defaultEmailHeader  = "X-Forwarded-Email"
 	defaultGroupsHeader = "X-Forwarded-Groups"
 	defaultRoleHeader   = "X-Registry-Role"
@@ -25,9 +26,9 @@ const (
 // believes them, so that nobody but the gateway may send them. The nil pointer
 // sends none.
 type IdentityHeaders struct {
-	user, email, groups, role string // canonical; empty for none
-	roles                     []roleValue
-	names                     map[string]bool // in the form of headerAlias
+	user, kind, email, groups, role string // canonical; empty for none
+	roles                           []roleValue
+	names                           map[string]bool // in the form of headerAlias
 }
 
 type roleValue struct {
@@ -49,6 +50,7 @@ func NewIdentityHeaders(c *caddyfile.IdentityHeaders) (*IdentityHeaders, error) 
 		name, value string
 	}{
 		{&h.user, "user", cmp.Or(c.User, defaultUserHeader)},
+		{&h.kind, "kind", cmp.Or(c.Kind, defaultKindHeader)},
 		{&h.email, "email", cmp.Or(c.Email, defaultEmailHeader)},
 		{&h.groups, "groups", cmp.Or(c.Groups, defaultGroupsHeader)},
 		{&h.role, "role", cmp.Or(c.Role, defaultRoleHeader)},
@@ -140,6 +142,7 @@ func (h *IdentityHeaders) set(header http.Header, p *authn.Principal, policy *au
 		name = p.String() // no user is called so: user names have no colon
 	}
 	put(h.user, name)
+	put(h.kind, string(p.Kind))
 	put(h.email, verifiedEmail(p))
 	put(h.groups, strings.Join(slices.DeleteFunc(slices.Clone(p.Groups), func(g string) bool {
 		return strings.Contains(g, ",") || !plainHeaderValue(g)

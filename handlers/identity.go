@@ -64,6 +64,7 @@ func (p *Provider) Provision(ctx caddy.Context) error {
 		return err
 	}
 	p.app.Want(p.Realm)
+	p.app.Mention(p.Realm, p.Read, p.Write, p.Admin)
 	return nil
 }
 

@@ -94,8 +94,11 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 			return err
 		}
 	}
-	h.realm, err = app.Declare(ctx, h.Config, list)
-	return err
+	if h.realm, err = app.Declare(ctx, h.Config, list); err != nil {
+		return err
+	}
+	app.BeforeStart(func() error { return h.checkRoutes(ctx) })
+	return nil
 }
 
 // Validate warns about configurations that load but serve nobody.

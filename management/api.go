@@ -254,7 +254,7 @@ func (c *call) readBody(w http.ResponseWriter, found *route) ([]byte, error) {
 	case found.body == nil && (len(bytes.TrimSpace(raw)) == 0 || isEmptyObject(raw)):
 		return nil, nil
 	case found.body == nil:
-		return nil, fail(CodeMalformed, "this takes no body")
+		return nil, fail(CodeMalformed, "this takes no body, or {}")
 	}
 	if len(raw) == 0 && found.bodyOptional {
 		raw = []byte("{}")

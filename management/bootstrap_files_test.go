@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -224,5 +225,45 @@ func TestBootstrapSecretFile(t *testing.T) {
 		if err := b.Start(t.Context()); err == nil || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestBootstrapFilesOfOthers: a secret that somebody else could have written is
+// none, be it the bootstrap secret, the administrator's key or the reset index.
+func TestBootstrapFilesOfOthers(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("modes do not say who may write there")
+	}
+	key, _ := authn.NewSecret(authn.SecretAPIKey)
+	foreign := map[string]func(path string) error{
+		"a mode that lets the group write": func(path string) error { return os.Chmod(path, 0o660) },
+		"a mode that lets others write":    func(path string) error { return os.Chmod(path, 0o602) },
+	}
+	if os.Geteuid() == 0 {
+		foreign["another owner"] = func(path string) error { return os.Chown(path, 65534, 65534) }
+	}
+	for name, change := range foreign {
+		t.Run(name, func(t *testing.T) {
+			write := func(text string) string {
+				t.Helper()
+				path := filepath.Join(t.TempDir(), "secret")
+				if err := errors.Join(os.WriteFile(path, []byte(text), 0o600), change(path)); err != nil {
+					t.Fatal(err)
+				}
+				return path
+			}
+			secret := strings.Repeat("known-to-the-attacker-", 3)
+			m := newMachine(t, memstore.New(), machineOptions{config: management.BootstrapConfig{SecretFile: write(secret)}})
+			if err := m.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "others could have written it") {
+				t.Errorf("secret_file: %v", err)
+			}
+			if _, err := m.Call(t.Context(), stranger(), management.BootstrapCall{Secret: secret}); err == nil {
+				t.Error("the secret is good")
+			}
+			m = newMachine(t, memstore.New(), machineOptions{config: management.BootstrapConfig{AdminKeyFile: write(key)}})
+			if err := m.Start(t.Context()); err == nil || len(m.state.APIKeys.Sorted()) > 0 {
+				t.Errorf("admin_key_file: %v", err)
+			}
+		})
 	}
 }

@@ -75,6 +75,9 @@ func (m *Manager) Caller(p *authn.Principal) (*Caller, error) {
 		}
 		c.scopes, c.from, c.kind = item.Value.Scopes, item.Value.From, m.state.Tokens.Kind()
 	}
+	if p.Kind == authn.KindRobot {
+		c.from, c.expires = m.robotBounds(p)
+	}
 	return c, nil
 }
 
@@ -86,6 +89,24 @@ func (c *Caller) Actor() state.Actor {
 	}
 	a.RequestID = c.RequestID
 	return a
+}
+
+// robotBounds are from where and until when a robot is accepted, however it
+// proved to be that robot.
+func (m *Manager) robotBounds(p *authn.Principal) (from []string, expires time.Time) {
+	if d := m.declaredRobot(p.Name); d != nil {
+		from = d.From
+		expires, _ = authn.ParseExpiry(d.Expires) // checked when it was declared
+	} else if networks, service := m.declared.ServiceNetworks[p.Name]; service {
+		from = networks
+	} else if item, ok := m.state.Robots.Get(p.Name); ok && m.takenBy(p.Name) == "" {
+		from, expires = item.Value.From, item.Value.Expires
+	}
+	// A secret that was replaced ends earlier.
+	if p.Authenticator == authn.RobotsName && !p.Expires.IsZero() && (expires.IsZero() || p.Expires.Before(expires)) {
+		expires = p.Expires
+	}
+	return from, expires
 }
 
 // query is what the policy is asked with.
@@ -147,25 +168,4 @@ func (m *Manager) manages(who *Caller, patterns []string) bool {
 		}
 	}
 	return len(patterns) > 0
-}
-
-// mayBe adds that a robot is an administrator, by a role mapping or by the
-// configuration, and the caller is not: who has its secret would be one.
-func (m *Manager) mayBe(who *Caller, robot string, wrong *problems) {
-	p := &authn.Principal{Kind: authn.KindRobot, Name: robot}
-	if !m.admin(who) && m.policy().IsAdmin(p, m.query(who)) {
-		wrong.add("name", "%s is an administrator, and you are not", robot)
-	}
-}
-
-// mayGive adds what the caller cannot hand on, since it does not hold it.
-func (m *Manager) mayGive(who *Caller, field string, permissions []authn.Limit, wrong *problems) {
-	if who.Principal == nil {
-		return
-	}
-	for i, l := range permissions {
-		if missing := m.holdings(who).Missing(l); missing != 0 {
-			wrong.add(at(field, i), "you cannot give %s on %s: you do not hold it for certain on all of it yourself", missing, l.Name)
-		}
-	}
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -252,3 +253,13 @@ func typeName(t reflect.Type) string {
 }
 
 func isTime(t reflect.Type) bool { return t == reflect.TypeFor[time.Time]() }
+
+// checkPrintable refuses what cannot be shown on one line.
+func checkPrintable(wrong *problems, field, text string) {
+	for _, r := range text {
+		if !unicode.IsPrint(r) {
+			wrong.add(field, "has characters that cannot be printed")
+			return
+		}
+	}
+}

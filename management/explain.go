@@ -30,7 +30,7 @@ type Explanation struct {
 	Reason    string          `json:"reason" doc:"The rule that decides, or that none does."`
 	LockedOut string          `json:"locked_out,omitempty" doc:"Why the principal cannot come in at all, whatever the rules say."`
 	Rules     []ExplainedRule `json:"rules" doc:"The rules that concern both, in their order."`
-	Would     []string        `json:"would" doc:"What would allow it."`
+	Would     []string        `json:"would" doc:"What would allow it, for those who manage the repository."`
 }
 
 // ExplainedRule is what became of a rule.
@@ -43,7 +43,7 @@ type ExplainedRule struct {
 
 // Explain says whether somebody may do something, and why. Administrators may
 // ask about all, others about repositories that they manage, and about
-// themselves.
+// themselves: of rules elsewhere they learn only what is about them.
 func (m *Manager) Explain(who *Caller, q ExplainQuery) (*Explanation, error) {
 	if err := needs(who, ScopePolicyExplain); err != nil {
 		return nil, err
@@ -63,10 +63,15 @@ func (m *Manager) Explain(who *Caller, q ExplainQuery) (*Explanation, error) {
 		return nil, err
 	}
 	themselves := who.Principal != nil && who.Principal.Identity() == p.Identity() && q.Groups == nil && q.Roles == nil && q.Claims == nil
-	if !themselves && !m.manages(who, []string{q.Repository}) {
+	explain := m.policy().Explain
+	switch {
+	case m.manages(who, []string{q.Repository}):
+	case themselves:
+		explain = m.policy().ExplainOwn
+	default:
 		return nil, fail(CodeForbidden, "you may ask about yourself, and about repositories that you manage")
 	}
-	x := m.policy().Explain(p, ask)
+	x := explain(p, ask)
 	out := &Explanation{
 		Principal: x.Principal, Asked: x.Asked, Allowed: x.Allowed, Reason: x.Reason(), Rules: []ExplainedRule{}, Would: append([]string{}, x.Would...),
 	}
@@ -116,7 +121,7 @@ func (m *Manager) described(q ExplainQuery) (*authn.Principal, error) {
 
 // lockedOut says why a principal cannot come in at all.
 func (m *Manager) lockedOut(p *authn.Principal) error {
-	if p.Kind == authn.KindRobot && m.declaredRobot(p.Name) == nil {
+	if p.Kind == authn.KindRobot && m.takenBy(p.Name) == "" {
 		item, ok := m.state.Robots.Get(p.Name)
 		switch {
 		case !ok:

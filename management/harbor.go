@@ -54,7 +54,7 @@ func (m *Manager) robotPrefix() string {
 func (m *Manager) showHarbor(r *Robot) harborRobot {
 	out := harborRobot{
 		ID: r.Number, Name: m.robotPrefix() + r.Name, Description: r.Description, Level: levelSystem, Duration: -1,
-		Editable: r.Source == sourceStore, Disable: r.Disabled, ExpiresAt: -1, Created: r.Created, Updated: r.Updated,
+		Editable: r.Source == sourceStore && r.SupersededBy == "", Disable: r.Disabled, ExpiresAt: -1, Created: r.Created, Updated: r.Updated,
 	}
 	if r.Project != "" {
 		out.Level = levelProject
@@ -131,7 +131,11 @@ func (m *Manager) harborByID(who *Caller, text string) (*Robot, error) {
 		return nil, fail(CodeNotFound, "there is no robot %.20q", text)
 	}
 	if item, ok := m.robotByNumber(id); ok {
-		return m.Robot(who, item.ID)
+		r, err := m.Robot(who, item.ID)
+		if err == nil && r.Source != sourceStore { // it is superseded
+			r = m.showRobot(item.Value, item.Revision)
+		}
+		return r, err
 	}
 	for i := range m.declared.Robots {
 		if d := &m.declared.Robots[i]; declaredNumber(d.Name) == id {

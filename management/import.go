@@ -77,7 +77,7 @@ func (m *Manager) Import(ctx context.Context, who *Caller, d *Document, o Import
 
 // plan adds what is to be done to a transaction.
 func (m *Manager) plan(tx *state.Tx, who *Caller, d *Document, prune bool) (*importPlan, error) {
-	p := &importPlan{m: m, tx: tx, who: who, prune: prune, changes: []ImportChange{}}
+	p := &importPlan{m: m, tx: tx, who: who, prune: prune, changes: []ImportChange{}, about: map[state.Object]bool{}}
 	if d.Version != documentVersion {
 		p.wrong.add("version", "is %d, this program reads %d", d.Version, documentVersion)
 	}
@@ -86,6 +86,7 @@ func (m *Manager) plan(tx *state.Tx, who *Caller, d *Document, prune bool) (*imp
 	p.robots(d.Robots, d.Projects)
 	p.apiKeys(d.APIKeys)
 	p.owners(d.Owners)
+	p.robotsGone()
 	p.lockedOut(d.LockedOut)
 	p.readOnly(d)
 	return p, p.wrong.err()
@@ -100,6 +101,24 @@ type importPlan struct {
 	wrong   problems
 	changes []ImportChange
 	writes  bool
+	about   map[state.Object]bool // what is written or deleted, by kind and id
+}
+
+// note takes down what is done to a record.
+func (p *importPlan) note(c ImportChange) {
+	p.changes, p.writes = append(p.changes, c), true
+	p.about[state.Object{Kind: c.Kind, ID: c.ID}] = true
+}
+
+// robotsGone lets what a robot's name was given go with a robot that is deleted,
+// unless the document says otherwise.
+func (p *importPlan) robotsGone() {
+	kind := p.m.state.Robots.Kind()
+	for _, c := range p.changes {
+		if c.Kind == kind && c.Action == "delete" && p.m.takenBy(c.ID) == "" {
+			p.m.forgetName(p.tx, p.who, robotPrincipal(c.ID), p.about)
+		}
+	}
 }
 
 func (p *importPlan) skip(kind, id, note string) {
@@ -122,7 +141,7 @@ func put[T any](p *importPlan, t *state.Table[T], id string, next *T, note strin
 	c.Fields = differences(before, after)
 	state.Put(p.tx, t, id, next, condition)
 	p.tx.Note(p.who.Actor(), t.Kind()+".import", state.Object{Kind: t.Kind(), ID: id, Name: id}, before, after)
-	p.changes, p.writes = append(p.changes, c), true
+	p.note(c)
 }
 
 // pruneAll deletes what the document does not have.
@@ -136,7 +155,7 @@ func pruneAll[T any](p *importPlan, t *state.Table[T], listed bool, keep func(id
 		}
 		state.Delete(p.tx, t, item.ID, state.Unchanged(item))
 		p.tx.Note(p.who.Actor(), t.Kind()+".delete", state.Object{Kind: t.Kind(), ID: item.ID, Name: item.ID}, show(item.Value), nil)
-		p.changes, p.writes = append(p.changes, ImportChange{Action: "delete", Kind: t.Kind(), ID: item.ID}), true
+		p.note(ImportChange{Action: "delete", Kind: t.Kind(), ID: item.ID})
 	}
 }
 

@@ -54,17 +54,17 @@ func projectView(v *state.Project) any {
 func (p *importPlan) roleMappings(list []NewRoleMapping) {
 	m := p.m
 	for i, in := range list {
-		id := MappedSubject(in.Principal)
+		id := in.Principal
 		if in.NotAfter != nil && !in.NotAfter.After(m.now()) {
 			p.skip(m.state.RoleMappings.Kind(), id, "has ended")
 			continue
 		}
-		next, err := m.checkMapping(in.Principal, in.RoleMappingInput)
+		next, err := m.checkMapping(p.who, in.Principal, in.RoleMappingInput)
 		if !p.inner(at("role_mappings", i), err) {
 			put(p, m.state.RoleMappings, id, next, "", mappingView)
 		}
 	}
-	pruneAll(p, m.state.RoleMappings, list != nil, named[NewRoleMapping, state.RoleMapping](list, func(d NewRoleMapping) string { return MappedSubject(d.Principal) }), mappingView)
+	pruneAll(p, m.state.RoleMappings, list != nil, named[NewRoleMapping, state.RoleMapping](list, func(d NewRoleMapping) string { return d.Principal }), mappingView)
 }
 
 func mappingView(v *state.RoleMapping) any {
@@ -84,8 +84,8 @@ func (p *importPlan) robots(list []DocumentRobot, projects []NewProject) {
 			p.skip(m.state.Robots.Kind(), in.Name, "is declared in the configuration")
 			continue
 		}
-		if what, taken := m.declared.RobotNames[in.Name]; taken {
-			p.skip(m.state.Robots.Kind(), in.Name, "is the name of "+what+" in the configuration")
+		if by := m.takenBy(in.Name); by != "" {
+			p.skip(m.state.Robots.Kind(), in.Name, "is the name of "+by+" in the configuration")
 			continue
 		}
 		item, exists := m.state.Robots.Get(in.Name)
@@ -118,6 +118,10 @@ func (p *importPlan) robots(list []DocumentRobot, projects []NewProject) {
 			}
 		}
 		if hashes != nil && !slices.Equal(hashes, robotHashes(next)) {
+			var wrong problems
+			if withProjects.mayHandOn(p.who, handedRobot(next), &wrong); p.inner(field, wrong.err()) {
+				continue
+			}
 			next.Secrets = nil
 			for _, h := range hashes {
 				next.Secrets = append(next.Secrets, state.RobotSecret{Hash: h, Created: now})
@@ -149,6 +153,7 @@ func (p *importPlan) apiKeys(list []DocumentKey) {
 	m := p.m
 	kind := m.state.APIKeys.Kind()
 	keep := map[string]bool{}
+	made := 0
 	for i, in := range list {
 		var wrong problems
 		id := in.ID
@@ -194,12 +199,21 @@ func (p *importPlan) apiKeys(list []DocumentKey) {
 			next.Expires = in.Expires.UTC().Truncate(time.Second)
 		}
 		if !exists || !equalRecord(item.Value, next) {
-			m.checkWithin(p.who, &wrong, next.Scopes, next.From, next.Expires)
+			m.mayHandOn(p.who, handed{scopes: next.Scopes, from: next.From, expires: next.Expires}, &wrong)
 			if p.inner(at("api_keys", i), wrong.err()) {
 				continue
 			}
 		}
+		if !exists {
+			made++
+		}
 		put(p, m.state.APIKeys, id, next, "", keyView)
+	}
+	if made > 0 {
+		if n := len(m.state.APIKeys.Sorted()) + made; n > maxKeys {
+			p.wrong.add("api_keys", "there would be %d keys, want at most %d", n, maxKeys)
+		}
+		m.countKeys(p.tx)
 	}
 	// Whoever prunes must be able to go on.
 	pruneAll(p, m.state.APIKeys, list != nil, func(id string, k *state.APIKey) bool {

@@ -25,7 +25,7 @@ projects:
     members:
       - {subject: "group:web", role: developer}
 role_mappings:
-  - {principal: carol, role: ADMIN}
+  - {principal: "user:carol", role: ADMIN}
   - {principal: "group:x", role: developer, patterns: ["x/**"], not_after: "2030-01-01T00:00:00Z"}
 robots:
   - name: web+ci
@@ -143,7 +143,7 @@ func TestImportDifferences(t *testing.T) {
 func TestImportIsAllOrNothing(t *testing.T) {
 	s := newStage(t)
 	got := s.admin("POST", "/import", `{"version":1,"projects":[{"name":"good","patterns":["good/**"]}],"robots":[{"name":"team-a+x","permissions":[{"name":"other/**","actions":["pull"]}]},{"name":"Bad"}],
-		"role_mappings":[{"principal":"a","role":"gast"}],"api_keys":[{"name":"k","scopes":["fly"],"hash":"x"}],"owners":[{"repository":"A","principal":"robot:x"}]}`).want(422, CodeInvalid)
+		"role_mappings":[{"principal":"user:a","role":"gast"}],"api_keys":[{"name":"k","scopes":["fly"],"hash":"x"}],"owners":[{"repository":"A","principal":"robot:x"}]}`).want(422, CodeInvalid)
 	fields := ""
 	for _, f := range got.problem().Errors {
 		fields += f.Field + " "

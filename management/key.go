@@ -18,6 +18,7 @@ type Key struct {
 	Bootstrap bool       `json:"bootstrap,omitempty" doc:"It ends as soon as there is a key that lasts."`
 	LastUsed  *LastUsed  `json:"last_used,omitempty" doc:"When and from where it was used last, as of half a minute ago."`
 	Source    string     `json:"source" doc:"store, or where the configuration has it. What is declared cannot be changed here." max:"512"`
+	Superseded
 
 	revision uint64
 }
@@ -46,19 +47,25 @@ const staticPrefix = "static:"
 
 func (m *Manager) showKey(id string, k *state.APIKey, revision uint64) *Key {
 	return &Key{
-		ID: id, Created: timeOf(k.Created), CreatedBy: k.CreatedBy, Disabled: k.Disabled, Bootstrap: k.Bootstrap,
+		Superseded: m.superseded(m.keySource(k.Name)),
+		ID:         id, Created: timeOf(k.Created), CreatedBy: k.CreatedBy, Disabled: k.Disabled, Bootstrap: k.Bootstrap,
 		KeySettings: KeySettings{Name: k.Name, Scopes: append([]string{}, k.Scopes...), From: k.From, Expires: timeOf(k.Expires)},
 		LastUsed:    m.lastUsed(m.state.APIKeys.Kind(), id), Source: sourceStore, revision: revision,
 	}
 }
 
-func showStatic(k *staticKey) *Key {
-	source := k.config.Source
-	if source == "" {
-		source = "configuration"
+// keySource is where the configuration has a key of that name, "" if it has
+// none.
+func (m *Manager) keySource(name string) string {
+	if k := m.static(staticPrefix + name); k != nil {
+		return sourceOr(k.config.Source)
 	}
+	return ""
+}
+
+func showStatic(k *staticKey) *Key {
 	return &Key{
-		ID: staticPrefix + k.config.Name, Source: source,
+		ID: staticPrefix + k.config.Name, Source: sourceOr(k.config.Source),
 		KeySettings: KeySettings{Name: k.config.Name, Scopes: k.config.Scopes, From: k.config.From},
 	}
 }
@@ -142,7 +149,7 @@ func (m *Manager) CreateKey(ctx context.Context, who *Caller, in KeySettings) (*
 	if err := wrong.err(); err != nil {
 		return nil, err
 	}
-	m.checkWithin(who, &wrong, k.Scopes, k.From, k.Expires)
+	m.mayHandOn(who, handed{scopes: k.Scopes, from: k.From, expires: k.Expires}, &wrong)
 	if err := wrong.forbidden(moreThanShown); err != nil {
 		return nil, err
 	}
@@ -153,13 +160,14 @@ func (m *Manager) CreateKey(ctx context.Context, who *Caller, in KeySettings) (*
 	}
 	k.Hash = stored
 	made := &KeyWithSecret{Key: *m.showKey(parsed.ID, k, 0), Secret: secret}
-	err = again(ctx, func() error {
+	err = m.counted(ctx, func() error {
 		if err := m.nameIsFree(k.Name); err != nil {
 			return err
 		}
 		var tx state.Tx
 		state.Put(&tx, m.state.APIKeys, parsed.ID, k, state.Absent)
 		tx.Note(who.Actor(), "api_key.create", keyObject(parsed.ID, k), nil, &made.Key)
+		m.countKeys(&tx)
 		m.endBootstrap(&tx, who, k)
 		return m.commit(ctx, who, &tx, made)
 	})
@@ -187,6 +195,17 @@ func (m *Manager) nameIsFree(name string) error {
 		return fail(CodeConflict, "there are %d keys: delete some of them first", count)
 	}
 	return nil
+}
+
+// countKeys adds to a change that makes keys that it was made: of two such
+// changes at once, one fails and counts again.
+func (m *Manager) countKeys(tx *state.Tx) {
+	const id = "keys"
+	next, condition := &state.Setting{Changed: m.second()}, state.Absent
+	if item, ok := m.state.Settings.Get(id); ok {
+		next.Number, condition = item.Value.Number+1, state.Unchanged(item)
+	}
+	state.Put(tx, m.state.Settings, id, next, condition)
 }
 
 // endBootstrap ends the temporary key once there is one that can take its

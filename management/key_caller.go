@@ -2,7 +2,6 @@ package management
 
 import (
 	"crypto/sha256"
-	"fmt"
 	"net/netip"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
@@ -38,6 +37,8 @@ func (m *Manager) KeyCaller(secret string, remote netip.Addr) (*Caller, error) {
 	}
 	// Only who knows the key learns what state it is in.
 	switch {
+	case m.keySource(k.Name) != "":
+		return nil, fail(CodeUnauthenticated, "the configuration has a key called %s, which stands in the place of this one", k.Name)
 	case k.Disabled:
 		return nil, fail(CodeUnauthenticated, "the key %s is disabled", k.Name)
 	case !k.Expires.IsZero() && !m.now().Before(k.Expires):
@@ -77,17 +78,4 @@ func (m *Manager) staticCaller(secret string, remote netip.Addr) (*Caller, error
 		scopes: found.config.Scopes, from: found.config.From, Remote: remote,
 		actor: state.Actor{Kind: "api_key", Name: found.config.Name},
 	}, nil
-}
-
-// parseSources parses networks, nil if there are none.
-func parseSources(list []string) ([]netip.Prefix, error) {
-	var from []netip.Prefix
-	for _, text := range list {
-		p, err := authn.ParseSource(text)
-		if err != nil {
-			return nil, fmt.Errorf("from: %w", err)
-		}
-		from = append(from, p)
-	}
-	return from, nil
 }

@@ -14,7 +14,7 @@ func (m *Manager) ChangeKey(ctx context.Context, who *Caller, id string, in KeyI
 		next.Disabled = in.Disabled
 		if item.Value.Disabled && !next.Disabled {
 			var wrong problems
-			m.checkWithin(who, &wrong, next.Scopes, next.From, next.Expires)
+			m.mayHandOn(who, handed{scopes: next.Scopes, from: next.From, expires: next.Expires}, &wrong)
 			if err := wrong.forbidden(moreThanShown); err != nil {
 				return err
 			}

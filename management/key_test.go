@@ -38,7 +38,17 @@ func TestKeyLives(t *testing.T) {
 	if got := s.call(key, "GET", "/keys/"+id, nil).want(200); strings.Contains(string(got.body), key) {
 		t.Errorf("shown again: %s", got.body)
 	}
-	s.call(key, "PUT", "/robots/x", `{"permissions":[{"name":"**","actions":["*"]}]}`).want(201)
+	// What it makes is good for no more of the API, and no longer.
+	for body, status := range map[string]int{
+		`{"permissions":[{"name":"**","actions":["pull","push","delete"]}],"expires":"2026-06-01T00:00:00Z"}`: 201,
+		`{"permissions":[{"name":"**","actions":["*"]}],"expires":"2026-06-01T00:00:00Z"}`:                    403,
+		`{"permissions":[{"name":"**","actions":["pull"]}]}`:                                                  403,
+	} {
+		if got := s.call(key, "PUT", "/robots/x", body); got.status != status {
+			t.Errorf("%s: %d, want %d: %s", body, got.status, status, got.body)
+		}
+		s.admin("DELETE", "/robots/x", nil)
+	}
 	s.call(key, "GET", "/tokens", nil).want(403, CodeScope)
 	for body, status := range map[string]int{
 		`{"name":"a","scopes":["robots:read"],"expires":"2026-05-01T00:00:00Z"}`: 201,

@@ -10,6 +10,7 @@ package management
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
@@ -24,6 +25,7 @@ type Manager struct {
 	policy   func() *authz.Policy
 	inForce  func(context.Context)
 	declared Declared
+	taken    map[string]string // see Declared.Taken
 	config   Config
 	statics  []staticKey
 	keys     func() SigningKeys
@@ -32,6 +34,7 @@ type Manager struct {
 	pool     *authn.HashPool
 	log      *slog.Logger
 	now      func() time.Time
+	counting *sync.Mutex // held while something is made of which there is a limit
 }
 
 // Options make a [Manager].
@@ -69,10 +72,16 @@ type Declared struct {
 	Projects []DeclaredProject
 	// Roles are the configuration's own.
 	Roles []authz.Role
-	// RobotNames are names that rules know as robots', and that no stored
-	// robot may have: of companion services, and those as which workloads
-	// act. Each has what it is the name of, for people to read.
+	// RobotNames are names that no stored robot may have, beside those of
+	// Robots: of companion services, those as which workloads act, and those
+	// by which users of the configuration log in. Each has what it is the name
+	// of, for people to read.
 	RobotNames map[string]string
+	// Mentioned are subjects to whom the configuration gives something that is
+	// no right in the registry: on other routes, or in headers.
+	Mentioned []string
+	// ServiceNetworks are the networks of companion services, by name.
+	ServiceNetworks map[string][]string
 }
 
 // DeclaredRobot is a robot of the configuration.
@@ -107,13 +116,26 @@ func New(o Options) (*Manager, error) {
 	if m.now == nil {
 		m.now = time.Now
 	}
+	m.taken, m.counting = m.declared.Taken(), new(sync.Mutex)
 	var err error
-	m.statics, err = staticKeys(m.config.APIKeys, o.StaticKeys)
-	return m, err
+	if m.statics, err = staticKeys(m.config.APIKeys, o.StaticKeys); err != nil {
+		return nil, err
+	}
+	m.warnOfSuperseded()
+	return m, nil
 }
 
 // second returns the time to the second, as records have it.
 func (m *Manager) second() time.Time { return m.now().UTC().Truncate(time.Second) }
+
+// counted makes something of which there is a limit. The change must be one that
+// fails where another gateway makes such a thing at the same time; within this
+// one they wait for each other.
+func (m *Manager) counted(ctx context.Context, do func() error) error {
+	m.counting.Lock()
+	defer m.counting.Unlock()
+	return again(ctx, do)
+}
 
 // commit writes a change. Answer is what the caller is told: whoever asked
 // with an idempotency key gets it again.

@@ -24,6 +24,9 @@ type MemberInput struct {
 	When     string     `json:"when,omitempty" doc:"A CEL expression that must be true." max:"4096"`
 }
 
+// maxMembers is how many a project may have.
+const maxMembers = 500
+
 // grantOf is a member as rules have it.
 func grantOf(m Member) authz.Grant {
 	g := authz.Grant{
@@ -69,6 +72,7 @@ func (m *Manager) checkMembers(who *Caller, patterns []string, members []Member,
 		if slices.ContainsFunc(members[:i], func(other Member) bool { return other.Subject == member.Subject }) {
 			wrong.add(field, "%s is a member twice", member.Subject)
 		}
+		m.mayAppoint(who, field, member.Subject, false, member.From, timeIn(member.NotAfter), wrong)
 		for _, p := range patterns {
 			m.mayGive(who, field, []authn.Limit{{Type: authz.TypeRepository, Name: p, Actions: actions.Names()}}, wrong)
 		}

@@ -133,23 +133,10 @@ func MappedRole(role string) string {
 	return role
 }
 
-// MappedSubject returns the subject of a role mapping: a plain name is that of
-// a user.
-func MappedSubject(principal string) string {
-	kind, _, found := strings.Cut(principal, ":")
-	switch kind {
-	case "user", "group", "role", "robot", "workload", "claim":
-		if found {
-			return principal
-		}
-	}
-	return "user:" + principal
-}
-
 func (c *recordCompiler) mapping(item *state.Item[state.RoleMapping]) {
 	m := item.Value
 	object := state.Object{Kind: "role_mapping", ID: item.ID}
-	source, role, subject := "stored role mapping "+item.ID, MappedRole(m.Role), MappedSubject(m.Principal)
+	source, role, subject := "stored role mapping "+item.ID, MappedRole(m.Role), m.Principal
 	var conditions authz.Conditions
 	if !m.NotAfter.IsZero() {
 		conditions.Until = m.NotAfter.UTC().Truncate(time.Second).Format(time.RFC3339)

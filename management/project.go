@@ -1,6 +1,7 @@
 package management
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"regexp"
@@ -15,6 +16,7 @@ type Project struct {
 	Name string `json:"name" doc:"How rules and robots call it." max:"512"`
 	ProjectInput
 	Source string `json:"source" doc:"store, or where the configuration declares it. What is declared cannot be changed here." max:"512"`
+	Superseded
 
 	revision uint64
 }
@@ -48,7 +50,13 @@ func (m *Manager) Projects(who *Caller, q PageQuery) (*Page[*Project], error) {
 	if err := needs(who, ScopeProjectsRead); err != nil {
 		return nil, err
 	}
-	return page(q, m.everyProject(who), func(p *Project) string { return p.Name }, func(p *Project) *Project { return p })
+	id := func(p *Project) string {
+		if p.Source == sourceStore {
+			return p.Name + afterDeclared
+		}
+		return p.Name
+	}
+	return page(q, m.everyProject(who), id, func(p *Project) *Project { return p })
 }
 
 func (m *Manager) everyProject(who *Caller) iter.Seq[*Project] {
@@ -59,7 +67,14 @@ func (m *Manager) everyProject(who *Caller) iter.Seq[*Project] {
 			}
 		}
 		for item := range m.state.Projects.All() {
-			if m.declaredProject(item.ID) == nil && m.manages(who, item.Value.Patterns) && !yield(showProject(item)) {
+			if !m.manages(who, item.Value.Patterns) {
+				continue
+			}
+			p := showProject(item)
+			if d := m.declaredProject(item.ID); d != nil {
+				p.Superseded = m.superseded(sourceOr(d.Source))
+			}
+			if !yield(p) {
 				return
 			}
 		}
@@ -172,25 +187,23 @@ func (m *Manager) DeleteProject(ctx context.Context, who *Caller, name string, m
 	if err := m.needsAdmin(who, ScopeProjectsWrite); err != nil {
 		return err
 	}
-	if err := m.undeclared(name); err != nil {
-		return err
-	}
 	return again(ctx, func() error {
 		item, ok := m.state.Projects.Get(name)
 		if !ok {
-			return noProject(name)
+			return cmp.Or(m.undeclared(name), noProject(name))
 		}
 		if err := match.check(item.Revision); err != nil {
 			return err
 		}
+		declared := m.declaredProject(name) != nil // which has the robots and the switch
 		for r := range m.state.Robots.All() {
-			if r.Value.Project() == name {
+			if !declared && r.Value.Project() == name {
 				return fail(CodeConflict, "project %s has robots, such as %s: delete them first", name, r.ID)
 			}
 		}
 		var tx state.Tx
 		state.Delete(&tx, m.state.Projects, name, state.Unchanged(item))
-		if id := projectSwitch(name); revisionOf(m.state.Settings, id) != 0 {
+		if id := projectSwitch(name); !declared && revisionOf(m.state.Settings, id) != 0 {
 			state.Delete(&tx, m.state.Settings, id, store.Precondition{})
 		}
 		tx.Note(who.Actor(), "project.delete", projectObject(name), showProject(item), nil)
@@ -223,10 +236,7 @@ func showProject(i *state.Item[state.Project]) *Project {
 }
 
 func showDeclaredProject(d DeclaredProject) *Project {
-	p := &Project{Name: declaredName(d), Source: d.Source, ProjectInput: ProjectInput{Patterns: d.Patterns, Members: membersOf(d.Grants), ReadOnly: d.ReadOnly}}
-	if p.Source == "" {
-		p.Source = "configuration"
-	}
+	p := &Project{Name: declaredName(d), Source: sourceOr(d.Source), ProjectInput: ProjectInput{Patterns: d.Patterns, Members: membersOf(d.Grants), ReadOnly: d.ReadOnly}}
 	for _, i := range d.Immutable {
 		p.Immutable = append(p.Immutable, i.Tags...)
 	}

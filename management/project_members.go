@@ -91,6 +91,9 @@ func (m *Manager) changeMembers(ctx context.Context, who *Caller, name string, m
 	if err := wrong.err(); err != nil {
 		return nil, err
 	}
+	if n := len(membersOf(next.Members)); n > maxMembers && n > len(membersOf(item.Value.Members)) {
+		return nil, fail(CodeConflict, "project %s would have %d members, and may have %d", name, n, maxMembers)
+	}
 	made, _, err := m.putProject(ctx, who, item, &next, match, action)
 	return made, err
 }

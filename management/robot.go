@@ -21,6 +21,7 @@ type Robot struct {
 	Updated   *time.Time    `json:"updated,omitempty"`
 	LastUsed  *LastUsed     `json:"last_used,omitempty" doc:"When and from where it was used last, as of half a minute ago."`
 	Source    string        `json:"source" doc:"store, or where the configuration declares it. What is declared cannot be changed here." max:"512"`
+	Superseded
 
 	revision uint64
 }
@@ -62,6 +63,7 @@ func (m *Manager) showRobot(r *state.Robot, revision uint64) *Robot {
 		},
 		Secrets: []RobotSecret{}, Created: timeOf(r.Created), CreatedBy: r.CreatedBy, Updated: timeOf(r.Updated),
 		LastUsed: m.lastUsed(m.state.Robots.Kind(), r.Name), Source: sourceStore, revision: revision,
+		Superseded: m.superseded(m.takenBy(r.Name)),
 	}
 	for _, s := range r.Secrets {
 		if !s.Until.IsZero() && !m.now().Before(s.Until) {
@@ -85,10 +87,7 @@ func (m *Manager) showDeclared(d *DeclaredRobot) *Robot {
 	r := &Robot{
 		Name: d.Name, Project: (&state.Robot{Name: d.Name}).Project(), Logins: m.logins(d.Name), Number: declaredNumber(d.Name),
 		RobotSettings: RobotSettings{Disabled: d.Disabled, From: d.From, Permissions: permissionsOf(d.Permissions)},
-		Secrets:       []RobotSecret{}, Source: d.Source, LastUsed: m.lastUsed(m.state.Robots.Kind(), d.Name),
-	}
-	if r.Source == "" {
-		r.Source = "configuration"
+		Secrets:       []RobotSecret{}, Source: sourceOr(d.Source), LastUsed: m.lastUsed(m.state.Robots.Kind(), d.Name),
 	}
 	if expires, err := authn.ParseExpiry(d.Expires); err == nil {
 		r.Expires = timeOf(expires)
@@ -124,6 +123,14 @@ func (m *Manager) lastUsed(kind, id string) *LastUsed {
 		return nil
 	}
 	return &LastUsed{At: u.At, Remote: u.Remote, Agent: u.Agent}
+}
+
+// timeIn returns the time that may be given.
+func timeIn(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return *t
 }
 
 // timeOf returns nil for no time.
@@ -165,7 +172,7 @@ func (m *Manager) Robots(who *Caller, q RobotQuery) (*Page[*Robot], error) {
 	if err := needs(who, ScopeRobotsRead); err != nil {
 		return nil, err
 	}
-	return page(q.PageQuery, m.visibleRobots(who, q), func(r listedRobot) string { return r.name }, m.showListed)
+	return page(q.PageQuery, m.visibleRobots(who, q), listedRobot.id, m.showListed)
 }
 
 // Robot returns a robot. One that the caller may not change does not exist.

@@ -15,6 +15,19 @@ type listedRobot struct {
 	declared *DeclaredRobot
 }
 
+// id orders the list: what the configuration supersedes stands behind what it
+// declares.
+func (r listedRobot) id() string {
+	if r.declared == nil {
+		return r.name + afterDeclared
+	}
+	return r.name
+}
+
+// afterDeclared is put behind the name of what is stored, for the order of
+// lists.
+const afterDeclared = "\x00"
+
 func (m *Manager) showListed(r listedRobot) *Robot {
 	if r.declared != nil {
 		return m.showDeclared(r.declared)
@@ -55,8 +68,7 @@ func (m *Manager) visibleRobots(who *Caller, q RobotQuery) iter.Seq[listedRobot]
 			}
 		}
 		for item := range m.state.Robots.All() {
-			if m.declaredRobot(item.ID) == nil && visible(item.ID, item.Value.Description) &&
-				!yield(listedRobot{name: item.ID, stored: item}) {
+			if visible(item.ID, item.Value.Description) && !yield(listedRobot{name: item.ID, stored: item}) {
 				return
 			}
 		}

@@ -155,6 +155,9 @@ func (m *Manager) RotateRobot(ctx context.Context, who *Caller, name string, in 
 	if m.declaredRobot(name) != nil {
 		return nil, fail(CodeDeclared, "robot %s is declared in the configuration: change its secret there", name)
 	}
+	if by := m.takenBy(name); by != "" {
+		return nil, nameTaken(name, by)
+	}
 	overlap := defaultOverlap
 	if in.Overlap != nil {
 		overlap = time.Duration(*in.Overlap) * time.Second
@@ -179,10 +182,8 @@ func (m *Manager) RotateRobot(ctx context.Context, who *Caller, name string, in 
 			return fail(CodeForbidden, "the secret that you show was replaced: use the new one")
 		}
 		if !self {
-			// Who has the secret has what the robot may do.
 			var wrong problems
-			m.mayGive(who, "permissions", item.Value.Permissions, &wrong)
-			m.mayBe(who, name, &wrong)
+			m.mayHandOn(who, handedRobot(item.Value), &wrong)
 			if err := wrong.forbidden("the robot may do more than you"); err != nil {
 				return err
 			}
@@ -252,6 +253,9 @@ func (m *Manager) EndRobotSecret(ctx context.Context, who *Caller, name, id stri
 	}
 	if m.declaredRobot(name) != nil {
 		return fail(CodeDeclared, "robot %s is declared in the configuration: change its secrets there", name)
+	}
+	if by := m.takenBy(name); by != "" {
+		return nameTaken(name, by)
 	}
 	return again(ctx, func() error {
 		item, ok := m.state.Robots.Get(name)

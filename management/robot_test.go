@@ -287,3 +287,37 @@ func TestIdempotencyKey(t *testing.T) {
 		t.Error("no Location")
 	}
 }
+
+// TestOnlyRolesInForceCanBeHandedOn has the example of docs/policy.md,
+// `role_source token application { first }`: carol has a role in her token, so
+// that the stored one, by which she would be a maintainer everywhere, does not
+// count for her. A role that does not count gives nothing to hand on.
+func TestOnlyRolesInForceCanBeHandedOn(t *testing.T) {
+	carol := people["carol"]
+	carol.Roles = []string{"viewer"}
+	defer func() { carol.Roles = nil }()
+	s := newStage(t, func(o *Options) {
+		cfg := rules
+		cfg.RoleSources, cfg.FirstRoleSource = []string{"token", "application"}, true
+		cfg.Projects = append(append([]authz.Project{}, rules.Projects...), authz.Project{
+			Name: "viewers", Patterns: []string{"public/**"}, Grants: []authz.Grant{{Role: "guest", Subjects: []string{"role:viewer"}}},
+		})
+		st := o.State
+		o.Policy = func() *authz.Policy {
+			p, err := authz.Compile(PolicyRecords(st, cfg, Config{}).Add(cfg))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return p.With(st)
+		}
+	})
+	s.call("root", "PUT", "/role-mappings/user:carol", `{"role":"maintainer"}`).want(201)
+	for _, action := range []string{"push", "delete"} {
+		s.call("carol", "POST", "/robots", `{"name":"team-a+`+action+`","permissions":[{"name":"team-a/**","actions":["`+action+`"]}]}`).want(403, CodeForbidden)
+	}
+	s.call("carol", "POST", "/robots", `{"name":"team-a+pull","permissions":[{"name":"team-a/**","actions":["pull"]}]}`).want(201)
+	// And a robot that has the role is no more than she is, where it counts for
+	// neither: its roles come from the store.
+	s.call("root", "PUT", "/role-mappings/robot:team-a+pull", `{"role":"maintainer"}`).want(201)
+	s.call("carol", "POST", "/robots/team-a+pull/rotate", `{}`).want(403, CodeForbidden)
+}

@@ -58,8 +58,8 @@ func (m *Manager) PutRobot(ctx context.Context, who *Caller, name string, in Rob
 	if d := m.declaredRobot(name); d != nil {
 		return nil, false, fail(CodeDeclared, "robot %s is declared in the configuration: change it there", name)
 	}
-	if what, taken := m.declared.RobotNames[name]; taken {
-		return nil, false, fail(CodeDeclared, "%s is the name of %s in the configuration: a robot of that name would have its rights", name, what)
+	if by := m.takenBy(name); by != "" {
+		return nil, false, nameTaken(name, by)
 	}
 	settings, err := m.checkRobot(who, name, in)
 	if e := AsError(err); err != nil && e.Code == CodeForbidden {
@@ -194,8 +194,7 @@ func (m *Manager) checkRobot(who *Caller, name string, in RobotInput) (*state.Ro
 	if err := wrong.err(); err != nil {
 		return nil, err
 	}
-	m.mayGive(who, "permissions", r.Permissions, &wrong)
-	m.mayBe(who, name, &wrong)
+	m.mayHandOn(who, handedRobot(r), &wrong)
 	return r, wrong.forbidden("a robot may do no more than who makes it")
 }
 
@@ -231,12 +230,13 @@ func (m *Manager) DeleteRobot(ctx context.Context, who *Caller, name string, mat
 	if !m.managesRobot(who, name) {
 		return noRobot(name)
 	}
-	if m.declaredRobot(name) != nil {
-		return fail(CodeDeclared, "robot %s is declared in the configuration: remove it there", name)
-	}
 	return again(ctx, func() error {
+		// One that the configuration supersedes can be deleted as well.
 		item, ok := m.state.Robots.Get(name)
-		if !ok {
+		switch {
+		case !ok && m.declaredRobot(name) != nil:
+			return fail(CodeDeclared, "robot %s is declared in the configuration: remove it there", name)
+		case !ok:
 			return noRobot(name)
 		}
 		if err := match.check(item.Revision); err != nil {
@@ -245,6 +245,9 @@ func (m *Manager) DeleteRobot(ctx context.Context, who *Caller, name string, mat
 		var tx state.Tx
 		state.Delete(&tx, m.state.Robots, name, state.Unchanged(item))
 		tx.Note(who.Actor(), "robot.delete", robotObject(name), m.showRobot(item.Value, 0), nil)
+		if m.takenBy(name) == "" {
+			m.forgetName(&tx, who, robotPrincipal(name), nil)
+		}
 		return m.commit(ctx, who, &tx, nil)
 	})
 }

@@ -29,7 +29,7 @@ type RoleMappingInput struct {
 
 // NewRoleMapping is a role mapping that is to be made.
 type NewRoleMapping struct {
-	Principal string `json:"principal" doc:"Who; a plain name is that of a user." min:"1" max:"512"`
+	Principal string `json:"principal" doc:"Who: user:alice, group:dev, role:…, robot:ci, workload:github or claim:path=value." min:"1" max:"512"`
 	RoleMappingInput
 }
 
@@ -46,7 +46,7 @@ func (m *Manager) RoleMapping(who *Caller, principal string) (*RoleMapping, erro
 	if err := m.needsRoles(who, ScopeRolesRead); err != nil {
 		return nil, err
 	}
-	item, ok := m.state.RoleMappings.Get(MappedSubject(principal))
+	item, ok := m.state.RoleMappings.Get(principal)
 	if !ok {
 		return nil, noMapping(principal)
 	}
@@ -57,7 +57,7 @@ func (m *Manager) RoleMapping(who *Caller, principal string) (*RoleMapping, erro
 func (m *Manager) CreateRoleMapping(ctx context.Context, who *Caller, in NewRoleMapping) (*RoleMapping, error) {
 	made, _, err := m.PutRoleMapping(ctx, who, in.Principal, in.RoleMappingInput, Match{Absent: true})
 	if err != nil && AsError(err).Code == CodeStale {
-		return nil, fail(CodeExists, "%s has a role already", MappedSubject(in.Principal))
+		return nil, fail(CodeExists, "%s has a role already", in.Principal)
 	}
 	return made, err
 }
@@ -68,7 +68,7 @@ func (m *Manager) PutRoleMapping(ctx context.Context, who *Caller, principal str
 	if err := m.needsRoles(who, ScopeRolesWrite); err != nil {
 		return nil, false, err
 	}
-	next, err := m.checkMapping(principal, in)
+	next, err := m.checkMapping(who, principal, in)
 	if err != nil {
 		return nil, false, err
 	}
@@ -108,7 +108,7 @@ func (m *Manager) DeleteRoleMapping(ctx context.Context, who *Caller, principal 
 		return err
 	}
 	return again(ctx, func() error {
-		item, ok := m.state.RoleMappings.Get(MappedSubject(principal))
+		item, ok := m.state.RoleMappings.Get(principal)
 		if !ok {
 			return noMapping(principal)
 		}
@@ -135,10 +135,10 @@ func (m *Manager) needsRoles(who *Caller, scope Scope) error {
 }
 
 // checkMapping checks a role mapping and returns it as it is stored.
-func (m *Manager) checkMapping(principal string, in RoleMappingInput) (*state.RoleMapping, error) {
+func (m *Manager) checkMapping(who *Caller, principal string, in RoleMappingInput) (*state.RoleMapping, error) {
 	var wrong problems
 	r := &state.RoleMapping{
-		Principal: MappedSubject(principal), PrincipalName: in.PrincipalName, Role: MappedRole(in.Role), Patterns: in.Patterns,
+		Principal: principal, PrincipalName: in.PrincipalName, Role: MappedRole(in.Role), Patterns: in.Patterns,
 	}
 	if in.NotAfter != nil {
 		r.NotAfter = in.NotAfter.UTC().Truncate(time.Second)
@@ -149,12 +149,21 @@ func (m *Manager) checkMapping(principal string, in RoleMappingInput) (*state.Ro
 	if len(r.Principal) > maxPathValue {
 		wrong.add("principal", "longer than %d bytes", maxPathValue)
 	}
-	wrong.check("principal", m.compiles(authz.Grant{Role: "guest", Subjects: []string{r.Principal}}))
+	switch kind, name, err := authz.ParseSubject(r.Principal); {
+	case err != nil:
+		wrong.check("principal", err)
+	case name == "":
+		wrong.add("principal", "%s can have no role of its own: want a user, group, role, robot, workload or claim", kind)
+	}
 	wrong.check("role", m.compiles(authz.Grant{Role: r.Role, Subjects: []string{"user:x"}}))
 	for i, p := range in.Patterns {
 		wrong.check(at("patterns", i), authz.CheckPattern(p))
 	}
-	return r, wrong.err()
+	if err := wrong.err(); err != nil {
+		return nil, err
+	}
+	m.mayAppoint(who, "principal", r.Principal, r.Role == "admin" && len(r.Patterns) == 0, nil, r.NotAfter, &wrong)
+	return r, wrong.forbidden("it would be good for longer, or from elsewhere, than what makes you an administrator")
 }
 
 // compiles returns what is wrong with a grant.

@@ -33,6 +33,16 @@ const (
 	maxApicurioPage = 500
 )
 
+// apicurioSubject is a principal of Apicurio Registry as rules spell it. There a
+// principal is the name of a user; what has a kind before it must be a subject
+// of ours.
+func apicurioSubject(principal string) string {
+	if strings.Contains(principal, ":") {
+		return principal
+	}
+	return "user:" + principal
+}
+
 // ApicurioMappings lists role mappings by limit and offset.
 func (m *Manager) ApicurioMappings(who *Caller, limit, offset string) (*ApicurioMappings, error) {
 	if err := m.needsRoles(who, ScopeRolesRead); err != nil {
@@ -65,7 +75,7 @@ func (m *Manager) ApicurioMappings(who *Caller, limit, offset string) (*Apicurio
 
 // ApicurioMapping returns the role mapping of a principal.
 func (m *Manager) ApicurioMapping(who *Caller, principal string) (*ApicurioMapping, error) {
-	r, err := m.RoleMapping(who, principal)
+	r, err := m.RoleMapping(who, apicurioSubject(principal))
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +86,7 @@ func (m *Manager) ApicurioMapping(who *Caller, principal string) (*ApicurioMappi
 // CreateApicurioMapping makes a role mapping.
 func (m *Manager) CreateApicurioMapping(ctx context.Context, who *Caller, in ApicurioMapping) error {
 	_, err := m.CreateRoleMapping(ctx, who, NewRoleMapping{
-		Principal: in.PrincipalID, RoleMappingInput: RoleMappingInput{Role: in.Role, PrincipalName: in.PrincipalName},
+		Principal: apicurioSubject(in.PrincipalID), RoleMappingInput: RoleMappingInput{Role: in.Role, PrincipalName: in.PrincipalName},
 	})
 	return err
 }
@@ -84,7 +94,7 @@ func (m *Manager) CreateApicurioMapping(ctx context.Context, who *Caller, in Api
 // ChangeApicurioMapping changes the role of a mapping that there is and leaves
 // what Apicurio Registry does not know: patterns and the end.
 func (m *Manager) ChangeApicurioMapping(ctx context.Context, who *Caller, principal, role string) error {
-	r, err := m.RoleMapping(who, principal)
+	r, err := m.RoleMapping(who, apicurioSubject(principal))
 	if err != nil {
 		return err
 	}
@@ -100,7 +110,7 @@ func (m *Manager) ChangeApicurioMapping(ctx context.Context, who *Caller, princi
 func (m *Manager) showApicurio(r *state.RoleMapping) ApicurioMapping {
 	principal := r.Principal
 	// A plain name is that of a user, unless it would be read otherwise.
-	if name, ok := strings.CutPrefix(principal, "user:"); ok && MappedSubject(name) == principal {
+	if name, ok := strings.CutPrefix(principal, "user:"); ok && apicurioSubject(name) == principal {
 		principal = name
 	}
 	return ApicurioMapping{PrincipalID: principal, Role: m.nearestRole(r.Role), PrincipalName: r.PrincipalName}

@@ -124,7 +124,7 @@ func (a *API) apicurioRoutes() []route {
 			summary: "Takes the role of a principal away.", status: http.StatusNoContent,
 			fails: []Code{CodeForbidden, CodeNotFound, CodeConflict},
 			serve: func(c *call) (*answer, error) {
-				return &answer{}, m.DeleteRoleMapping(c.request.Context(), c.who, c.path["principalId"], Match{})
+				return &answer{}, m.DeleteRoleMapping(c.request.Context(), c.who, apicurioSubject(c.path["principalId"]), Match{})
 			},
 		},
 	}

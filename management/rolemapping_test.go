@@ -58,14 +58,17 @@ func TestApicurioRoleMappings(t *testing.T) {
 func TestRoleMappingsAreChecked(t *testing.T) {
 	s := newStage(t)
 	for body, field := range map[string]string{
-		`{"principal":"nobody:x:","role":"guest"}`:                            "",
-		`{"principal":"claim:x","role":"guest"}`:                              "principal",
-		`{"principal":"group:","role":"guest"}`:                               "principal",
-		`{"principal":"a","role":"gast"}`:                                     "role",
-		`{"principal":"a","role":"guest","patterns":["A"]}`:                   "patterns[0]",
-		`{"principal":"a","role":"guest","not_after":"2001-01-01T00:00:00Z"}`: "not_after",
-		`{"principal":"` + strings.Repeat("a", 600) + `","role":"guest"}`:     "principal",
-		`{"principal":"a","role":"guest","note":1}`:                           "note",
+		`{"principal":"user:x:y","role":"guest"}`:                                  "",
+		`{"principal":"nobody:x:","role":"guest"}`:                                 "principal",
+		`{"principal":"staff","role":"guest"}`:                                     "principal",
+		`{"principal":"authenticated","role":"guest"}`:                             "principal",
+		`{"principal":"claim:x","role":"guest"}`:                                   "principal",
+		`{"principal":"group:","role":"guest"}`:                                    "principal",
+		`{"principal":"user:a","role":"gast"}`:                                     "role",
+		`{"principal":"user:a","role":"guest","patterns":["A"]}`:                   "patterns[0]",
+		`{"principal":"user:a","role":"guest","not_after":"2001-01-01T00:00:00Z"}`: "not_after",
+		`{"principal":"user:` + strings.Repeat("a", 600) + `","role":"guest"}`:     "principal",
+		`{"principal":"user:a","role":"guest","note":1}`:                           "note",
 	} {
 		got := s.admin("POST", "/role-mappings", body)
 		if field == "" {
@@ -86,8 +89,8 @@ func TestRoleMappingsAreChecked(t *testing.T) {
 func TestPolicyRecords(t *testing.T) {
 	s := newStage(t)
 	s.admin("POST", "/projects", `{"name":"team-c","patterns":["team-c/**"],"immutable":["v*"],"members":[{"subject":"group:c","role":"developer"}]}`).want(201)
-	s.admin("POST", "/role-mappings", `{"principal":"carol","role":"ADMIN"}`).want(201)
-	s.admin("POST", "/role-mappings", `{"principal":"dave","role":"developer","patterns":["shared/**"],"not_after":"2026-03-01T12:00:30Z"}`).want(201)
+	s.admin("POST", "/role-mappings", `{"principal":"user:carol","role":"ADMIN"}`).want(201)
+	s.admin("POST", "/role-mappings", `{"principal":"user:dave","role":"developer","patterns":["shared/**"],"not_after":"2026-03-01T12:00:30Z"}`).want(201)
 	s.admin("PUT", "/projects/team-b/read-only", `{"read_only":true}`).want(200)
 
 	compile := func() (*authz.Policy, Records) {

@@ -15,7 +15,7 @@ func init() {
 	mapping := `{"role":"developer","patterns":["team-c/**"]}`
 	for id, x := range map[string]sample{
 		"listRoleMappings":          {path: "/role-mappings"},
-		"createRoleMapping":         {path: "/role-mappings", body: `{"principal":"new","role":"ADMIN"}`},
+		"createRoleMapping":         {path: "/role-mappings", body: `{"principal":"user:new","role":"ADMIN"}`},
 		"getRoleMapping":            {path: "/role-mappings/group:dev", missing: "/role-mappings/group:none"},
 		"putRoleMapping":            {path: "/role-mappings/group:dev", body: mapping},
 		"deleteRoleMapping":         {path: "/role-mappings/group:dev", missing: "/role-mappings/none"},

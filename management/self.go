@@ -11,15 +11,18 @@ import (
 type Health struct {
 	Status string    `json:"status" doc:"ok, or degraded while the store is away: reading, logins and pulls go on." enum:"ok,degraded"`
 	Since  time.Time `json:"since" doc:"Since when."`
+	// Superseded is told to everybody and so names nothing.
+	Superseded int `json:"superseded,omitempty" doc:"How many stored robots, projects and keys are not in force, since the configuration declares something of their names. The lists mark them."`
 }
 
 // Health returns whether changes can be made.
 func (m *Manager) Health() Health {
 	h := m.state.Health()
-	if h.Ready {
-		return Health{Status: "ok", Since: h.Since.UTC().Truncate(time.Second)}
+	out := Health{Status: "ok", Since: h.Since.UTC().Truncate(time.Second), Superseded: len(m.everySuperseded())}
+	if !h.Ready {
+		out.Status = "degraded"
 	}
-	return Health{Status: "degraded", Since: h.Since.UTC().Truncate(time.Second)}
+	return out
 }
 
 // Self is who a caller is.
@@ -72,7 +75,7 @@ func (m *Manager) Self(who *Caller) Self {
 		s.Limits = &list
 	}
 	if p.Kind == authn.KindRobot {
-		if item, ok := m.state.Robots.Get(p.Name); ok {
+		if item, ok := m.state.Robots.Get(p.Name); ok && m.takenBy(p.Name) == "" {
 			s.Permissions = permissionsOf(item.Value.Permissions)
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
-	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 )
 
@@ -28,18 +27,6 @@ func (m *Manager) CreateToken(ctx context.Context, who *Caller, in NewToken) (*T
 		return nil, err
 	}
 	t.User, t.Created = user, m.second()
-	count := 0
-	for item := range m.state.Tokens.All() {
-		if item.Value.User != user {
-			continue
-		}
-		if count++; item.Value.Name == t.Name && m.alive(item.Value.Expires) {
-			return nil, fail(CodeExists, "you have an access token called %q", t.Name)
-		}
-	}
-	if count >= maxTokens {
-		return nil, fail(CodeConflict, "you have %d access tokens: revoke some of them first", count)
-	}
 	secret, stored := authn.NewSecret(authn.SecretPersonalToken)
 	parsed, err := authn.ParseSecret(secret)
 	if err != nil {
@@ -47,12 +34,19 @@ func (m *Manager) CreateToken(ctx context.Context, who *Caller, in NewToken) (*T
 	}
 	t.Hash = stored
 	made := &TokenWithSecret{Secret: secret}
-	err = again(ctx, func() error {
+	err = m.counted(ctx, func() error {
+		if err := m.roomForToken(t); err != nil {
+			return err
+		}
 		var tx state.Tx
 		state.Put(&tx, m.state.Tokens, parsed.ID, t, state.Absent)
-		if id, u, before, _ := m.state.See(who.Principal); before == nil {
-			m.state.PutUser(&tx, id, u, nil)
+		// The user's record is written each time, as it is, so that of two tokens
+		// that are made at once one is counted by the other.
+		id, u, before, _ := m.state.See(who.Principal)
+		if before != nil {
+			u = before.Value
 		}
+		m.state.PutUser(&tx, id, u, before)
 		made.AccessToken = *m.showToken(parsed.ID, t, 0)
 		tx.Note(who.Actor(), "token.create", tokenObject(parsed.ID, t), nil, &made.AccessToken)
 		return m.commit(ctx, who, &tx, made)
@@ -64,6 +58,24 @@ func (m *Manager) CreateToken(ctx context.Context, who *Caller, in NewToken) (*T
 		made.revision = item.Revision
 	}
 	return made, nil
+}
+
+// roomForToken returns an error if a user has as many tokens as one may have, or
+// one of that name.
+func (m *Manager) roomForToken(t *state.Token) error {
+	count := 0
+	for item := range m.state.Tokens.All() {
+		if item.Value.User != t.User {
+			continue
+		}
+		if count++; item.Value.Name == t.Name && m.alive(item.Value.Expires) {
+			return fail(CodeExists, "you have an access token called %q", t.Name)
+		}
+	}
+	if count >= maxTokens {
+		return fail(CodeConflict, "you have %d access tokens: revoke some of them first", count)
+	}
+	return nil
 }
 
 func (m *Manager) alive(expires time.Time) bool { return expires.IsZero() || m.now().Before(expires) }
@@ -101,16 +113,7 @@ func (m *Manager) checkToken(who *Caller, in NewToken) (*state.Token, error) {
 	if err := wrong.err(); err != nil {
 		return nil, err
 	}
-	m.checkWithin(who, &wrong, t.Scopes, t.From, t.Expires)
-	if limits := who.Principal.Limits; limits != nil {
-		if t.Limits == nil {
-			wrong.add("permissions", "are needed: your credential is limited itself")
-		}
-		for i, l := range t.Limits {
-			if beyond := authz.Beyond(limits, l); beyond != 0 {
-				wrong.add(at("permissions", i), "your credential is not good for %s on %s itself", beyond, l.Name)
-			}
-		}
-	}
+	m.mayHandOn(who, handed{scopes: t.Scopes, from: t.From, expires: t.Expires, owned: true}, &wrong)
+	withinLimits(who, t.Limits, &wrong)
 	return t, wrong.forbidden(moreThanShown)
 }

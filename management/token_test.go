@@ -37,7 +37,8 @@ func TestTokenLives(t *testing.T) {
 	}
 	// Its scopes bound it.
 	s.call(secret, "GET", "/keys", nil).want(403, CodeScope)
-	s.call(secret, "PUT", "/robots/team-a+x", `{"permissions":[{"name":"team-a/**","actions":["pull"]}]}`).want(201)
+	s.call(secret, "PUT", "/robots/team-a+x", `{"permissions":[{"name":"team-a/**","actions":["pull"]}]}`).want(403) // without end
+	s.call(secret, "PUT", "/robots/team-a+x", `{"permissions":[{"name":"team-a/**","actions":["pull"]}],"expires":"2026-03-31T12:00:00Z"}`).want(201)
 	// Its limits bound it, though alice may push.
 	s.call(secret, "PUT", "/robots/team-a+y", `{"permissions":[{"name":"team-a/**","actions":["push"]}]}`).want(403)
 
@@ -118,4 +119,25 @@ func TestDisabledOwner(t *testing.T) {
 	}
 	s.call(secret, "GET", "/whoami", nil).want(401)
 	s.call("alice", "GET", "/whoami", nil).want(401)
+}
+
+// TestMakingATokenSaysNothingOfItsOwner: how somebody was seen last is not what
+// the session says that a token is made with.
+func TestMakingATokenSaysNothingOfItsOwner(t *testing.T) {
+	s := newStage(t)
+	id := s.see(people["alice"])
+	before, _ := s.state.Users.Get(id)
+	shown := *people["alice"]
+	shown.Authenticator, shown.Groups = "another", nil
+	who, err := s.manager.Caller(&shown)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.manager.CreateToken(t.Context(), who, NewToken{TokenSettings: TokenSettings{Name: "laptop"}}); err != nil {
+		t.Fatal(err)
+	}
+	after, _ := s.state.Users.Get(id)
+	if !equalRecord(before.Value, after.Value) {
+		t.Errorf("was %+v, is %+v", before.Value, after.Value)
+	}
 }

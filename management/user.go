@@ -26,6 +26,10 @@ type User struct {
 	NotBefore *time.Time `json:"not_before,omitempty" doc:"What was issued to it earlier is refused."`
 	Tokens    int        `json:"tokens" doc:"How many personal access tokens it has."`
 	Sessions  int        `json:"sessions" doc:"How many browsers and docker logins are signed in."`
+	// ByName is what whoever is called so has, and Former what somebody before
+	// has left.
+	ByName []string `json:"by_name,omitempty" doc:"Of one user: what hangs on the name and not on who it is: whoever is called so next has it too. Stored role mappings, memberships of stored projects, and owners of whom only the name is known."`
+	Former []string `json:"former,omitempty" doc:"Of one user: what was owned by somebody of this identity before who is not there any more. It is nobody's until an administrator hands it over."`
 
 	revision uint64
 }
@@ -96,7 +100,9 @@ func (m *Manager) User(who *Caller, id string) (*User, error) {
 		return nil, noUser(id)
 	}
 	tokens, sessions := m.countOfUsers()
-	return showUser(id, item.Value, item.Revision, tokens[id], sessions[id]), nil
+	u := showUser(id, item.Value, item.Revision, tokens[id], sessions[id])
+	u.ByName, u.Former = m.onName(u.Name), m.ownedBefore(id)
+	return u, nil
 }
 
 // SetUserDisabled locks a user out, or lets it in again. Everything that was

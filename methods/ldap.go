@@ -80,7 +80,7 @@ func (l *LDAP) options() caddyfile.Options {
 		"trust_pool":         caddyfile.TrustPool(&l.CARaw),
 		"starttls":           caddyfile.Flag(&l.StartTLS),
 		"insecure_plaintext": caddyfile.Flag(&l.InsecurePlaintext),
-	}.With(&l.RecheckConfig)
+	}.And(caddyfile.Recheck(&l.RecheckConfig))
 }
 
 // memberOf reads an attribute, and below which entry the groups must be.

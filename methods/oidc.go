@@ -93,7 +93,7 @@ func (o *OIDC) options() caddyfile.Options {
 		"extra_auth_params": caddyfile.Pairs(&o.ExtraAuthParams),
 		"userinfo":          caddyfile.Text(&o.UserInfo),
 		"subject_alias":     caddyfile.Text(&o.SubjectAlias),
-	}.With(&o.RecheckConfig)
+	}.And(caddyfile.Recheck(&o.RecheckConfig))
 }
 
 // Provision prepares the verifier; it does not touch the network.

@@ -124,3 +124,25 @@ func TestRenamed(t *testing.T) {
 		t.Errorf("%d users", n)
 	}
 }
+
+// TestPagesOnAHostOfTheirOwn: people sign in there only, and the lines for
+// clients have the registry's name.
+func TestPagesOnAHostOfTheirOwn(t *testing.T) {
+	f := newFront(t)
+	c := authn.OIDCConfig{Issuer: f.idp.URL, ClientID: "registry", SignInConfig: authn.SignInConfig{ClientSecret: "hunter2"}}
+	f.config.URL = "http://auth.localhost:1"
+	f.open(t, f.provider(t, c))
+	w := record(f.portal, f.URL+"/auth/sign-in?return_to=/auth/tokens", "Sec-Fetch-Mode", "navigate")
+	if to := w.Header().Get("Location"); !strings.HasPrefix(to, "http://auth.localhost:1/auth/sign-in?moved=1") {
+		t.Errorf("at the registry's host: %d to %q", w.Code, to)
+	}
+	w = record(f.portal, "http://auth.localhost:1/auth/sign-in/here", "Sec-Fetch-Mode", "navigate")
+	if to, err := url.Parse(w.Header().Get("Location")); err != nil || to.Query().Get("redirect_uri") != "http://auth.localhost:1/auth/callback" {
+		t.Errorf("at the pages' host: %d to %q", w.Code, to)
+	}
+	for _, wrong := range []string{"auth.example.com", "https://auth.example.com/", "http://auth.example.com", "https://a/b", "https://u@a"} {
+		if (portal.Config{URL: wrong}).Validate() == nil {
+			t.Errorf("%q is accepted", wrong)
+		}
+	}
+}

@@ -88,7 +88,7 @@ func TestAuditPage(t *testing.T) {
 		"actor=user:nobody":                  {"robot.create": false, "No events": true},
 		"since=" + today + "&until=" + today: {"robot.create": true},
 		"since=" + tomorrow:                  {"robot.create": false},
-		"since=yesterday":                    {"year-month-day": true},
+		"since=yesterday":                    {"Enter a date like": true},
 	} {
 		g := root.get("/auth/audit?" + query)
 		for text, there := range want {

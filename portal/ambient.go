@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -80,7 +81,8 @@ func (s *Sessions) sameOrigin(session *Session, h http.Header) bool {
 		return site == "same-origin"
 	}
 	origin := h.Get("Origin")
-	return s.options.PublicURL != "" && origin == s.options.PublicURL
+	pages := cmp.Or(s.options.Config.URL, s.options.PublicURL)
+	return pages != "" && origin == pages
 }
 
 // csrfToken returns the token of the session's forms.

@@ -8,9 +8,12 @@ import (
 
 // host is how clients call the registry.
 func (x *exchange) host() string {
-	base, _, err := x.portal.base(x.r)
-	if err != nil {
-		return x.r.Host
+	base := x.portal.options.PublicURL
+	if base == "" {
+		var err error
+		if base, _, err = x.portal.base(x.r); err != nil {
+			return x.r.Host
+		}
 	}
 	u, err := url.Parse(base)
 	if err != nil {

@@ -27,6 +27,12 @@ type Config struct {
 	// Where the pages are. Default: `/auth/`.
 	Prefix string `json:"prefix,omitempty"`
 
+	// The address of the pages, where they have a host of their own:
+	// `https://auth.example.com`, without a path. People sign in there and
+	// nowhere else, and no session is known on the registry's host. Default:
+	// `public_url`.
+	URL string `json:"url,omitempty"`
+
 	// How long a session may rest before it ends. Default: 8 hours.
 	SessionIdle authn.Duration `json:"session_idle,omitempty"`
 
@@ -73,6 +79,12 @@ func (c Config) Validate() error {
 	}
 	if p == "/v2/" || strings.HasPrefix(p, "/v2/") {
 		return errors.New("portal: prefix: /v2/ is the registry's")
+	}
+	if c.URL != "" {
+		u, err := url.Parse(c.URL)
+		if err != nil || u.Host == "" || u.Scheme+"://"+u.Host != c.URL || u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
+			return fmt.Errorf("portal: url %.60q: want an address such as https://auth.example.com", c.URL)
+		}
 	}
 	idle, lifetime := time.Duration(full.SessionIdle), time.Duration(full.SessionLifetime)
 	switch {

@@ -20,14 +20,17 @@ const (
 	// confirmLife is how long a form waits for its confirmation, and how long
 	// the last page may then stay open.
 	confirmLife = 15 * time.Minute
-	// maxConfirmations is how many of a session's forms wait at once.
-	maxConfirmations = 5
+	// maxConfirmations is how many of a person's forms wait at once, maxKept
+	// how long one may be, in bytes.
+	maxConfirmations = 10
+	maxKept          = 16 << 10
 	// confirmLeeway is how far the provider's clock may be behind ours.
 	confirmLeeway = time.Minute
 )
 
 var (
 	errConfirmStale   = &pageError{http.StatusBadRequest, "stale", txtConfirmStaleTitle, txtConfirmStale, false}
+	errFormLong       = &pageError{http.StatusRequestEntityTooLarge, "too-large", txtFormTitle, txtFormLong, false}
 	errConfirmOther   = &pageError{http.StatusForbidden, "other-user", txtConfirmOtherTitle, txtConfirmOther, false}
 	errConfirmOld     = &pageError{http.StatusForbidden, "not-confirmed", txtConfirmOldTitle, txtConfirmOld, false}
 	errConfirmNoLogin = &pageError{http.StatusForbidden, "not-confirmed", txtConfirmOldTitle, txtConfirmNoProvider, false}
@@ -55,9 +58,12 @@ func (x *exchange) propose(at route) error {
 	now := x.portal.options.Now()
 	form := maps.Clone(x.r.PostForm)
 	delete(form, "csrf")
-	v := &state.Confirmation{Session: x.session.ID, Path: at.path, Form: form, Created: now.UTC(), Expires: now.Add(confirmLife).UTC()}
+	if len(form.Encode()) > maxKept {
+		return errFormLong
+	}
+	v := &state.Confirmation{User: x.session.Record.User, Session: x.session.ID, Path: at.path, Form: form, Created: now.UTC(), Expires: now.Add(confirmLife).UTC()}
 	id := rand.Text()
-	if err := x.keepConfirmation(id, v); err != nil {
+	if err := x.keepConfirmation(id, v, state.Absent); err != nil {
 		return err
 	}
 	from, err := x.ownProvider()
@@ -71,13 +77,13 @@ func (x *exchange) propose(at route) error {
 	}})
 }
 
-// keepConfirmation writes a new one down, in the place of the session's oldest
-// if it has too many.
-func (x *exchange) keepConfirmation(id string, v *state.Confirmation) error {
+// keepConfirmation writes one down, in the place of the person's oldest if
+// there are too many.
+func (x *exchange) keepConfirmation(id string, v *state.Confirmation, condition store.Precondition) error {
 	st := x.portal.options.State
 	var mine []*state.Item[state.Confirmation]
 	for item := range st.Confirmations.All() {
-		if item.Value.Session == v.Session {
+		if item.Value.User == v.User && item.ID != id {
 			mine = append(mine, item)
 		}
 	}
@@ -88,7 +94,7 @@ func (x *exchange) keepConfirmation(id string, v *state.Confirmation) error {
 			state.Delete(&tx, st.Confirmations, item.ID, store.Precondition{})
 		}
 	}
-	state.Put(&tx, st.Confirmations, id, v, state.Absent)
+	state.Put(&tx, st.Confirmations, id, v, condition)
 	return st.Commit(x.r.Context(), &tx)
 }
 
@@ -160,6 +166,9 @@ func (x *exchange) signedInAgain(a *attempt, in *authn.SignedIn) error {
 			"issuer", x.session.Record.Issuer, "user", x.principal().Name, "auth_time", in.AuthTime)
 		return errConfirmOld
 	}
+	if err := p.options.Sessions.renew(x.r.Context(), x.session, in); err != nil {
+		return err
+	}
 	next := *item.Value
 	return x.lastPage(item.ID, &next, state.Unchanged(item))
 }
@@ -188,10 +197,7 @@ func (x *exchange) lastPage(id string, v *state.Confirmation, condition store.Pr
 	now := x.portal.options.Now()
 	button := newSecret()
 	v.Button, v.Attempt, v.Expires = hashed(button), "", now.Add(confirmLife).UTC()
-	st := x.portal.options.State
-	var tx state.Tx
-	state.Put(&tx, st.Confirmations, id, v, condition)
-	if err := st.Commit(x.r.Context(), &tx); err != nil {
+	if err := x.keepConfirmation(id, v, condition); err != nil {
 		return err
 	}
 	f := &form{Action: x.path("confirm"), Submit: asks.button, Cancel: x.path(asks.back), Fields: []field{
@@ -203,7 +209,7 @@ func (x *exchange) lastPage(id string, v *state.Confirmation, condition store.Pr
 			f.Fields = append(f.Fields, field{Kind: "hidden", Name: name, Value: values[0]})
 		}
 	}
-	return x.show(view{Title: asks.question, Lead: asks.lead, Blocks: []block{{Facts: asks.facts, Form: f}}})
+	return x.show(view{Title: asks.question, Lead: asks.lead, Blocks: []block{{Facts: asks.facts}, {Form: f}}})
 }
 
 // confirmed does what a person has confirmed, once.

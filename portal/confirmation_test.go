@@ -172,7 +172,7 @@ func TestConfirmationIsOfItsSession(t *testing.T) {
 	for range f.state.Confirmations.All() {
 		waiting++
 	}
-	if waiting > 10 {
+	if waiting > 12 {
 		t.Errorf("%d forms wait", waiting)
 	}
 }
@@ -207,5 +207,35 @@ func TestDeviceLinkSignsInOnce(t *testing.T) {
 	}
 	if e := d.poll(code); e != "" {
 		t.Error(e)
+	}
+}
+
+// TestSignedInAgainElsewhere: the provider's session may be another one after
+// it has asked the person, and its end is the end of ours.
+func TestSignedInAgainElsewhere(t *testing.T) {
+	f := newFront(t)
+	p := f.browser()
+	p.signIn()
+	next := p.proposed(aToken)
+	f.idp.set(func() { f.idp.person["sid"] = "s2" })
+	if last := p.get(next); last.confirmation() == nil {
+		t.Fatal(last.body)
+	}
+	if err := f.sessions.SignedOut(t.Context(), &authn.LogoutToken{Issuer: f.idp.URL, Subject: "a1", Session: "s2"}); err != nil {
+		t.Fatal(err)
+	}
+	if sessionCount(f.state) != 0 {
+		t.Error("the session goes on")
+	}
+}
+
+// TestLongFormsAreNotKept: what waits is bounded.
+func TestLongFormsAreNotKept(t *testing.T) {
+	f := newFront(t)
+	p := f.browser()
+	p.signIn()
+	long := url.Values{"name": {"laptop"}, "days": {"7"}, "permissions": {strings.Repeat("team/** pull\n", 2000)}}
+	if g := p.send("/auth/tokens", long); g.status != http.StatusRequestEntityTooLarge || continueLink.MatchString(g.body) {
+		t.Errorf("%d: %s", g.status, g.body)
 	}
 }

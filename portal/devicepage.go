@@ -137,7 +137,7 @@ func (x *exchange) deviceFirst(a *attempt, in *authn.SignedIn, secret string, pl
 		return nil
 	}
 	return x.lastPage(rand.Text(), &state.Confirmation{
-		Session: session.ID, Path: "device/approve", Form: map[string][]string{"user_code": {u.Query().Get("user_code")}}, Created: now.UTC(),
+		User: session.Record.User, Session: session.ID, Path: "device/approve", Form: map[string][]string{"user_code": {u.Query().Get("user_code")}}, Created: now.UTC(),
 	}, state.Absent)
 }
 

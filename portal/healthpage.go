@@ -20,6 +20,9 @@ func (x *exchange) health() error {
 		store = cell{Text: txtStoreAway, Badge: "bad", Sub: h.Since.UTC().Format("2006-01-02 15:04 MST")}
 	}
 	facts := []fact{{txtStoreState, store}}
+	if h.Superseded > 0 {
+		facts = append(facts, fact{txtNotInForce, cell{Text: sprintf("%d", h.Superseded), Badge: "warn", Sub: txtNotInForceSub}})
+	}
 	for _, p := range x.portal.providers {
 		state := cell{Text: txtProviderReady, Badge: "good"}
 		if err := p.Reachable(x.r.Context()); err != nil {

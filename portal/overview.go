@@ -65,7 +65,7 @@ func rightsRow(c authz.Concern) []cell {
 	case authz.RuleGrant, authz.RuleAnonymousRead, authz.RuleAuthenticatedRead, authz.RuleImmutable,
 		authz.RuleReadOnly, authz.RuleCatalog, authz.RuleLimit, authz.RulePermission:
 	}
-	why := cell{Text: sprintf(txtBecause, subjectText(c.Subject)), Sub: r.String()}
+	why := cell{Text: sprintf(txtBecause, subjectText(c.Subject)), Sub: c.String()}
 	if r.Conditional() {
 		why.Sub += " " + txtConditional
 	}

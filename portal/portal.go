@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -149,10 +150,13 @@ func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mux.ServeHTTP(w, r)
 }
 
+// pagesURL is the configured address of the pages, empty if there is none.
+func (p *Portal) pagesURL() string { return cmp.Or(p.options.Config.URL, p.options.PublicURL) }
+
 // base returns the address that people reach the portal by, and whether it is
 // by https.
 func (p *Portal) base(r *http.Request) (base string, secure bool, err error) {
-	base = p.options.PublicURL
+	base = p.pagesURL()
 	if base == "" {
 		base = p.options.Base(r)
 		u, err := url.Parse(base)

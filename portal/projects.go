@@ -29,7 +29,7 @@ func (x *exchange) showProjects(problem string) error {
 				{Text: p.Name, Href: x.path("projects/one?name=" + escape(p.Name)), Sub: p.Description},
 				{Text: strings.Join(p.Patterns, " "), Code: true},
 				{Text: sprintf("%d", len(p.Members))},
-				sourceCell(p.Source),
+				x.projectSource(p),
 			})
 		}
 	}
@@ -43,6 +43,14 @@ func (x *exchange) showProjects(problem string) error {
 		}}})
 	}
 	return x.show(v)
+}
+
+// projectSource is where a project of the list comes from.
+func (x *exchange) projectSource(p *management.Project) cell {
+	if p.SupersededBy == "" {
+		return sourceCell(p.Source)
+	}
+	return cell{Text: txtSuperseded, Badge: "bad", Sub: sprintf(txtSupersededBy, p.SupersededBy), Buttons: []button{x.removal("projects/delete", p.Name)}}
 }
 
 func sourceCell(source string) cell {

@@ -22,11 +22,13 @@ func (x *exchange) robots() error {
 		Search: &search{Action: x.path("robots"), Label: txtSearchRobots, Value: q}, Next: x.next(page.Next),
 	}
 	for _, r := range page.Items {
-		t.Rows = append(t.Rows, []cell{
-			{Text: r.Name, Href: x.path("robots/one?name=" + escape(r.Name)), Sub: r.Description},
-			{Text: permissionsText(r.Permissions)},
-			used(r.LastUsed), x.expiry(r.Expires), robotState(r),
-		})
+		name := cell{Text: r.Name, Href: x.path("robots/one?name=" + escape(r.Name)), Sub: r.Description}
+		state := robotState(r)
+		if r.SupersededBy != "" { // its page would be that of the other one
+			name.Href = ""
+			state.Buttons = []button{x.removal("robots/delete", r.Name)}
+		}
+		t.Rows = append(t.Rows, []cell{name, {Text: permissionsText(r.Permissions)}, used(r.LastUsed), x.expiry(r.Expires), state})
 	}
 	return x.show(view{Title: txtRobots, Lead: txtRobotsLead, Notice: x.notice(), Blocks: []block{
 		{Links: []link{{Text: txtRobotNew, Href: x.path("robots/new"), Primary: true}}}, {Heading: txtRobotsAll, Table: t},
@@ -35,12 +37,19 @@ func (x *exchange) robots() error {
 
 func robotState(r *management.Robot) cell {
 	switch {
+	case r.SupersededBy != "":
+		return cell{Text: txtSuperseded, Badge: "bad", Sub: sprintf(txtSupersededBy, r.SupersededBy)}
 	case r.Disabled:
 		return cell{Text: txtDisabledState, Badge: "bad"}
 	case r.Source != sourceStore:
 		return cell{Text: txtDeclared, Badge: "plain", Sub: r.Source}
 	}
 	return cell{Text: txtEnabled, Badge: "good"}
+}
+
+// removal deletes what the configuration supersedes, from its row.
+func (x *exchange) removal(action, name string) button {
+	return button{Text: txtDelete, Action: x.path(action), Hidden: []field{{Name: "name", Value: name}}, Label: sprintf(txtRemoveLabel, name), Danger: true}
 }
 
 // sourceStore is the source of what can be changed here.

@@ -237,6 +237,30 @@ func (s *Sessions) surplus(user string, before *Session, now time.Time) []*state
 	return mine[:len(mine)-maxSessions+1]
 }
 
+// renew notes that the person has signed in again at the provider, whose
+// session may be another one since: a logout there ends this one, too.
+func (s *Sessions) renew(ctx context.Context, session *Session, in *authn.SignedIn) error {
+	const tries = 3 // the session is also written when it is used
+	var err error
+	for range tries {
+		item, ok := s.options.State.Sessions.Get(session.ID)
+		if !ok || in.Session == "" || in.Session == item.Value.ProviderSession {
+			return nil
+		}
+		next := *item.Value
+		next.ProviderSession = in.Session
+		if s.options.Sealer != nil {
+			next.IDToken = s.options.Sealer.Seal([]byte(in.IDToken), sessionPlace(session.ID))
+		}
+		var tx state.Tx
+		state.Put(&tx, s.options.State.Sessions, session.ID, &next, state.Unchanged(item))
+		if err = s.options.State.Commit(ctx, &tx); !errors.Is(err, store.ErrConflict) {
+			return err
+		}
+	}
+	return err
+}
+
 // End ends sessions, whoever they belong to.
 func (s *Sessions) End(ctx context.Context, who state.Actor, action string, ended func(*state.Session, string) bool) (int, error) {
 	var tx state.Tx

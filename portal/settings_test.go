@@ -89,7 +89,7 @@ func TestProjectSettings(t *testing.T) {
 		t.Error("it is still read-only")
 	}
 	stranger := f.signedIn("stranger", "dev")
-	stranger.settled("/auth/projects/read-only", "There is no such page", stop)
+	stranger.settled("/auth/projects/read-only", "Page not found", stop)
 	if f.readOnly("web") != "off" {
 		t.Error("a stranger has stopped it")
 	}
@@ -157,14 +157,14 @@ func TestRobotSettings(t *testing.T) {
 		t.Error("what was typed in is lost")
 	}
 	change.Set("expires", "soon")
-	lead.settled("/auth/robots/settings", "year-month-day", change)
+	lead.settled("/auth/robots/settings", "Enter a date like", change)
 	change.Set("expires", "")
 	change.Set("permissions", "web/** pull")
 	lead.settled("/auth/robots/settings", "Saved.", change)
 	if r, _ := f.state.Robots.Get("web+ci"); !r.Value.Expires.IsZero() {
 		t.Errorf("%+v", r.Value)
 	}
-	stranger.settled("/auth/robots/settings", "There is no such page", change)
+	stranger.settled("/auth/robots/settings", "Page not found", change)
 }
 
 // TestUserLogins: administrators see and end the docker logins of a user.

@@ -46,6 +46,7 @@ type App struct {
 	storage certmagic.Storage
 	opener  store.Opener
 	realms  *directory
+	checks  []func() error
 }
 
 // defaultStore is the module of the store where none is configured.
@@ -132,6 +133,14 @@ func (a *App) Declare(ctx caddy.Context, config caddyfile.Config, authenticators
 // Start fails if it never is.
 func (a *App) Want(name string) { a.realms.want(name) }
 
+// BeforeStart adds a check of what only the whole configuration tells, such as
+// what stands behind a handler. If it fails, the configuration does not load.
+func (a *App) BeforeStart(check func() error) { a.checks = append(a.checks, check) }
+
+// Mention notes subjects to whom a module gives something by way of a realm,
+// beside the registry.
+func (a *App) Mention(realm string, subjects ...[]string) { a.realms.mention(realm, subjects...) }
+
 // Realm returns the realm of that name; an empty name means the only one.
 func (a *App) Realm(name string) (*Realm, error) { return a.realms.realm(name) }
 
@@ -140,6 +149,9 @@ func (a *App) Realm(name string) (*Realm, error) { return a.realms.realm(name) }
 // Requests that come before that are answered with 503 and Retry-After.
 func (a *App) Start() error {
 	errs := []error{a.realms.check()}
+	for _, check := range a.checks {
+		errs = append(errs, check())
+	}
 	for _, r := range a.realms.all() {
 		if err := r.start(newStorageKeys(a.storage, r.name)); err != nil {
 			errs = append(errs, fmt.Errorf("realm %q: %w", r.name, err))

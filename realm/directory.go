@@ -14,9 +14,27 @@ type directory struct {
 	mu     sync.Mutex
 	realms map[string]*Realm
 	wanted []string // names that other modules refer to
+	// mentioned are subjects that other modules give something, by realm.
+	mentioned map[string][]string
 }
 
-func newDirectory() *directory { return &directory{realms: make(map[string]*Realm)} }
+func newDirectory() *directory {
+	return &directory{realms: make(map[string]*Realm), mentioned: make(map[string][]string)}
+}
+
+// mention notes subjects to whom a module gives something by way of a realm.
+func (d *directory) mention(realm string, subjects ...[]string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.mentioned[realm] = append(d.mentioned[realm], slices.Concat(subjects...)...)
+}
+
+// mentions returns the subjects that modules give something, by way of a realm.
+func (d *directory) mentions(realm string) []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Concat(d.mentioned[realm], d.mentioned[""])
+}
 
 // all returns the realms.
 func (d *directory) all() []*Realm {

@@ -3,6 +3,7 @@ package realm
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -108,7 +109,25 @@ func (r *Realm) startBootstrap(ctx context.Context, run *Running) {
 
 // newManager makes the operations.
 func (r *Realm) newManager(run *Running) (*management.Manager, error) {
-	declared := management.Declared{Roles: r.config.Policy.Roles, RobotNames: map[string]string{}}
+	o := management.Options{
+		Config: r.managementConfig(), StaticKeys: r.secrets.keys,
+		State: run.state, Policy: r.policy.load, InForce: r.policy.inForce, Declared: r.declared(), RobotPrefixes: r.config.RobotPrefixes, Pool: process.Hashing, Log: r.slog,
+		Keys: func() management.SigningKeys { return run.Front.Keys },
+	}
+	return management.New(o)
+}
+
+// declared is what the configuration declares and the store cannot have.
+func (r *Realm) declared() management.Declared {
+	declared := management.Declared{
+		Roles: r.config.Policy.Roles, RobotNames: map[string]string{}, ServiceNetworks: map[string][]string{},
+	}
+	declared.Mentioned = r.directory.mentions(r.name)
+	if h := r.config.IdentityHeaders; h != nil {
+		for _, role := range h.RoleValues {
+			declared.Mentioned = append(declared.Mentioned, role.Subjects...)
+		}
+	}
 	for _, p := range r.config.Policy.Projects {
 		declared.Projects = append(declared.Projects, management.DeclaredProject{Project: p})
 	}
@@ -116,18 +135,19 @@ func (r *Realm) newManager(run *Running) (*management.Manager, error) {
 		for _, name := range slices.Concat(a.Services, a.ActsAs) {
 			declared.RobotNames[name] = a.Name
 		}
-		if robots, ok := a.Authenticator.(*authn.Robots); ok {
-			for _, robot := range robots.Configs() {
+		for _, login := range a.Logins { // a robot of such a name would take it
+			declared.RobotNames[login] = "a user of " + a.Name
+		}
+		switch a := a.Authenticator.(type) {
+		case *authn.Robots:
+			for _, robot := range a.Configs() {
 				declared.Robots = append(declared.Robots, management.DeclaredRobot{RobotConfig: robot})
 			}
+		case *authn.ServiceSecrets:
+			maps.Copy(declared.ServiceNetworks, a.Networks())
 		}
 	}
-	o := management.Options{
-		Config: r.managementConfig(), StaticKeys: r.secrets.keys,
-		State: run.state, Policy: r.policy.load, InForce: r.policy.inForce, Declared: declared, RobotPrefixes: r.config.RobotPrefixes, Pool: process.Hashing, Log: r.slog,
-		Keys: func() management.SigningKeys { return run.Front.Keys },
-	}
-	return management.New(o)
+	return declared
 }
 
 // managementConfig is the management block; without one there are still the

@@ -121,6 +121,7 @@ func (r *Realm) open(ctx, limit context.Context, old keys.Store) error {
 		run.endpoint.Identity = run.logins
 	}
 	r.policy.start(ctx, live)
+	go newFiles(r.fingerprint, r.authenticators, r.front.Verifiers, r.logger).watch(ctx)
 	for _, a := range r.authenticators {
 		if s, ok := a.Authenticator.(authn.Starter); ok {
 			s.Start(ctx)
@@ -169,6 +170,8 @@ func (r *Realm) withStored(run *Running) []authn.Member {
 		return r.authenticators
 	}
 	robots.Follow(run.state)
+	names := r.declared()
+	robots.Reserve(names.Taken())
 	if len(r.config.RobotPrefixes) > 0 {
 		robots.SetPrefixes(r.config.RobotPrefixes)
 	}

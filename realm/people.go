@@ -76,16 +76,9 @@ func (r *Realm) watchUsers(ctx context.Context, run *Running) {
 		o.Providers = append(o.Providers, v)
 	}
 	for _, a := range r.authenticators {
-		l, ok := a.Authenticator.(*authn.LDAP)
-		if !ok {
-			continue
+		if v, ok := state.VouchingFor(a.Name, a.Authenticator); ok {
+			o.Providers = append(o.Providers, v)
 		}
-		v := state.Vouching{Issuer: a.Identity}
-		v.Every, v.Grace, v.MaxAge = l.Config().Rechecks()
-		if l.LooksUp() {
-			v.Directory = l
-		}
-		o.Providers = append(o.Providers, v)
 	}
 	live := run.state.NewLiveness(o)
 	go live.Run(ctx)

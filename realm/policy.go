@@ -17,6 +17,7 @@ import (
 // livePolicy is the policy in force: what is declared with what is stored.
 type livePolicy struct {
 	declared authz.Config
+	names    management.Declared // which the store cannot have
 	config   management.Config
 	current  atomic.Pointer[authz.Policy]
 	changed  chan struct{} // has one entry if it is to be made anew
@@ -125,7 +126,7 @@ func (p *livePolicy) compile(s *state.State) {
 		p.logger.Error("what is stored does not make a policy: the one before stays in force", zap.Error(err))
 		return
 	}
-	p.current.Store(policy.With(s))
+	p.current.Store(policy.With(management.Facts(s, p.names)))
 }
 
 // compiled tells those who wait that what was wanted is in force.

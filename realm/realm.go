@@ -47,10 +47,11 @@ type Realm struct {
 	logger         *zap.Logger
 	slog           *slog.Logger // the same, for packages that do not know zap
 
-	lease   *lease
-	running atomic.Pointer[Running]
-	started chan struct{} // closed when start has come to its end
-	cancel  context.CancelFunc
+	directory *directory // of the configuration
+	lease     *lease
+	running   atomic.Pointer[Running]
+	started   chan struct{} // closed when start has come to its end
+	cancel    context.CancelFunc
 }
 
 // Running is what a realm has once its signing keys are there.
@@ -76,7 +77,7 @@ type Running struct {
 
 // newRealm builds a realm from its configuration, without any I/O.
 func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn.Member, app *App) (*Realm, error) {
-	r := &Realm{name: config.Realm, config: config, authenticators: authenticators, logger: ctx.Logger(), slog: ctx.Slogger(), sealing: app.sealing, started: make(chan struct{})}
+	r := &Realm{name: config.Realm, config: config, authenticators: authenticators, logger: ctx.Logger(), slog: ctx.Slogger(), sealing: app.sealing, directory: app.realms, started: make(chan struct{})}
 	if r.name == "" {
 		r.name = "default"
 	}
@@ -108,6 +109,7 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 	if r.policy, err = newLivePolicy(config.Policy, r.managementConfig(), r.logger); err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
+	r.policy.names = r.declared()
 	if r.front.Verifiers, err = gateway.NewVerifiers(config.Policy.Projects); err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}

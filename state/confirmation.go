@@ -7,7 +7,9 @@ import "time"
 // forms with the session of the person at the browser; it cannot sign in at
 // the identity provider for them.
 type Confirmation struct {
-	// Session is the id of the session that the form was sent with.
+	// User is who sent the form, Session the id of the session that it was
+	// sent with.
+	User    string `json:"user"`
 	Session string `json:"session"`
 	// Path is where the form was sent, below the pages' prefix; Form is what
 	// was typed in.

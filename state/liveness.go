@@ -29,12 +29,18 @@ type Directory interface {
 
 // Vouching is how the users of one identity provider are asked about.
 type Vouching struct {
-	// Issuer is whose users they are.
-	Issuer string
+	// Issuer is whose users they are. Users of an authenticator without one are
+	// found by Authenticator.
+	Issuer, Authenticator string
 	// Provider is asked with the refresh tokens of those who have one,
 	// Directory about everybody. Without either nobody can be asked.
 	Provider  IdentityProvider
 	Directory Directory
+	// Roster knows who is there without being asked anything that takes time.
+	Roster authn.Roster
+	// Reused reports whether a subject may be somebody else's later; nil: none
+	// may. Names always may.
+	Reused func(subject string) bool
 	// Every is how often a user is asked about, Grace how long one goes on
 	// beyond that while the provider does not answer, MaxAge how long without
 	// a refresh token. Negative: never, and for ever.
@@ -62,7 +68,8 @@ type LivenessOptions struct {
 type Liveness struct {
 	state     *State
 	options   LivenessOptions
-	providers map[string]*asked
+	providers map[string]*asked // by issuer
+	others    map[string]*asked // by authenticator
 
 	mu    sync.Mutex
 	retry map[string]time.Time // users who are asked about again not before
@@ -88,10 +95,14 @@ func (s *State) NewLiveness(o LivenessOptions) *Liveness {
 		o.Count = func(LivenessOutcome) {}
 	}
 	l := &Liveness{
-		state: s, options: o, providers: map[string]*asked{},
+		state: s, options: o, providers: map[string]*asked{}, others: map[string]*asked{},
 		retry: map[string]time.Time{}, fails: map[string]int{}, unsaved: map[string]string{},
 	}
 	for _, v := range o.Providers {
+		if v.Issuer == "" {
+			l.others[v.Authenticator] = &asked{Vouching: v}
+			continue
+		}
 		l.providers[v.Issuer] = &asked{Vouching: v}
 	}
 	return l
@@ -105,14 +116,36 @@ func (l *Liveness) Run(ctx context.Context) {
 			tick = min(tick, max(p.Every/8, 200*time.Millisecond))
 		}
 	}
-	for len(l.providers) > 0 {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(tick):
-			l.Sweep(ctx)
+	for len(l.providers)+len(l.others) > 0 {
+		changes := l.changes()
+		l.Sweep(ctx)
+		for end := time.Now().Add(tick); time.Now().Before(end) && l.changes() == changes; {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(min(tick, time.Second)):
+			}
 		}
 	}
+}
+
+// changes counts how often somebody has left a list.
+func (l *Liveness) changes() (n int) {
+	for _, p := range l.others {
+		if p.Roster != nil {
+			n += p.Roster.Changes()
+		}
+	}
+	return n
+}
+
+// provider returns who is asked about a user.
+func (l *Liveness) provider(u *User) (*asked, bool) {
+	p, ok := l.providers[u.Issuer]
+	if !ok && (u.Issuer == "" || u.Issuer == u.Authenticator) {
+		p, ok = l.others[u.Authenticator]
+	}
+	return p, ok
 }
 
 // confirmed is when the provider vouched for the user last.
@@ -152,19 +185,28 @@ func (p *asked) overdue(u *User, now time.Time) bool {
 			limit += p.Every
 		}
 	}
+	if p.Roster != nil || u.NotBefore.After(u.Last) && p.reused(u) {
+		return false // it is known who is there, or has been dealt with
+	}
 	return limit >= 0 && u.Unconfirmed.IsZero() && !u.Gone && now.After(u.confirmed().Add(limit))
 }
 
-// work is what a sweep has to do: users to ask about, and users who rest.
-type work struct{ due, rest []*Item[User] }
+// work is what a sweep has to do: users to ask about, users who rest, and those
+// who have vanished.
+type work struct{ due, rest, left []*Item[User] }
+
+func (w *work) none() bool { return len(w.due)+len(w.rest)+len(w.left) == 0 }
 
 func (l *Liveness) work() (w work) {
 	now, owns := l.state.now(), l.owners()
 	for item := range l.state.Users.All() {
 		u := item.Value
-		p, ok := l.providers[u.Issuer]
+		p, ok := l.provider(u)
 		if !ok || !owns[item.ID] {
 			continue
+		}
+		if !p.left(u).IsZero() {
+			w.left = append(w.left, item)
 		}
 		if p.overdue(u, now) {
 			w.rest = append(w.rest, item)
@@ -176,7 +218,7 @@ func (l *Liveness) work() (w work) {
 	return w
 }
 
-// owners are the users who have something that lasts. Nobody else is asked
+// owners are the users who have something that lasts, such as a repository. Nobody else is asked
 // about.
 func (l *Liveness) owners() map[string]bool {
 	now, owns := l.state.now(), map[string]bool{}
@@ -197,6 +239,9 @@ func (l *Liveness) owners() map[string]bool {
 		if !t.Value.ended(now) {
 			owns[t.Value.User] = true
 		}
+	}
+	for t := range l.state.Owners.All() {
+		owns[t.Value.Identity] = true
 	}
 	return owns
 }

@@ -19,8 +19,7 @@ func (l *Liveness) lookUp(ctx context.Context, p *asked, item *Item[User]) Liven
 	case errors.Is(err, authn.ErrGone):
 		l.answered(id, p)
 		saved := l.write(ctx, item, LivenessGone, func(tx *Tx, u *User) {
-			u.NotBefore = l.state.now().UTC()
-			tx.Note(System, "user.gone", Object{Kind: "user", ID: id, Name: u.Name}, nil, map[string]any{"reason": err.Error(), "ended": l.endLogins(tx, id)})
+			l.state.vanish(tx, id, u, l.state.now(), p.reused(u), err.Error())
 		})
 		l.options.Log.Warn("the directory does not have a user any more: all that the user has has ended", "issuer", p.Issuer, "user", id)
 		return saved
@@ -41,15 +40,45 @@ func (l *Liveness) lookUp(ctx context.Context, p *asked, item *Item[User]) Liven
 		return LivenessProviderDown
 	default:
 		l.answered(id, p)
-		if l.options.Relevant != nil {
-			described = l.options.Relevant(described)
+		described = l.relevant(described)
+		if described.Identity().ID() != id {
+			return l.moved(ctx, item, described)
 		}
 		return l.write(ctx, item, LivenessOK, func(_ *Tx, u *User) {
 			u.Provider, u.Unconfirmed = &ProviderGrant{Checked: l.state.now().UTC()}, time.Time{}
-			u.Name, u.Groups, u.Roles, u.Claims = described.Name, described.Groups, described.Roles, described.Claims
+			u.describe(described)
 			u.Asserted = u.Provider.Checked
 		})
 	}
+}
+
+// moved writes down that somebody is known by another subject from now on.
+func (l *Liveness) moved(ctx context.Context, item *Item[User], described *authn.Principal) LivenessOutcome {
+	id, u, before, _ := l.state.See(described)
+	if before == nil && u.former != item.ID {
+		return LivenessOK // somebody else's answer
+	}
+	var tx Tx
+	u.former = item.ID
+	u.Authenticator, u.Last = item.Value.Authenticator, item.Value.Last
+	u.Provider, u.Unconfirmed = &ProviderGrant{Checked: l.state.now().UTC()}, time.Time{}
+	l.state.PutUser(&tx, id, u, before)
+	if err := l.state.Commit(ctx, &tx); err != nil && !errors.Is(err, store.ErrConflict) {
+		l.options.Log.Error("that a user is known by another subject cannot be written down: it is asked again", "user", item.ID, "error", err)
+		return LivenessUnsaved
+	}
+	return LivenessOK
+}
+
+// relevant returns a principal as it is written down: without the claims that no
+// rule looks at, and with all groups and roles, for rules that are still to come.
+func (l *Liveness) relevant(p *authn.Principal) *authn.Principal {
+	if l.options.Relevant == nil {
+		return p
+	}
+	kept := *p
+	kept.Claims = l.options.Relevant(p).Claims
+	return &kept
 }
 
 // later puts off the next question about a user by a whole interval.

@@ -24,7 +24,7 @@ const (
 // Sweep asks about everybody who is due. It does nothing if another gateway
 // is doing it.
 func (l *Liveness) Sweep(ctx context.Context) {
-	if w := l.work(); len(w.due)+len(w.rest) == 0 {
+	if w := l.work(); w.none() {
 		return
 	}
 	lease, err := l.state.TryLease(ctx, livenessLease, leaseFor)
@@ -52,8 +52,18 @@ func (l *Liveness) Sweep(ctx context.Context) {
 	}
 	w := l.work()
 	l.askAll(ctx, lease, w.due)
+	for _, item := range w.left {
+		if p, ok := l.provider(item.Value); ok && ctx.Err() == nil {
+			l.missing(keep, item.ID, p.left(item.Value), "not on the list of those who may sign in")
+		}
+	}
 	for _, item := range w.rest {
-		if ctx.Err() == nil {
+		p, ok := l.provider(item.Value)
+		switch {
+		case !ok || ctx.Err() != nil:
+		case p.reused(item.Value) && !p.asks(item.Value):
+			l.missing(keep, item.ID, l.state.now(), "not seen for too long")
+		default:
 			l.rest(keep, item.ID)
 		}
 	}
@@ -65,7 +75,10 @@ func (l *Liveness) askAll(ctx context.Context, lease *Lease, due []*Item[User]) 
 	var group errgroup.Group
 	group.SetLimit(atOnce)
 	for _, item := range due {
-		p := l.providers[item.Value.Issuer]
+		p, ok := l.provider(item.Value)
+		if !ok {
+			continue
+		}
 		if ctx.Err() != nil || !l.held(ctx, lease) {
 			break
 		}
@@ -185,10 +198,7 @@ func (l *Liveness) save(ctx context.Context, id string, sealed []byte, token str
 			u.Provider.Sealed = next
 		}
 		if p != nil {
-			if l.options.Relevant != nil {
-				p = l.options.Relevant(p)
-			}
-			u.Name, u.Groups, u.Roles, u.Claims = p.Name, p.Groups, p.Roles, p.Claims
+			u.describe(l.relevant(p))
 			u.Asserted = u.Provider.Checked
 		}
 	})
@@ -210,7 +220,7 @@ func (l *Liveness) save(ctx context.Context, id string, sealed []byte, token str
 func (l *Liveness) gone(ctx context.Context, id string, sealed []byte, why error) LivenessOutcome {
 	err := l.change(ctx, id, sealed, func(tx *Tx, u *User) {
 		u.Gone, u.Provider = true, nil
-		ended := l.endLogins(tx, id)
+		ended := l.state.endLogins(tx, id, l.state.now())
 		tx.Note(System, "user.gone", Object{Kind: "user", ID: id, Name: u.Name}, nil, map[string]any{"reason": why.Error(), "ended": ended})
 	})
 	if err != nil {
@@ -219,24 +229,6 @@ func (l *Liveness) gone(ctx context.Context, id string, sealed []byte, why error
 	}
 	l.options.Log.Warn("the identity provider does not let a user go on: all that the user has has ended", "user", id, "reason", why)
 	return LivenessGone
-}
-
-// endLogins deletes the sessions and docker logins of a user, and returns how
-// many there were.
-func (l *Liveness) endLogins(tx *Tx, id string) (ended int) {
-	for item := range l.state.Sessions.All() {
-		if item.Value.User == id {
-			Delete(tx, l.state.Sessions, item.ID, store.Precondition{})
-			ended++
-		}
-	}
-	for item := range l.state.IdentityTokens.All() {
-		if item.Value.User == id {
-			Delete(tx, l.state.IdentityTokens, item.ID, store.Precondition{})
-			ended++
-		}
-	}
-	return ended
 }
 
 // rest makes what a user has rest until the user is confirmed.

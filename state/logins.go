@@ -135,7 +135,7 @@ func (l *Logins) principal(item *Item[IdentityToken], c *authn.Credential) (*aut
 		if err := l.vouch(&origin, c); err != nil {
 			return nil, err
 		}
-		p.Groups = origin.Groups
+		p.Groups, p.GroupsUnread = origin.Groups, origin.GroupsUnread
 	}
 	p.Authenticator, p.Credential, p.CredentialID = authn.IdentityTokensName, authn.CredentialIdentityToken, item.ID
 	p.Issued, p.Expires = v.Created, v.Expires

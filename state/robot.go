@@ -2,7 +2,11 @@ package state
 
 import (
 	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -93,6 +97,9 @@ func (r *Robot) Compile() (*authn.Robot, *authz.Permissions, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if cost := authn.HashCost(account.SlowHashes()); cost > authn.MaxStoredRobotCost {
+		return nil, nil, fmt.Errorf("robot %s: secret_hash: all hashes together take about %.1f s for each wrong password, more than %.1f s: use fewer, a lower cost, or a secret of ours", r.Name, cost/1000, authn.MaxStoredRobotCost/1000.)
+	}
 	for i, s := range r.Secrets {
 		if !s.Until.IsZero() {
 			account.EndSecret(i, s.Until)
@@ -109,7 +116,7 @@ func (r *Robot) Compile() (*authn.Robot, *authz.Permissions, error) {
 type robotIndex struct {
 	byName   *livemap[string, *robotEntry]
 	bySecret *livemap[string, *robotEntry]
-	slow     atomic.Pointer[[]authn.Hash]
+	slow     slowRobots
 }
 
 type robotEntry struct {
@@ -123,6 +130,9 @@ func (x *robotIndex) follow(t *Table[Robot], filled *atomic.Bool) {
 		var next *robotEntry
 		if after != nil {
 			next = after.Value.entry
+		}
+		if next == nil && before != nil {
+			x.slow.set(before.ID, nil)
 		}
 		if before != nil {
 			if old, ok := x.byName.get(before.ID); ok {
@@ -143,10 +153,7 @@ func (x *robotIndex) follow(t *Table[Robot], filled *atomic.Bool) {
 		for _, id := range next.account.SecretIDs() {
 			x.bySecret.set(id, next)
 		}
-		slow := next.account.SlowHashes()
-		if most := x.slow.Load(); len(slow) > 0 && (most == nil || authn.HashCost(slow) > authn.HashCost(*most)) {
-			x.slow.Store(&slow)
-		}
+		x.slow.set(after.ID, next.account.SlowHashes())
 	})
 }
 
@@ -167,11 +174,44 @@ func (s *State) RobotBySecret(id string) *authn.Robot {
 }
 
 // SlowHashes implements [authn.RobotDirectory].
-func (s *State) SlowHashes() []authn.Hash {
-	if slow := s.robots.slow.Load(); slow != nil {
-		return *slow
+func (s *State) SlowHashes() [][]authn.Hash { return s.robots.slow.all() }
+
+// slowRobots are the robots of now that have slow hashes. The zero value has
+// none.
+type slowRobots struct {
+	mu     sync.Mutex
+	byName map[string][]authn.Hash
+	list   atomic.Pointer[[][]authn.Hash] // nil: to be made when it is asked for
+}
+
+func (x *slowRobots) set(name string, hashes []authn.Hash) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if _, known := x.byName[name]; !known && len(hashes) == 0 {
+		return
 	}
-	return nil
+	if x.byName == nil {
+		x.byName = map[string][]authn.Hash{}
+	}
+	if x.byName[name] = hashes; len(hashes) == 0 {
+		delete(x.byName, name)
+	}
+	x.list.Store(nil)
+}
+
+// all returns the hashes in the order of the robots' names.
+func (x *slowRobots) all() [][]authn.Hash {
+	if list := x.list.Load(); list != nil {
+		return *list
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	list := make([][]authn.Hash, 0, len(x.byName))
+	for _, name := range slices.Sorted(maps.Keys(x.byName)) {
+		list = append(list, x.byName[name])
+	}
+	x.list.Store(&list)
+	return list
 }
 
 // Permissions implements [authz.Facts]: what a stored robot may do.

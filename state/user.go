@@ -20,6 +20,9 @@ type User struct {
 	Groups []string       `json:"groups,omitempty"`
 	Roles  []string       `json:"roles,omitempty"`
 	Claims map[string]any `json:"claims,omitempty"`
+	// GroupsUnread and RolesUnread are those of [authn.Principal].
+	GroupsUnread bool `json:"groups_unread,omitempty"`
+	RolesUnread  bool `json:"roles_unread,omitempty"`
 	// Asserted is as of when that was said: what is older does not count.
 	Asserted time.Time `json:"asserted,omitzero"`
 
@@ -40,6 +43,11 @@ type User struct {
 	// Provider is what is needed to ask the identity provider whether the
 	// user is still there.
 	Provider *ProviderGrant `json:"provider,omitempty"`
+
+	// former is the id of the record that this one takes the place of, until
+	// until when that may have been somebody else's.
+	former string
+	until  time.Time
 }
 
 // ProviderGrant is a user's standing with the identity provider.
@@ -63,8 +71,20 @@ func (u *User) Identity() authn.Identity {
 func (u *User) Principal() *authn.Principal {
 	return &authn.Principal{
 		Kind: authn.KindUser, Name: u.Name, Issuer: u.Issuer, Subject: u.Subject,
-		Groups: u.Groups, Roles: u.Roles, Claims: u.Claims,
+		Groups: u.Groups, Roles: u.Roles, GroupsUnread: u.GroupsUnread, RolesUnread: u.RolesUnread, Claims: u.Claims,
 	}
+}
+
+// describe takes over how somebody is described now.
+func (u *User) describe(p *authn.Principal) {
+	u.Name, u.Groups, u.Roles, u.Claims = p.Name, p.Groups, p.Roles, p.Claims
+	u.GroupsUnread, u.RolesUnread = p.GroupsUnread, p.RolesUnread
+}
+
+// describedAs reports whether somebody is still described so.
+func (u *User) describedAs(p *authn.Principal) bool {
+	return u.Name == p.Name && slices.Equal(u.Groups, p.Groups) && slices.Equal(u.Roles, p.Roles) &&
+		u.GroupsUnread == p.GroupsUnread && u.RolesUnread == p.RolesUnread && equalJSON(u.Claims, p.Claims)
 }
 
 // assertedSkew is how far the clock of whoever speaks of a user may be behind.
@@ -88,10 +108,20 @@ func (s *State) See(p *authn.Principal) (id string, u *User, before *Item[User],
 	id, now := p.Identity().ID(), s.now().UTC().Truncate(time.Second)
 	next := User{First: now}
 	before, known := s.Users.Get(id)
-	if known {
+	old, hadAlias := s.Users.Get(aliasOf(p))
+	switch {
+	case known:
 		next = *before.Value
-	} else {
+	case hadAlias:
+		next, before = *old.Value, nil
+		if p.Since.After(next.First) && p.Since.After(next.NotBefore) {
+			next.NotBefore, next.until = p.Since, p.Since // before that it was somebody else
+		}
+	default:
 		before = nil
+	}
+	if hadAlias {
+		next.former = old.ID
 	}
 	if known && next.outdated(p) {
 		return id, &next, before, false
@@ -103,11 +133,11 @@ func (s *State) See(p *authn.Principal) (id string, u *User, before *Item[User],
 	if said.After(next.Asserted) {
 		next.Asserted = said
 	}
-	same := known && next.Name == p.Name && slices.Equal(next.Groups, p.Groups) && slices.Equal(next.Roles, p.Roles) && equalJSON(next.Claims, p.Claims)
+	same := known && next.describedAs(p)
 	// Who comes by two ways in turn is not written down each time.
 	moved := next.Authenticator != p.Authenticator && now.Sub(next.Last) > movedAgain
-	next.Issuer, next.Subject, next.Name, next.Authenticator = p.Issuer, p.Subject, p.Name, p.Authenticator
-	next.Groups, next.Roles, next.Claims = p.Groups, p.Roles, p.Claims
+	next.Issuer, next.Subject, next.Authenticator = p.Issuer, p.Subject, p.Authenticator
+	next.describe(p)
 	if email, ok := p.Claims["email"].(string); ok {
 		next.Email = email
 	}
@@ -116,7 +146,7 @@ func (s *State) See(p *authn.Principal) (id string, u *User, before *Item[User],
 	if confirmed {
 		next.Unconfirmed = time.Time{}
 	}
-	changed = !same || moved || confirmed || now.Sub(next.Last) > seenAgain
+	changed = !same || hadAlias || moved || confirmed || now.Sub(next.Last) > seenAgain
 	next.Last = now
 	return id, &next, before, changed
 }
@@ -126,6 +156,9 @@ func (s *State) PutUser(tx *Tx, id string, u *User, before *Item[User]) {
 	condition := Absent
 	if before != nil {
 		condition = Unchanged(before)
+	}
+	if u.former != "" {
+		s.adopt(tx, u.former, id, u.until)
 	}
 	Put(tx, s.Users, id, u, condition)
 }

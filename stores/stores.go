@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
-	"strconv"
 
 	"github.com/caddyserver/caddy/v2"
 	caddycf "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -125,30 +124,7 @@ func (p *Postgres) UnmarshalCaddyfile(d *caddycf.Dispenser) error {
 	if !d.AllArgs(&p.DSN) {
 		return d.ArgErr()
 	}
-	seen := map[string]bool{}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		option, value := d.Val(), ""
-		if seen[option] {
-			return d.Errf("%s already specified", option)
-		}
-		seen[option] = true
-		if option != "schema" && option != "max_conns" {
-			return d.Errf("unrecognized option %q: want schema or max_conns", option)
-		}
-		if !d.AllArgs(&value) {
-			return d.ArgErr()
-		}
-		if option == "schema" {
-			p.Schema = value
-			continue
-		}
-		n, err := strconv.Atoi(value)
-		if err != nil || n < 1 {
-			return d.Errf("max_conns %q: want a number from 1 to 1000", value)
-		}
-		p.MaxConns = n
-	}
-	return nil
+	return caddyfile.Options{"schema": caddyfile.Text(&p.Schema), "max_conns": caddyfile.Count(&p.MaxConns)}.Read(d, "postgres")
 }
 
 // Provision resolves placeholders and checks the connection string, without

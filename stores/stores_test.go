@@ -30,9 +30,9 @@ func TestStoresInCaddyfile(t *testing.T) {
 		{"postgres a {\nschema\n}", "wrong argument count"},
 		{"postgres a {\nschema b c\n}", "wrong argument count"},
 		{"postgres a {\nschema b\nschema c\n}", "schema already specified"},
-		{"postgres a {\nmax_conns none\n}", `max_conns "none"`},
-		{"postgres a {\nmax_conns 0\n}", `max_conns "0"`},
-		{"postgres a {\npassword x\n}", `unrecognized option "password": want schema or max_conns`},
+		{"postgres a {\nmax_conns none\n}", `max_conns: "none" is not a number`},
+		{"postgres a {\nmax_conns 0\n}", `max_conns: "0" is not a number`},
+		{"postgres a {\npassword x\n}", `unrecognized subdirective "password" of postgres`},
 	}
 	for _, tt := range tests {
 		d := caddycf.NewTestDispenser(tt.text)

@@ -52,7 +52,7 @@ func (x *exchange) mint() (issued, error) {
 	e := x.endpoint
 	t := issued{id: rand.Text(), granted: x.granted(), lifetime: x.lifetime()}
 	claims := authn.RegistryClaims{
-		Issuer: e.Issuer, Subject: subject(x.principal), Audience: x.service, ID: t.id,
+		Issuer: e.Issuer, Subject: authn.RegistrySubject(x.principal), Audience: x.service, ID: t.id,
 		ExpiresAt: x.start.Add(t.lifetime).Unix(),
 		// Registries whose clock is behind must not refuse a fresh token.
 		NotBefore: x.start.Add(-keys.Leeway).Unix(), IssuedAt: x.start.Unix(),
@@ -113,17 +113,6 @@ func (x *exchange) lifetime() time.Duration {
 		lifetime = min(lifetime, end.Sub(x.start).Truncate(time.Second))
 	}
 	return max(lifetime, minLifetime)
-}
-
-// subject is what a registry that verifies the token calls its holder.
-func subject(p *authn.Principal) string {
-	switch {
-	case p.IsAnonymous():
-		return ""
-	case p.Kind == authn.KindUser:
-		return p.Name
-	}
-	return p.String()
 }
 
 func limits(granted []authz.Access) []authn.Limit {

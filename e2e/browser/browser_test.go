@@ -113,10 +113,10 @@ func TestTokenWithDocker(t *testing.T) {
 	if strings.Contains(w.text(), "crapt_") {
 		t.Error("the token is shown again")
 	}
-	w.press("Withdraw")
+	w.press("Revoke")
 	w.says("Are you sure?")
-	w.press("Withdraw")
-	w.says("The token was withdrawn.", "You have no tokens.")
+	w.press("Revoke")
+	w.says("Token revoked.", "You have no tokens.")
 	if out, err := d.shell("docker pull " + image); err == nil {
 		t.Errorf("docker still pulls:\n%s", out)
 	}
@@ -165,6 +165,10 @@ func TestPages(t *testing.T) {
 	w.press("Disable")
 	w.says("Are you sure?")
 	w.lookHere(program, "confirmation")
+	w.fill("/auth/tokens", "Create token", "name", "desk", "permissions", "web/** pull")
+	w.password()
+	w.says("Create this access token?")
+	w.lookHere(program, "create")
 	w.open("/auth/")
 	w.press("Sign out")
 	w.says("You are signed out")

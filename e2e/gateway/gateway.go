@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -140,6 +141,14 @@ func (g *Gateway) Reload(ctx context.Context, c Config) error {
 		return fmt.Errorf("reload the gateway: %w\n%s", err, out)
 	}
 	return nil
+}
+
+// Command prepares a run of the gateway's program with the gateway's own
+// environment.
+func (g *Gateway) Command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, g.program, args...)
+	cmd.Env = slices.Clone(g.env)
+	return cmd
 }
 
 // Stop ends the gateway and removes its state.

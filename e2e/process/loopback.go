@@ -3,23 +3,28 @@ package process
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 )
 
-// FreePort returns a TCP port of 127.0.0.1 that nobody listens on.
+// FreePort returns a TCP port that nobody listens on, on any address. It is
+// below those that the kernel gives to outgoing connections: one of these may
+// take the port between this call and the start of the program that wants it.
 func FreePort() (int, error) {
+	const first, ports = 15000, 15000
 	var lc net.ListenConfig
-	l, err := lc.Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
+	var last error
+	for range 100 {
+		port := first + rand.IntN(ports)
+		l, err := lc.Listen(context.Background(), "tcp", fmt.Sprintf(":%d", port))
+		if err != nil {
+			last = err
+			continue
+		}
+		return port, l.Close()
 	}
-	defer l.Close()
-	addr, ok := l.Addr().(*net.TCPAddr)
-	if !ok {
-		return 0, fmt.Errorf("find a free port: unexpected address %s", l.Addr())
-	}
-	return addr.Port, nil
+	return 0, fmt.Errorf("find a free port: %w", last)
 }
 
 // Answers returns a check for [Process.Ready]: url answers with a status that

@@ -102,6 +102,15 @@ func (s *Server) Change(ctx context.Context, ldif string) error {
 	return nil
 }
 
+// SignIn signs somebody in at the server itself.
+func (s *Server) SignIn(ctx context.Context, dn, password string) error {
+	out, err := exec.CommandContext(ctx, "ldapwhoami", "-x", "-H", s.URL, "-D", dn, "-w", password).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("ldapwhoami: %w: %s", err, out)
+	}
+	return nil
+}
+
 func (s *Server) tool(ctx context.Context, name string, args ...string) error {
 	out, err := s.command(ctx, name, args...).CombinedOutput()
 	if err != nil && !bytes.Contains(out, []byte("Already exists")) {

@@ -84,9 +84,12 @@ func TestPrivateBytesAreNotShared(t *testing.T) {
 // as the registry says.
 func TestPublicBytesAreShared(t *testing.T) {
 	_, hash := stage.NewSecret()
-	s := startWith(t, `	servers {
+	s := start(t, `{
+	servers {
 		trusted_proxies static 127.0.0.1
-	}`, cached, cachingRegistry, "CI_HASH="+hash)
+	}
+}
+`+cached, cachingRegistry, "CI_HASH="+hash)
 	res, _ := s.call("GET", "/v2/pub/app"+blobPath, "")
 	if got := res.Header.Get("Cache-Control"); res.StatusCode != http.StatusOK || got != "max-age=31536000" {
 		t.Errorf("%s, Cache-Control %q", res.Status, got)

@@ -83,3 +83,20 @@ func TestNoOtherSiteStartsADeviceLogin(t *testing.T) {
 	}
 	s.wants(200, "POST", "/auth/device/code", "client_id=x", form)
 }
+
+// TestNoServiceWorkerBesideThePages: one of an interface behind the gateway
+// could read all pages of the host.
+func TestNoServiceWorkerBesideThePages(t *testing.T) {
+	s := start(t, `http://ADDR {
+	registry_auth {
+		public_url URL
+		portal on
+	}
+	reverse_proxy UPSTREAM
+}`, nil)
+	s.wants(403, "GET", "/sw.js", "", "Service-Worker: script")
+	if seen := s.Upstream.requests(); len(seen) > 0 {
+		t.Error("it reached the interface")
+	}
+	s.wants(200, "GET", "/app.js", "")
+}

@@ -97,9 +97,12 @@ http {
 `, outside, s.Addr, proxyAddr, lines), func(file string) []string { return []string{"-c", file} })
 }
 
-const trustsProxy = `	servers {
+const trustsProxy = `{
+	servers {
 		trusted_proxies static ` + proxyAddr + `
-	}`
+	}
+}
+`
 
 // inside lets a robot in from the company's network only.
 const inside = `http://ADDR {
@@ -123,7 +126,7 @@ const inside = `http://ADDR {
 // to the header, with Caddy's own setting as it comes.
 func TestClientsDoNotChooseTheirAddress(t *testing.T) {
 	secret, hash := stage.NewSecret()
-	s := startWith(t, trustsProxy, inside, nil, "CI_HASH="+hash)
+	s := start(t, trustsProxy+inside, nil, "CI_HASH="+hash)
 	program, err := gateway.Build()
 	if err != nil {
 		t.Fatal(err)
@@ -191,7 +194,7 @@ http://127.0.0.1:${PORT} {
 // TestForwardedHostIsAHost: a proxy passes on what the client wrote there.
 func TestForwardedHostIsAHost(t *testing.T) {
 	_, hash := stage.NewSecret()
-	s := startWith(t, trustsProxy, inside, nil, "CI_HASH="+hash)
+	s := start(t, trustsProxy+inside, nil, "CI_HASH="+hash)
 	url := nginx(t, s, "", "proxy_set_header Host $http_host;")
 	for _, host := range []string{`evil.example", error="x`, "evil.example/v2", "user@evil.example", "evil.example?x"} {
 		res, _ := s.call("GET", url+"/v2/", "", "X-Forwarded-Host: "+host)

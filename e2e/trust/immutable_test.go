@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/gateway"
 	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/process"
 	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/stage"
 	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/upstream"
@@ -251,5 +252,60 @@ func TestQuestionsTakeTheWayOfTheRequest(t *testing.T) {
 	}
 	if now, err := direct.Manifest(context.WithoutCancel(t.Context()), "team/app", "v1"); err != nil || string(now) != string(image.Manifest) {
 		t.Errorf("the immutable tag was moved: %v", err)
+	}
+}
+
+const byMethod = "by the request's method"
+
+// TestMethodsDoNotChooseTheRegistry: a push asks with other methods than its
+// own whether its tag exists, so what chooses by method has to come first.
+func TestMethodsDoNotChooseTheRegistry(t *testing.T) {
+	_, hash := stage.NewSecret()
+	for name, tt := range map[string]struct {
+		sites   string
+		refused bool
+	}{
+		"behind": {strings.Replace(released, "ROUTES", `@write method PUT POST PATCH DELETE
+	reverse_proxy @write UPSTREAM
+	reverse_proxy 127.0.0.1:1`, 1), true},
+		"behind, by another word": {strings.Replace(released, "ROUTES", `@read not method PUT
+	handle @read {
+		reverse_proxy 127.0.0.1:1
+	}
+	handle {
+		reverse_proxy UPSTREAM
+	}`, 1), true},
+		"behind, as an expression": {strings.Replace(released, "ROUTES", "@write `method('PUT')`\n\treverse_proxy @write UPSTREAM\n\treverse_proxy 127.0.0.1:1", 1), true},
+		"on other paths": {strings.Replace(released, "ROUTES", `@write {
+		method POST
+		path /ui/*
+	}
+	reverse_proxy @write 127.0.0.1:1
+	reverse_proxy UPSTREAM`, 1), false},
+		"no registry": {strings.Replace(released, "ROUTES", `@trace method TRACE
+	respond @trace 405
+	reverse_proxy UPSTREAM`, 1), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &scene{t: t, Addr: "127.0.0.1:1", URL: "http://127.0.0.1:1", Upstream: newBehind(t, nil)}
+			port, err := process.FreePort()
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Addr = fmt.Sprintf("127.0.0.1:%d", port)
+			s.URL = "http://" + s.Addr
+			g, err := gateway.Start(t.Context(), gateway.Config{Sites: s.expand(tt.sites), Env: []string{"CI_HASH=" + hash}, ReadyURL: s.URL + "/v2/"})
+			refused := err != nil && strings.Contains(err.Error(), byMethod)
+			if err == nil {
+				// Caddy opens its sockets before it starts the plugin.
+				for end := time.Now().Add(3 * time.Second); tt.refused && !refused && time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+					refused = strings.Contains(strings.Join(g.Log.Since(0), ""), byMethod)
+				}
+				_ = g.Stop()
+			}
+			if refused != tt.refused {
+				t.Errorf("refused: %v, %v", refused, err)
+			}
+		})
 	}
 }

@@ -24,7 +24,10 @@ var forgeries = map[string]func(*forge) (string, error){
 	"alg_none_signed": func(f *forge) (string, error) {
 		return f.signAs("none", jose.KeySigner(f.key, f.alg))
 	},
-	"alg_swap":  (*forge).swapped,
+	"alg_swap": (*forge).swapped,
+	"alg_odd_case": func(f *forge) (string, error) {
+		return f.signAs(strings.ToLower(f.alg), jose.KeySigner(f.key, f.alg))
+	},
 	"alg_empty": func(f *forge) (string, error) { return f.signAs("", jose.KeySigner(f.key, f.alg)) },
 
 	"hs256_with_public_pem": func(f *forge) (string, error) { return f.hmacWithPublicKey("pem") },
