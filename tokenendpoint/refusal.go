@@ -32,8 +32,15 @@ func unauthorized(message string, err error) *failure {
 	return f
 }
 
-// unavailable is a failure of this side that passes.
-func unavailable(err error) *failure { return asFailure(answer.Unchecked.Of(), err) }
+// unavailable is a failure of this side. It passes, unless the table of answers
+// has the error and says otherwise: a full store stays full.
+func unavailable(err error) *failure {
+	a := answer.Of(err)
+	if a.Kind == answer.Internal {
+		a = answer.Unchecked.Of()
+	}
+	return asFailure(a, err)
+}
 
 // refusal says how an authentication error is answered.
 func refusal(err error) *failure { return asFailure(answer.OfCredential(err), err) }

@@ -1,12 +1,16 @@
 package tokenendpoint
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/answer"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/store"
 )
 
 func TestChallenge(t *testing.T) {
@@ -77,5 +81,16 @@ func BenchmarkUnauthorized(b *testing.B) {
 	for b.Loop() {
 		c.Set(w.h)
 		answer.Write(w, r, 401, answer.CodeUnauthorized, "authentication required to pull team/app: sign in", nil)
+	}
+}
+
+// TestNothingPermanentSaysTryAgain: a full store does not get room by waiting.
+func TestNothingPermanentSaysTryAgain(t *testing.T) {
+	f := unavailable(fmt.Errorf("identity token: %w", store.ErrFull))
+	if f.status != http.StatusInsufficientStorage || f.retryAfter != 0 || strings.Contains(f.message, "try again") {
+		t.Errorf("%+v", f)
+	}
+	if f := unavailable(errors.New("no key may sign")); f.status != http.StatusServiceUnavailable || f.retryAfter == 0 {
+		t.Errorf("%+v", f)
 	}
 }
