@@ -37,8 +37,7 @@ type Answer struct {
 	Sentence string
 }
 
-// Kind names a row of the table. It is an error: a package above this one that
-// has a refusal of its own wraps its kind.
+// Kind names a row of the table.
 type Kind string
 
 // The kinds of refusals.
@@ -72,8 +71,13 @@ const (
 	Internal       Kind = "internal"
 )
 
-// Error returns the sentence of the row.
-func (k Kind) Error() string { return table[k].Sentence }
+// Err returns an error that the row answers, for a package above this one that
+// has a refusal of its own.
+func (k Kind) Err() error { return kindError(k) }
+
+type kindError Kind
+
+func (e kindError) Error() string { return table[Kind(e)].Sentence }
 
 // Of returns the row.
 func (k Kind) Of() Answer {
@@ -214,8 +218,8 @@ var kinds = []struct {
 
 // Of returns the answer to an error. One that no row names is [Internal].
 func Of(err error) Answer {
-	if k, ok := errors.AsType[Kind](err); ok {
-		return k.Of()
+	if k, ok := errors.AsType[kindError](err); ok {
+		return Kind(k).Of()
 	}
 	if e, ok := errors.AsType[*authn.ThrottledError](err); ok {
 		a := Throttled.Of()

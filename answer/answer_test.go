@@ -69,7 +69,7 @@ func TestOf(t *testing.T) {
 		{store.ErrFull, StoreFull, 0},
 		{store.ErrReadOnly, StoreOnly, 5 * time.Second},
 		{store.ErrUnavailable, StoreAway, 5 * time.Second},
-		{fmt.Errorf("%w: %w", TagBusy, store.ErrUnavailable), TagBusy, 5 * time.Second},
+		{fmt.Errorf("%w: %w", TagBusy.Err(), store.ErrUnavailable), TagBusy, 5 * time.Second},
 		{errors.New("anything else"), Internal, 0},
 	} {
 		a := Of(wrapped(tt.err))

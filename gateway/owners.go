@@ -69,7 +69,7 @@ func (x *exchange) awaitOwners(ctx context.Context, by []authz.OwnedBy) error {
 		for x.front.State.Owner(kind, kind.Of(repository)) == nil {
 			select {
 			case <-ctx.Done():
-				return fmt.Errorf("%w: waiting for who owns %s: %w", answer.StoreAway, repository, ctx.Err())
+				return fmt.Errorf("%w: waiting for who owns %s: %w", answer.StoreAway.Err(), repository, ctx.Err())
 			case <-time.After(20 * time.Millisecond):
 			}
 		}

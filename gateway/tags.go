@@ -34,7 +34,7 @@ var manifestTypes = []string{
 }
 
 // errUpstreamSilent: the registry did not say what the decision depends on.
-var errUpstreamSilent error = answer.RegistrySilent
+var errUpstreamSilent = answer.RegistrySilent.Err()
 
 // settle finds out from the registry what the decision depends on and decides
 // again: whether the tags of a push are new, or which tags a deletion by
@@ -75,7 +75,7 @@ func (x *exchange) settle(query *authz.Query) error {
 }
 
 // errTagBusy: somebody else is pushing the tag.
-var errTagBusy error = answer.TagBusy
+var errTagBusy = answer.TagBusy.Err()
 
 // hold takes the tags of a push until it is through: first from the other
 // requests of this gateway, then from other gateways.

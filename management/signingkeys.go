@@ -77,7 +77,7 @@ func (m *Manager) signing(who *Caller, scope Scope) (SigningKeys, error) {
 	}
 	keys := m.keys()
 	if keys == nil {
-		return nil, AsError(answers.Starting)
+		return nil, AsError(answers.Starting.Err())
 	}
 	return keys, nil
 }
