@@ -169,7 +169,7 @@ func (m *Manager) changeMembers(ctx context.Context, who *Caller, name string, m
 	if n := len(membersOf(next.Members)); n > maxMembers && n > len(membersOf(item.Value.Members)) {
 		return nil, fail(CodeConflict, "project %s would have %d members, and may have %d", name, n, maxMembers)
 	}
-	made, _, err := m.putProject(ctx, who, item, &next, match, action)
+	made, _, err := m.storedProjects().write(ctx, who, name, item, &next, match, action)
 	return made, err
 }
 
