@@ -102,22 +102,11 @@ func noIdentityToken(id string) error {
 // are got at the token endpoint and by device logins, not here.
 func (a *API) identityTokenRoutes() []route {
 	m := a.manager
+	x := collection[IdentityToken]{path: "/identity-tokens", group: "tokens", read: ScopeTokensRead}
 	return []route{
-		{
-			method: http.MethodGet, path: "/identity-tokens", id: "listIdentityTokens", group: "tokens", scope: ScopeTokensRead,
-			summary: "Your docker logins; of a key, everybody's.",
-			query: append([]queryParameter{
-				{"user", "The id of the user whose they are, or * for everybody's: for administrators.", schema{"type": "string", "maxLength": 128}},
-			}, pageParameters...),
-			status: http.StatusOK, result: of[List[*IdentityToken]](), fails: []Code{CodeForbidden},
-			serve: func(c *call) (*answer, error) {
-				p, err := c.page()
-				if err != nil {
-					return nil, err
-				}
-				return list(m.IdentityTokens(c.who, TokenQuery{PageQuery: p, User: c.request.URL.Query().Get("user")}))
-			},
-		},
+		x.search("listIdentityTokens", "Your docker logins; of a key, everybody's.", ofUser, func(c *call, p PageQuery) (*Page[*IdentityToken], error) {
+			return m.IdentityTokens(c.who, TokenQuery{PageQuery: p, User: c.request.URL.Query().Get("user")})
+		}, CodeForbidden),
 		{
 			method: http.MethodGet, path: "/identity-tokens/{id}", id: "getIdentityToken", group: "tokens", scope: ScopeTokensRead,
 			summary: "A docker login.", status: http.StatusOK, result: of[IdentityToken](), fails: []Code{CodeNotFound},

@@ -351,49 +351,19 @@ func (m *Manager) keyID(secret string) (id string, known bool, err error) {
 // keyRoutes are about keys of the API.
 func (a *API) keyRoutes() []route {
 	m := a.manager
+	x := collection[Key]{
+		path: "/keys", variable: "id", group: "keys", read: ScopeKeysRead, write: ScopeKeysWrite,
+		revision: func(k *Key) uint64 { return k.revision },
+	}
+	made := collection[KeyWithSecret]{
+		path: "/keys", group: "keys", write: ScopeKeysWrite,
+		revision: func(k *KeyWithSecret) uint64 { return k.revision }, name: func(k *KeyWithSecret) string { return k.ID },
+	}
 	return []route{
-		{
-			method: http.MethodGet, path: "/keys", id: "listKeys", group: "keys", scope: ScopeKeysRead,
-			summary: "The keys of this API, those of the configuration included.", query: pageParameters,
-			status: http.StatusOK, result: of[List[*Key]](), fails: []Code{CodeForbidden},
-			serve: func(c *call) (*answer, error) {
-				p, err := c.page()
-				if err != nil {
-					return nil, err
-				}
-				return list(m.Keys(c.who, p))
-			},
-		},
-		{
-			method: http.MethodPost, path: "/keys", id: "createKey", group: "keys", scope: ScopeKeysWrite, once: true,
-			summary: "Makes a key, which is shown this once. It is good for no more than what you show, and ends no later. The first for * ends the one of bootstrap.",
-			body:    of[KeySettings](), status: http.StatusCreated, result: of[KeyWithSecret](), versioned: true,
-			fails: []Code{CodeForbidden, CodeExists, CodeConflict},
-			serve: func(c *call) (*answer, error) {
-				k, err := m.CreateKey(c.request.Context(), c.who, input[KeySettings](c))
-				if err != nil {
-					return nil, err
-				}
-				return &answer{value: k, revision: k.revision, location: "/keys/" + k.ID}, nil
-			},
-			location: func(v any) string {
-				if k, ok := v.(*KeyWithSecret); ok {
-					return "/keys/" + k.ID
-				}
-				return ""
-			},
-		},
-		{
-			method: http.MethodGet, path: "/keys/{id}", id: "getKey", group: "keys", scope: ScopeKeysRead,
-			summary: "A key.", status: http.StatusOK, result: of[Key](), versioned: true, fails: []Code{CodeForbidden, CodeNotFound},
-			serve: func(c *call) (*answer, error) {
-				k, err := m.Key(c.who, c.path["id"])
-				if err != nil {
-					return nil, err
-				}
-				return &answer{value: k, revision: k.revision}, nil
-			},
-		},
+		x.list("listKeys", "The keys of this API, those of the configuration included.", m.Keys, CodeForbidden),
+		creating(made, "createKey", "Makes a key, which is shown this once. It is good for no more than what you show, and ends no later. The first for * ends the one of bootstrap.",
+			m.CreateKey, CodeForbidden, CodeExists, CodeConflict),
+		x.get("getKey", "A key.", m.Key, CodeForbidden, CodeNotFound),
 		{
 			method: http.MethodPatch, path: "/keys/{id}", id: "changeKey", group: "keys", scope: ScopeKeysWrite,
 			summary: "Disables a key, or enables it again.", body: of[KeyInput](), patch: true,
@@ -409,19 +379,9 @@ func (a *API) keyRoutes() []route {
 					return nil, err
 				}
 				k, err := m.ChangeKey(c.request.Context(), c.who, c.path["id"], next, c.match)
-				if err != nil {
-					return nil, err
-				}
-				return &answer{value: k, revision: k.revision}, nil
+				return x.answer(k, false, err)
 			},
 		},
-		{
-			method: http.MethodDelete, path: "/keys/{id}", id: "deleteKey", group: "keys", scope: ScopeKeysWrite,
-			summary: "Deletes a key. It ends at once.", status: http.StatusNoContent, versioned: true,
-			fails: []Code{CodeForbidden, CodeNotFound, CodeDeclared, CodeConflict},
-			serve: func(c *call) (*answer, error) {
-				return &answer{}, m.DeleteKey(c.request.Context(), c.who, c.path["id"], c.match)
-			},
-		},
+		x.remove("deleteKey", "Deletes a key. It ends at once.", m.DeleteKey, CodeForbidden, CodeNotFound, CodeDeclared, CodeConflict),
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 )
@@ -228,15 +229,20 @@ func (x collection[V]) answer(v *V, created bool, err error) (*answer, error) {
 }
 
 func (x collection[V]) list(id, summary string, do func(*Caller, PageQuery) (*Page[*V], error), fails ...Code) route {
+	return x.search(id, summary, nil, func(c *call, p PageQuery) (*Page[*V], error) { return do(c.who, p) }, fails...)
+}
+
+// search is a list with query parameters of its own.
+func (x collection[V]) search(id, summary string, by []queryParameter, do func(*call, PageQuery) (*Page[*V], error), fails ...Code) route {
 	return route{
 		method: http.MethodGet, path: x.path, id: id, group: x.group, scope: x.read,
-		summary: summary, query: pageParameters, status: http.StatusOK, result: of[List[*V]](), fails: fails,
+		summary: summary, query: slices.Concat(by, pageParameters), status: http.StatusOK, result: of[List[*V]](), fails: fails,
 		serve: func(c *call) (*answer, error) {
 			p, err := c.page()
 			if err != nil {
 				return nil, err
 			}
-			return list(do(c.who, p))
+			return list(do(c, p))
 		},
 	}
 }

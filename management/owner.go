@@ -2,7 +2,6 @@ package management
 
 import (
 	"context"
-	"net/http"
 	"strings"
 	"time"
 
@@ -167,19 +166,11 @@ func (a *API) ownerRoutes() []route {
 		revision: func(o *Owner) uint64 { return o.revision },
 	}
 	return []route{
-		{
-			method: http.MethodGet, path: "/owners", id: "listOwners", group: "owners", scope: ScopeOwnersRead,
-			summary: "Who owns what: for administrators everything, for others what is theirs.",
-			query:   append([]queryParameter{{"prefix", "Only names that begin so.", schema{"type": "string", "maxLength": 255}}}, pageParameters...),
-			status:  http.StatusOK, result: of[List[*Owner]](),
-			serve: func(c *call) (*answer, error) {
-				p, err := c.page()
-				if err != nil {
-					return nil, err
-				}
-				return list(m.Owners(c.who, p, c.request.URL.Query().Get("prefix")))
-			},
-		},
+		x.search("listOwners", "Who owns what: for administrators everything, for others what is theirs.",
+			[]queryParameter{{"prefix", "Only names that begin so.", schema{"type": "string", "maxLength": 255}}},
+			func(c *call, p PageQuery) (*Page[*Owner], error) {
+				return m.Owners(c.who, p, c.request.URL.Query().Get("prefix"))
+			}),
 		x.get("getOwner", "The owner of a repository or namespace.", m.Owner, CodeNotFound),
 		putting(x, "transferOwner", "Gives a repository or namespace to somebody else: its owner may, and administrators.", m.TransferOwner, CodeNotFound, CodeConflict),
 		x.remove("deleteOwner", "Makes a repository or namespace nobody's. For administrators.", m.DeleteOwner, CodeForbidden, CodeNotFound, CodeConflict),

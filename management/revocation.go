@@ -97,19 +97,9 @@ func showRevocation(id string, v *state.Revocation) *Revocation {
 // revocationRoutes are about registry tokens that are to end early.
 func (a *API) revocationRoutes() []route {
 	m := a.manager
+	x := collection[Revocation]{path: "/revocations", group: "revocations", read: ScopeRevocations}
 	return []route{
-		{
-			method: http.MethodGet, path: "/revocations", id: "listRevocations", group: "revocations", scope: ScopeRevocations,
-			summary: "What is revoked and could still be shown. For administrators.", query: pageParameters,
-			status: http.StatusOK, result: of[List[*Revocation]](), fails: []Code{CodeForbidden},
-			serve: func(c *call) (*answer, error) {
-				p, err := c.page()
-				if err != nil {
-					return nil, err
-				}
-				return list(m.Revocations(c.who, p))
-			},
-		},
+		x.list("listRevocations", "What is revoked and could still be shown. For administrators.", m.Revocations, CodeForbidden),
 		{
 			method: http.MethodPost, path: "/revocations", id: "revoke", group: "revocations", scope: ScopeRevocations,
 			summary: "Ends registry tokens that were issued: one, those of a principal, or all.",

@@ -3,7 +3,6 @@ package management
 import (
 	"context"
 	"iter"
-	"net/http"
 	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
@@ -288,63 +287,31 @@ func (m *Manager) checkToken(who *Caller, in NewToken) (*state.Token, error) {
 	return t, wrong.forbidden(moreThanShown)
 }
 
+// ofUser is the query parameter that says whose tokens are listed.
+var ofUser = []queryParameter{
+	{"user", "The id of the user whose they are, or * for everybody's: for administrators.", schema{"type": "string", "maxLength": 128}},
+}
+
 // tokenRoutes are about personal access tokens.
 func (a *API) tokenRoutes() []route {
 	m := a.manager
+	x := collection[AccessToken]{
+		path: "/tokens", variable: "id", group: "tokens", read: ScopeTokensRead,
+		revision: func(t *AccessToken) uint64 { return t.revision },
+	}
+	itself := x // whose routes check the scope themselves
+	itself.read = ""
+	made := collection[TokenWithSecret]{
+		path: "/tokens", group: "tokens", write: ScopeTokensWrite,
+		revision: func(t *TokenWithSecret) uint64 { return t.revision }, name: func(t *TokenWithSecret) string { return t.ID },
+	}
 	return []route{
-		{
-			method: http.MethodGet, path: "/tokens", id: "listTokens", group: "tokens", scope: ScopeTokensRead,
-			summary: "Your access tokens; of a key, everybody's.",
-			query: append([]queryParameter{
-				{"user", "The id of the user whose they are, or * for everybody's: for administrators.", schema{"type": "string", "maxLength": 128}},
-			}, pageParameters...),
-			status: http.StatusOK, result: of[List[*AccessToken]](), fails: []Code{CodeForbidden},
-			serve: func(c *call) (*answer, error) {
-				p, err := c.page()
-				if err != nil {
-					return nil, err
-				}
-				return list(m.Tokens(c.who, TokenQuery{PageQuery: p, User: c.request.URL.Query().Get("user")}))
-			},
-		},
-		{
-			method: http.MethodPost, path: "/tokens", id: "createToken", group: "tokens", scope: ScopeTokensWrite, once: true,
-			summary: "Makes an access token for yourself. It is shown this once. One that is made with another is good for no more and no longer.",
-			body:    of[NewToken](), status: http.StatusCreated, result: of[TokenWithSecret](), versioned: true,
-			fails: []Code{CodeForbidden, CodeExists, CodeConflict},
-			serve: func(c *call) (*answer, error) {
-				t, err := m.CreateToken(c.request.Context(), c.who, input[NewToken](c))
-				if err != nil {
-					return nil, err
-				}
-				return &answer{value: t, revision: t.revision, location: "/tokens/" + t.ID}, nil
-			},
-			location: func(v any) string {
-				if t, ok := v.(*TokenWithSecret); ok {
-					return "/tokens/" + t.ID
-				}
-				return ""
-			},
-		},
-		{
-			method: http.MethodGet, path: "/tokens/{id}", id: "getToken", group: "tokens",
-			summary: "An access token. Tokens may see themselves.", status: http.StatusOK, result: of[AccessToken](), versioned: true,
-			fails: []Code{CodeScope, CodeNotFound},
-			serve: func(c *call) (*answer, error) {
-				t, err := m.Token(c.who, c.path["id"])
-				if err != nil {
-					return nil, err
-				}
-				return &answer{value: t, revision: t.revision}, nil
-			},
-		},
-		{
-			method: http.MethodDelete, path: "/tokens/{id}", id: "revokeToken", group: "tokens",
-			summary: "Revokes an access token at once. Tokens may revoke themselves.", status: http.StatusNoContent, versioned: true,
-			fails: []Code{CodeScope, CodeNotFound},
-			serve: func(c *call) (*answer, error) {
-				return &answer{}, m.RevokeToken(c.request.Context(), c.who, c.path["id"], c.match)
-			},
-		},
+		x.search("listTokens", "Your access tokens; of a key, everybody's.", ofUser, func(c *call, p PageQuery) (*Page[*AccessToken], error) {
+			return m.Tokens(c.who, TokenQuery{PageQuery: p, User: c.request.URL.Query().Get("user")})
+		}, CodeForbidden),
+		creating(made, "createToken", "Makes an access token for yourself. It is shown this once. One that is made with another is good for no more and no longer.",
+			m.CreateToken, CodeForbidden, CodeExists, CodeConflict),
+		itself.get("getToken", "An access token. Tokens may see themselves.", m.Token, CodeScope, CodeNotFound),
+		itself.remove("revokeToken", "Revokes an access token at once. Tokens may revoke themselves.", m.RevokeToken, CodeScope, CodeNotFound),
 	}
 }

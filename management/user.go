@@ -293,44 +293,29 @@ func endAll[T any](tx *state.Tx, t *state.Table[T], of func(*T) bool) int {
 // administrators.
 func (a *API) userRoutes() []route {
 	m := a.manager
-	shown := func(u *User, err error) (*answer, error) {
-		if err != nil {
-			return nil, err
-		}
-		return &answer{value: u, revision: u.revision}, nil
+	x := collection[User]{
+		path: "/users", variable: "id", group: "users", read: ScopeUsersRead,
+		revision: func(u *User) uint64 { return u.revision },
 	}
 	set := func(disabled bool) func(c *call) (*answer, error) {
 		return func(c *call) (*answer, error) {
-			return shown(m.SetUserDisabled(c.request.Context(), c.who, c.path["id"], disabled, c.match))
+			u, err := m.SetUserDisabled(c.request.Context(), c.who, c.path["id"], disabled, c.match)
+			return x.answer(u, false, err)
 		}
 	}
 	return []route{
-		{
-			method: http.MethodGet, path: "/users", id: "listUsers", group: "users", scope: ScopeUsersRead,
-			summary: "The people who have been seen.",
-			query: append([]queryParameter{
-				{"q", "Only those with this text in name, address, subject or a group.", schema{"type": "string", "maxLength": 128}},
-				{"disabled", "true: only those who cannot come in.", schema{"type": "string", "enum": []string{"true", "false"}}},
-			}, pageParameters...),
-			status: http.StatusOK, result: of[List[*User]](), fails: []Code{CodeForbidden},
-			serve: func(c *call) (*answer, error) {
-				p, err := c.page()
-				if err != nil {
-					return nil, err
-				}
-				q := c.request.URL.Query()
-				disabled, err := flagOf(q, "disabled")
-				if err != nil {
-					return nil, err
-				}
-				return list(m.Users(c.who, UserQuery{PageQuery: p, Text: q.Get("q"), Disabled: disabled}))
-			},
-		},
-		{
-			method: http.MethodGet, path: "/users/{id}", id: "getUser", group: "users", scope: ScopeUsersRead,
-			summary: "A person.", status: http.StatusOK, result: of[User](), versioned: true, fails: []Code{CodeForbidden, CodeNotFound},
-			serve: func(c *call) (*answer, error) { return shown(m.User(c.who, c.path["id"])) },
-		},
+		x.search("listUsers", "The people who have been seen.", []queryParameter{
+			{"q", "Only those with this text in name, address, subject or a group.", schema{"type": "string", "maxLength": 128}},
+			{"disabled", "true: only those who cannot come in.", schema{"type": "string", "enum": []string{"true", "false"}}},
+		}, func(c *call, p PageQuery) (*Page[*User], error) {
+			q := c.request.URL.Query()
+			disabled, err := flagOf(q, "disabled")
+			if err != nil {
+				return nil, err
+			}
+			return m.Users(c.who, UserQuery{PageQuery: p, Text: q.Get("q"), Disabled: disabled})
+		}, CodeForbidden),
+		x.get("getUser", "A person.", m.User, CodeForbidden, CodeNotFound),
 		{
 			method: http.MethodPost, path: "/users/{id}/disable", id: "disableUser", group: "users", scope: ScopeUsersWrite,
 			summary: "Locks a user out, at once and with all that it has.", status: http.StatusOK, result: of[User](), versioned: true,
