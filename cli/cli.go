@@ -4,10 +4,18 @@
 package cli
 
 import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/client"
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/duration"
 	"github.com/caddy-registry-auth/caddy-registry-auth/internal/terminal"
 )
 
@@ -92,3 +100,109 @@ func (t *tool) command(usage, short string, run func(*call) error) *cobra.Comman
 		},
 	}
 }
+
+// argumentsOf checks the arguments against the usage: "show <name>",
+// "list [<text>]".
+func argumentsOf(usage string) cobra.PositionalArgs {
+	var names []string
+	least := 0
+	for _, word := range strings.Fields(usage)[1:] {
+		names = append(names, strings.Trim(word, "[]<>"))
+		if word[0] == '<' {
+			least++
+		}
+	}
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < least:
+			return fmt.Errorf("the %s is missing: %s", names[len(args)], cmd.UseLine())
+		case len(args) > len(names):
+			return fmt.Errorf("%.60q is too much: %s", args[len(names)], cmd.UseLine())
+		}
+		for i, a := range args {
+			if a == "" {
+				return fmt.Errorf("the %s is empty", names[i])
+			}
+		}
+		return nil
+	}
+}
+
+// unknownWord is the error for a word that is none of those known, with the
+// nearest of them or, if none is near, all.
+func unknownWord(what, word string, known []string) error {
+	if near := authz.Nearest(word, known); near != "" {
+		return fmt.Errorf("unknown %s %.60q: did you mean %q?", what, word, near)
+	}
+	return fmt.Errorf("unknown %s %.60q: want one of %s", what, word, strings.Join(known, ", "))
+}
+
+// parseTime reads when something ends: a time, a date, how long from now, or
+// "never" and nothing for nil.
+func (t *tool) parseTime(flag, text string) (*time.Time, error) {
+	if text == "" || text == "never" {
+		return nil, nil
+	}
+	if at, err := authn.ParseExpiry(text); err == nil {
+		return &at, nil
+	}
+	d, err := duration.Parse(text)
+	if err != nil || d <= 0 {
+		return nil, fmt.Errorf("--%s %.40q: want a date such as 2027-01-31, a time such as 2027-01-31T18:00:00Z, a duration such as 90d, or never", flag, text)
+	}
+	at := t.Now().Add(time.Duration(d)).UTC().Truncate(time.Second)
+	return &at, nil
+}
+
+// parsePast reads a time that has passed: a time, a date, or how long ago.
+func (t *tool) parsePast(flag, text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	if at, err := authn.ParseExpiry(text); err == nil {
+		return at.Format(time.RFC3339), nil
+	}
+	d, err := duration.Parse(text)
+	if err != nil || d <= 0 {
+		return "", fmt.Errorf("--%s %.40q: want a date such as 2027-01-31, a time such as 2027-01-31T18:00:00Z, or how long ago, such as 24h", flag, text)
+	}
+	return t.Now().Add(-time.Duration(d)).UTC().Truncate(time.Second).Format(time.RFC3339), nil
+}
+
+// The exit statuses of the commands.
+const (
+	StatusOK          = 0
+	StatusRefused     = 1 // not found, not allowed, taken, not valid …
+	StatusUsage       = 2 // the command line or a file is wrong; nothing was asked
+	StatusUnreachable = 3 // no answer, or the store is away: try again
+	StatusDiffers     = 4 // import --dry-run --exit-code: something would change
+)
+
+// errDiffers ends a dry run that has printed the differences.
+var errDiffers = errors.New("there are differences")
+
+// Status returns the exit status that an error of a command stands for.
+func Status(err error) int {
+	var refused *client.Error
+	var unreachable *client.UnreachableError
+	var lookup *lookupError
+	switch {
+	case err == nil:
+		return StatusOK
+	case errors.Is(err, errDiffers):
+		return StatusDiffers
+	case errors.As(err, &unreachable):
+		return StatusUnreachable
+	case errors.As(err, &refused):
+		if refused.Status == http.StatusServiceUnavailable || refused.Status == http.StatusTooManyRequests {
+			return StatusUnreachable
+		}
+		return StatusRefused
+	case errors.As(err, &lookup):
+		return StatusRefused
+	}
+	return StatusUsage
+}
+
+// Silent reports whether an error needs no message: all was printed.
+func Silent(err error) bool { return errors.Is(err, errDiffers) }

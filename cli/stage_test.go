@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"flag"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -137,4 +139,31 @@ func (s *stage) see(p *authn.Principal) {
 	var tx state.Tx
 	s.state.PutUser(&tx, id, u, before)
 	must(s.t, s.state.Commit(s.t.Context(), &tx))
+}
+
+// testClock is a clock that commands advance while the gateway reads it.
+type testClock struct{ unix atomic.Int64 }
+
+func newTestClock(t time.Time) *testClock {
+	c := new(testClock)
+	c.unix.Store(t.UnixNano())
+	return c
+}
+
+func (c *testClock) now() time.Time { return time.Unix(0, c.unix.Load()).UTC() }
+
+func (c *testClock) advance(d time.Duration) { c.unix.Add(int64(d)) }
+
+var update = flag.Bool("update", false, "write what the commands print to the pages that show it")
+
+// TestPages runs every command that the documentation shows, and holds it to
+// what it shows.
+func TestPages(t *testing.T) {
+	for _, page := range []string{"../docs/cli.md", "../docs/migrate.md", "testdata/errors.md"} {
+		t.Run(page, func(t *testing.T) {
+			s := newStage(t)
+			s.env[envKey] = adminKey
+			s.transcript(page, *update)
+		})
+	}
 }

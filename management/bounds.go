@@ -1,6 +1,9 @@
 package management
 
 import (
+	"errors"
+	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -216,4 +219,80 @@ func withinLimits(who *Caller, limits []authn.Limit, wrong *problems) {
 			wrong.add(at("permissions", i), "your credential is not good for %s on %s itself", beyond, l.Name)
 		}
 	}
+}
+
+// checkLifetime checks when something is to end; zero is never.
+func (m *Manager) checkLifetime(wrong *problems, field string, expires time.Time, limit Duration) {
+	most := time.Duration(limit)
+	now := m.now()
+	switch {
+	case !expires.IsZero() && !expires.After(now):
+		wrong.add(field, "has passed")
+	case most > 0 && expires.IsZero():
+		wrong.add(field, "is needed: at most %s from now", most)
+	case most > 0 && expires.After(now.Add(most)):
+		wrong.add(field, "is too late: at most %s from now", most)
+	}
+}
+
+// checkFrom checks networks.
+func (m *Manager) checkFrom(wrong *problems, field string, from []string) {
+	if len(from) == 0 && m.config.RequireFrom {
+		wrong.add(field, "is needed: say from which networks it is accepted")
+	}
+	for i, text := range from {
+		if _, err := authn.ParseSource(text); err != nil {
+			wrong.add(at(field, i), "%v", err)
+		}
+	}
+}
+
+// trimIndex takes the "permissions[0]: " off an error, which the caller knows
+// better.
+func trimIndex(err error) error {
+	if inner := errors.Unwrap(err); inner != nil {
+		return inner
+	}
+	return err
+}
+
+// sourcesWithin reports whether all networks of a list are in those of another;
+// none is all addresses.
+func sourcesWithin(inner, outer []string) bool {
+	if len(outer) == 0 {
+		return true
+	}
+	allowed, err := parseSources(outer)
+	wanted, errWanted := parseSources(inner)
+	if err != nil || errWanted != nil || len(wanted) == 0 {
+		return false
+	}
+	for _, w := range wanted {
+		if !containsNetwork(allowed, w) {
+			return false
+		}
+	}
+	return true
+}
+
+func containsNetwork(list []netip.Prefix, p netip.Prefix) bool {
+	for _, l := range list {
+		if l.Bits() <= p.Bits() && l.Contains(p.Addr()) {
+			return true
+		}
+	}
+	return false
+}
+
+// parseSources parses networks, nil if there are none.
+func parseSources(list []string) ([]netip.Prefix, error) {
+	var from []netip.Prefix
+	for _, text := range list {
+		p, err := authn.ParseSource(text)
+		if err != nil {
+			return nil, fmt.Errorf("from: %w", err)
+		}
+		from = append(from, p)
+	}
+	return from, nil
 }

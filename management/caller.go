@@ -1,7 +1,10 @@
 package management
 
 import (
+	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
@@ -168,4 +171,120 @@ func (m *Manager) manages(who *Caller, patterns []string) bool {
 		}
 	}
 	return len(patterns) > 0
+}
+
+// Scope is something that a credential may be good for in the API, such as
+// "robots:read". Who may write may read. "*" is everything.
+type Scope string
+
+// The scopes.
+const (
+	ScopeAll            Scope = "*"
+	ScopeRobotsRead     Scope = "robots:read"
+	ScopeRobotsWrite    Scope = "robots:write"
+	ScopeTokensRead     Scope = "tokens:read"
+	ScopeTokensWrite    Scope = "tokens:write"
+	ScopeKeysRead       Scope = "keys:read"
+	ScopeKeysWrite      Scope = "keys:write"
+	ScopeRolesRead      Scope = "roles:read"
+	ScopeRolesWrite     Scope = "roles:write"
+	ScopeProjectsRead   Scope = "projects:read"
+	ScopeProjectsWrite  Scope = "projects:write"
+	ScopeOwnersRead     Scope = "owners:read"
+	ScopeOwnersWrite    Scope = "owners:write"
+	ScopeUsersRead      Scope = "users:read"
+	ScopeUsersWrite     Scope = "users:write"
+	ScopeSettingsRead   Scope = "settings:read"
+	ScopeSettingsWrite  Scope = "settings:write"
+	ScopeRevocations    Scope = "revocations:write"
+	ScopeAudit          Scope = "audit:read"
+	ScopeSigningRead    Scope = "signing:read"
+	ScopeSigningWrite   Scope = "signing:write"
+	ScopePolicyExplain  Scope = "policy:explain"
+	readSuffix, writing       = ":read", ":write"
+)
+
+// Scopes are all of them.
+var Scopes = []Scope{
+	ScopeAll, ScopeRobotsRead, ScopeRobotsWrite, ScopeTokensRead, ScopeTokensWrite, ScopeKeysRead, ScopeKeysWrite,
+	ScopeRolesRead, ScopeRolesWrite, ScopeProjectsRead, ScopeProjectsWrite, ScopeOwnersRead, ScopeOwnersWrite,
+	ScopeUsersRead, ScopeUsersWrite, ScopeSettingsRead, ScopeSettingsWrite, ScopeRevocations, ScopeAudit,
+	ScopeSigningRead, ScopeSigningWrite, ScopePolicyExplain,
+}
+
+// CheckScope returns an error if there is no such scope.
+func CheckScope(text string) error {
+	if slices.Contains(Scopes, Scope(text)) {
+		return nil
+	}
+	return fmt.Errorf("unknown scope %.40q: want one of %s", text, scopeNames())
+}
+
+func scopeNames() string {
+	names := make([]string, len(Scopes))
+	for i, s := range Scopes {
+		names[i] = string(s)
+	}
+	return strings.Join(names, ", ")
+}
+
+// scopeSet is what one credential is good for.
+type scopeSet []string
+
+// has reports whether the credential is good for something.
+func (s scopeSet) has(want Scope) bool {
+	for _, have := range s {
+		if have == string(ScopeAll) || have == string(want) {
+			return true
+		}
+		if of, ok := strings.CutSuffix(have, writing); ok && string(want) == of+readSuffix {
+			return true
+		}
+	}
+	return false
+}
+
+// hasAll reports whether it is good for all that others are good for.
+func (s scopeSet) hasAll(others []string) bool {
+	return !slices.ContainsFunc(others, func(o string) bool { return !s.has(Scope(o)) })
+}
+
+// Confirm says that the person at the browser has just confirmed what is done
+// now, in a way that no script on a page can.
+func (c *Caller) Confirm() { c.confirmed = true }
+
+// mayCreate refuses to create a credential with what a browser sends by
+// itself: a script on the gateway's host could do it, and the credential would
+// outlast everything that ends the script.
+func mayCreate(who *Caller) error {
+	if !who.browser || who.confirmed {
+		return nil
+	}
+	return fail(CodeUnconfirmed, "a browser's session cannot create credentials here: use the pages, which ask the person to confirm it")
+}
+
+// CheckToken returns why [Manager.CreateToken] would refuse a token, as far as
+// that can be told before it is confirmed.
+func (m *Manager) CheckToken(who *Caller, in NewToken) error {
+	if err := needs(who, ScopeTokensWrite); err != nil {
+		return err
+	}
+	_, err := m.checkToken(who, in)
+	return err
+}
+
+// CheckRobot returns why [Manager.CreateRobot] would refuse a robot, as far as
+// that can be told before it is confirmed.
+func (m *Manager) CheckRobot(who *Caller, in NewRobot) error {
+	if err := authn.CheckRobotName(in.Name); err != nil {
+		return invalid("name", "%v", err)
+	}
+	if !m.managesRobot(who, in.Name) {
+		return fail(CodeForbidden, "only who manages all of the project may change its robots, and only administrators those without a project")
+	}
+	if _, exists := m.state.Robots.Get(in.Name); exists || m.declaredRobot(in.Name) != nil {
+		return fail(CodeExists, "there is a robot %q", in.Name)
+	}
+	_, err := m.checkRobot(who, in.Name, in.RobotInput)
+	return err
 }

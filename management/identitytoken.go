@@ -2,6 +2,7 @@ package management
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
@@ -95,4 +96,35 @@ func (m *Manager) RevokeIdentityToken(ctx context.Context, who *Caller, id strin
 
 func noIdentityToken(id string) error {
 	return fail(CodeNotFound, "there is no identity token %.64q", id)
+}
+
+// identityTokenRoutes are about what clients keep instead of a password. They
+// are got at the token endpoint and by device logins, not here.
+func (a *API) identityTokenRoutes() []route {
+	m := a.manager
+	x := collection[IdentityToken]{path: "/identity-tokens", group: "tokens", read: ScopeTokensRead}
+	return []route{
+		x.search("listIdentityTokens", "Your docker logins; of a key, everybody's.", ofUser, func(c *call, p PageQuery) (*Page[*IdentityToken], error) {
+			return m.IdentityTokens(c.who, TokenQuery{PageQuery: p, User: c.request.URL.Query().Get("user")})
+		}, CodeForbidden),
+		{
+			method: http.MethodGet, path: "/identity-tokens/{id}", id: "getIdentityToken", group: "tokens", scope: ScopeTokensRead,
+			summary: "A docker login.", status: http.StatusOK, result: of[IdentityToken](), fails: []Code{CodeNotFound},
+			serve: func(c *call) (*answer, error) {
+				t, err := m.IdentityToken(c.who, c.path["id"])
+				if err != nil {
+					return nil, err
+				}
+				return &answer{value: t}, nil
+			},
+		},
+		{
+			method: http.MethodDelete, path: "/identity-tokens/{id}", id: "revokeIdentityToken", group: "tokens", scope: ScopeTokensWrite,
+			summary: "Ends a docker login at once, with the registry tokens that it was exchanged for.", status: http.StatusNoContent,
+			fails: []Code{CodeNotFound},
+			serve: func(c *call) (*answer, error) {
+				return &answer{}, m.RevokeIdentityToken(c.request.Context(), c.who, c.path["id"])
+			},
+		},
+	}
 }

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
-	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 )
 
@@ -26,21 +25,13 @@ func (p *importPlan) projects(list []NewProject) {
 			p.skip(m.state.Projects.Kind(), in.Name, "is declared in the configuration")
 			continue
 		}
-		var wrong problems
-		if !projectName.MatchString(in.Name) || len(in.Name) > maxProjectName {
-			wrong.add("name", "%.100q is no name for a project", in.Name)
-		}
-		for i, pattern := range in.Patterns {
-			wrong.check(at("patterns", i), authz.CheckPattern(pattern))
-		}
-		next := &state.Project{
-			Name: in.Name, Description: in.Description, Patterns: in.Patterns, Immutable: in.Immutable, ReadOnly: in.ReadOnly,
-			Members: m.checkMembers(p.who, in.Patterns, in.Members, &wrong),
-		}
-		if len(wrong) == 0 {
+		next, err := m.checkProject(p.who, in.Name, in.ProjectInput)
+		if err == nil {
+			var wrong problems
 			wrong.check("members", m.compilesProject(next))
+			err = wrong.err()
 		}
-		if !p.inner(field, wrong.err()) {
+		if !p.inner(field, err) {
 			put(p, m.state.Projects, in.Name, next, "", projectView)
 		}
 	}

@@ -2,6 +2,13 @@ package management
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
 	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
@@ -219,5 +226,162 @@ func (m *Manager) endBootstrap(tx *state.Tx, who *Caller, k *state.APIKey) {
 			state.Delete(tx, m.state.APIKeys, item.ID, state.Unchanged(item))
 			tx.Note(who.Actor(), "api_key.delete", keyObject(item.ID, item.Value), m.showKey(item.ID, item.Value, 0), nil)
 		}
+	}
+}
+
+// ChangeKey disables a key, or enables it again.
+func (m *Manager) ChangeKey(ctx context.Context, who *Caller, id string, in KeyInput, match Match) (*Key, error) {
+	var changed *Key
+	err := m.withKey(ctx, who, id, match, func(item *state.Item[state.APIKey]) error {
+		next := *item.Value
+		next.Disabled = in.Disabled
+		if item.Value.Disabled && !next.Disabled {
+			var wrong problems
+			m.mayHandOn(who, handed{scopes: next.Scopes, from: next.From, expires: next.Expires}, &wrong)
+			if err := wrong.forbidden(moreThanShown); err != nil {
+				return err
+			}
+		}
+		if equalRecord(item.Value, &next) {
+			changed = m.showKey(id, item.Value, item.Revision)
+			return nil
+		}
+		changed = m.showKey(id, &next, 0)
+		var tx state.Tx
+		state.Put(&tx, m.state.APIKeys, id, &next, state.Unchanged(item))
+		tx.Note(who.Actor(), "api_key.update", keyObject(id, &next), m.showKey(id, item.Value, 0), changed)
+		if err := m.commit(ctx, who, &tx, changed); err != nil {
+			return err
+		}
+		if item, ok := m.state.APIKeys.Get(id); ok {
+			changed.revision = item.Revision
+		}
+		return nil
+	})
+	return changed, err
+}
+
+// DeleteKey deletes a key.
+func (m *Manager) DeleteKey(ctx context.Context, who *Caller, id string, match Match) error {
+	return m.withKey(ctx, who, id, match, func(item *state.Item[state.APIKey]) error {
+		var tx state.Tx
+		state.Delete(&tx, m.state.APIKeys, id, state.Unchanged(item))
+		tx.Note(who.Actor(), "api_key.delete", keyObject(id, item.Value), m.showKey(id, item.Value, 0), nil)
+		return m.commit(ctx, who, &tx, nil)
+	})
+}
+
+// withKey does something to a key that the caller may change: one that is good
+// for no more than what it shows itself.
+func (m *Manager) withKey(ctx context.Context, who *Caller, id string, match Match, do func(*state.Item[state.APIKey]) error) error {
+	if err := m.needsAdmin(who, ScopeKeysWrite); err != nil {
+		return err
+	}
+	if m.static(id) != nil {
+		return fail(CodeDeclared, "key %.100q stands in the configuration: change it there", id)
+	}
+	return again(ctx, func() error {
+		item, ok := m.state.APIKeys.Get(id)
+		if !ok {
+			return noKey(id)
+		}
+		if err := match.check(item.Revision); err != nil {
+			return err
+		}
+		if !who.scopes.hasAll(item.Value.Scopes) {
+			return fail(CodeForbidden, "the key is good for more than your credential")
+		}
+		return do(item)
+	})
+}
+
+// minSuppliedKey is how long a key of somebody else's making must be, in
+// characters, maxSuppliedKey how long it may be.
+const (
+	minSuppliedKey = minStaticKey
+	maxSuppliedKey = 256
+)
+
+// suppliedKey returns the public id and the stored form of a key that was not
+// made here: one in our own format, or any text that is long enough to be
+// random. Errors never repeat it.
+func suppliedKey(key string) (id, stored string, err error) {
+	parsed, err := authn.ParseSecret(key)
+	switch {
+	case err == nil && parsed.Kind != authn.SecretAPIKey:
+		return "", "", fmt.Errorf("it is a secret for something else (%s_…)", parsed.Kind)
+	case err == nil:
+		stored, err = authn.HashSecret(key)
+		return parsed.ID, stored, err
+	case !errors.Is(err, authn.ErrNotMine):
+		return "", "", errors.New("it looks like one of our own and is broken")
+	case len(key) < minSuppliedKey || len(key) > maxSuppliedKey:
+		return "", "", fmt.Errorf("it has %d characters, want %d to %d", len(key), minSuppliedKey, maxSuppliedKey)
+	case strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return "", "", errors.New("want visible ASCII characters without spaces, as a header can carry them")
+	}
+	sum := sha256.Sum256([]byte(key))
+	id = suppliedID(key)
+	return id, "sha256:" + id + ":" + base64.RawURLEncoding.EncodeToString(sum[:]), nil
+}
+
+// suppliedID is the public id of a key that has none in it: it tells keys
+// apart, and says of a key as much as a hash does.
+func suppliedID(key string) string {
+	sum := sha256.Sum256([]byte("registry_auth API key\x00" + key))
+	const length = 12 // of all our ids
+	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:]))[:length]
+}
+
+// keyID returns the public id of a key of the API, and whether the secret is
+// one: by its prefix or, if it was supplied, by its id being known.
+func (m *Manager) keyID(secret string) (id string, known bool, err error) {
+	parsed, err := authn.ParseSecret(secret)
+	if !errors.Is(err, authn.ErrNotMine) {
+		return parsed.ID, parsed.Kind == authn.SecretAPIKey, err
+	}
+	if len(secret) < minSuppliedKey || len(secret) > maxSuppliedKey {
+		return "", false, nil
+	}
+	id = suppliedID(secret)
+	_, known = m.state.APIKeys.Get(id)
+	return id, known, nil
+}
+
+// keyRoutes are about keys of the API.
+func (a *API) keyRoutes() []route {
+	m := a.manager
+	x := collection[Key]{
+		path: "/keys", variable: "id", group: "keys", read: ScopeKeysRead, write: ScopeKeysWrite,
+		revision: func(k *Key) uint64 { return k.revision },
+	}
+	made := collection[KeyWithSecret]{
+		path: "/keys", group: "keys", write: ScopeKeysWrite,
+		revision: func(k *KeyWithSecret) uint64 { return k.revision }, name: func(k *KeyWithSecret) string { return k.ID },
+	}
+	return []route{
+		x.list("listKeys", "The keys of this API, those of the configuration included.", m.Keys, CodeForbidden),
+		creating(made, "createKey", "Makes a key, which is shown this once. It is good for no more than what you show, and ends no later. The first for * ends the one of bootstrap.",
+			m.CreateKey, CodeForbidden, CodeExists, CodeConflict),
+		x.get("getKey", "A key.", m.Key, CodeForbidden, CodeNotFound),
+		{
+			method: http.MethodPatch, path: "/keys/{id}", id: "changeKey", group: "keys", scope: ScopeKeysWrite,
+			summary: "Disables a key, or enables it again.", body: of[KeyInput](), patch: true,
+			status: http.StatusOK, result: of[Key](), versioned: true,
+			fails: []Code{CodeForbidden, CodeNotFound, CodeDeclared, CodeConflict},
+			serve: func(c *call) (*answer, error) {
+				current, err := m.Key(c.who, c.path["id"])
+				if err != nil {
+					return nil, err
+				}
+				next, err := patched(c, KeyInput{Disabled: current.Disabled})
+				if err != nil {
+					return nil, err
+				}
+				k, err := m.ChangeKey(c.request.Context(), c.who, c.path["id"], next, c.match)
+				return x.answer(k, false, err)
+			},
+		},
+		x.remove("deleteKey", "Deletes a key. It ends at once.", m.DeleteKey, CodeForbidden, CodeNotFound, CodeDeclared, CodeConflict),
 	}
 }

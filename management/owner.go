@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 )
 
@@ -26,34 +27,42 @@ type OwnerInput struct {
 	Identity  string `json:"identity,omitempty" doc:"The id of the user, where several have the name or none has been seen." max:"128"`
 }
 
+// owners describes owners as a managed resource. An owner sees and transfers
+// what it owns, an administrator everything; only administrators delete.
+func (m *Manager) owners() *managed[state.Owner, Owner, OwnerInput] {
+	return &managed[state.Owner, Owner, OwnerInput]{
+		manager: m, table: m.state.Owners, object: ownerObject, show: showOwner,
+		id: func(repository string) string {
+			id, _ := ownedID(repository)
+			return id
+		},
+		name:      ownedName,
+		mayRead:   func(who *Caller) error { return needs(who, ScopeOwnersRead) },
+		mayPut:    func(who *Caller) error { return needs(who, ScopeOwnersWrite) },
+		mayDelete: func(who *Caller) error { return m.needsAdmin(who, ScopeOwnersWrite) },
+		sees:      func(who *Caller, o *state.Owner) bool { return o != nil && owns(who, o) || m.admin(who) },
+		check: func(_ *Caller, repository string, in OwnerInput) (*state.Owner, error) {
+			if _, ok := ownedID(repository); !ok {
+				return nil, invalid("repository", "want the name of a repository, or of a namespace with a slash at its end")
+			}
+			return m.newOwner(in)
+		},
+		put: "owner.transfer",
+		missing: func(repository string) error {
+			return fail(CodeNotFound, "%.255q has no owner that you may know of or change", repository)
+		},
+	}
+}
+
 // Owners lists owners, those whose name begins with a prefix.
 func (m *Manager) Owners(who *Caller, q PageQuery, prefix string) (*Page[*Owner], error) {
-	if err := needs(who, ScopeOwnersRead); err != nil {
-		return nil, err
-	}
-	admin := m.admin(who)
-	visible := func(yield func(*state.Item[state.Owner]) bool) {
-		for item := range m.state.Owners.All() {
-			if strings.HasPrefix(ownedName(item.ID), prefix) && (admin || owns(who, item.Value)) && !yield(item) {
-				return
-			}
-		}
-	}
-	return page(q, visible, func(i *state.Item[state.Owner]) string { return ownedName(i.ID) }, showOwner)
+	return m.owners().list(who, q, func(name string) bool { return strings.HasPrefix(name, prefix) })
 }
 
 // Owner returns the owner of a repository or namespace, to administrators and
 // to the owner.
 func (m *Manager) Owner(who *Caller, repository string) (*Owner, error) {
-	if err := needs(who, ScopeOwnersRead); err != nil {
-		return nil, err
-	}
-	id, _ := ownedID(repository)
-	item, ok := m.state.Owners.Get(id)
-	if !ok || !m.admin(who) && !owns(who, item.Value) {
-		return nil, noOwner(repository)
-	}
-	return showOwner(item), nil
+	return m.owners().get(who, repository)
 }
 
 // owns reports whether a caller is an owner, with a credential that is good
@@ -66,44 +75,7 @@ func owns(who *Caller, o *state.Owner) bool {
 // reports whether it was nobody's before. Its owner may, and administrators.
 // Unlike in Apicurio Registry, nobody takes what is nobody's by asking for it.
 func (m *Manager) TransferOwner(ctx context.Context, who *Caller, repository string, in OwnerInput, match Match) (made *Owner, created bool, err error) {
-	if err := needs(who, ScopeOwnersWrite); err != nil {
-		return nil, false, err
-	}
-	id, ok := ownedID(repository)
-	if !ok {
-		return nil, false, invalid("repository", "want the name of a repository, or of a namespace with a slash at its end")
-	}
-	next, err := m.newOwner(in)
-	if err != nil {
-		return nil, false, err
-	}
-	err = again(ctx, func() error {
-		before, exists := m.state.Owners.Get(id)
-		if created = !exists; created {
-			before = nil
-		}
-		if !m.admin(who) && (before == nil || !owns(who, before.Value)) {
-			return noOwner(repository)
-		}
-		revision, condition := expect(before)
-		if err := match.check(revision); err != nil {
-			return err
-		}
-		made = showOwner(&state.Item[state.Owner]{ID: id, Value: next})
-		var old any
-		if exists {
-			old = showOwner(before)
-		}
-		var tx state.Tx
-		state.Put(&tx, m.state.Owners, id, next, condition)
-		tx.Note(who.Actor(), "owner.transfer", ownerObject(repository), old, made)
-		if err := m.commit(ctx, who, &tx, made); err != nil {
-			return err
-		}
-		made.revision = revisionOf(m.state.Owners, id)
-		return nil
-	})
-	return made, created, err
+	return m.owners().replace(ctx, who, repository, in, match)
 }
 
 // newOwner finds out who an owner is for good.
@@ -155,23 +127,7 @@ func (m *Manager) usersNamed(name string) []*state.Item[state.User] {
 // DeleteOwner makes a repository or namespace nobody's: who pushes next is its
 // owner. For administrators.
 func (m *Manager) DeleteOwner(ctx context.Context, who *Caller, repository string, match Match) error {
-	if err := m.needsAdmin(who, ScopeOwnersWrite); err != nil {
-		return err
-	}
-	id, _ := ownedID(repository)
-	return again(ctx, func() error {
-		item, ok := m.state.Owners.Get(id)
-		if !ok {
-			return noOwner(repository)
-		}
-		if err := match.check(item.Revision); err != nil {
-			return err
-		}
-		var tx state.Tx
-		state.Delete(&tx, m.state.Owners, id, state.Unchanged(item))
-		tx.Note(who.Actor(), "owner.delete", ownerObject(repository), showOwner(item), nil)
-		return m.commit(ctx, who, &tx, nil)
-	})
+	return m.owners().remove(ctx, who, repository, match)
 }
 
 func showOwner(i *state.Item[state.Owner]) *Owner {
@@ -183,6 +139,40 @@ func ownerObject(repository string) state.Object {
 	return state.Object{Kind: "owner", ID: repository, Name: repository}
 }
 
-func noOwner(repository string) error {
-	return fail(CodeNotFound, "%.255q has no owner that you may know of or change", repository)
+// ownedID returns the id of the record of who owns a repository, "team-a/app",
+// or a namespace, which people write with a slash at its end: "team-a/".
+func ownedID(name string) (id string, ok bool) {
+	if namespace, is := strings.CutSuffix(name, "/"); is {
+		return state.OwnerID(authz.OwnedNamespace, namespace), authz.ValidName(namespace) && !strings.Contains(namespace, "/")
+	}
+	return state.OwnerID(authz.OwnedRepository, name), authz.ValidName(name)
+}
+
+// ownedName is what ownedID reads.
+func ownedName(id string) string {
+	kind, name, _ := strings.Cut(id, "/")
+	if kind == authz.OwnedNamespace.String() {
+		return name + "/"
+	}
+	return name
+}
+
+// ownerRoutes are about who owns repositories and namespaces. A name with
+// slashes has them escaped in the path: /owners/team-a%2Fapp.
+func (a *API) ownerRoutes() []route {
+	m := a.manager
+	x := collection[Owner]{
+		path: "/owners", variable: "repository", group: "owners", read: ScopeOwnersRead, write: ScopeOwnersWrite,
+		revision: func(o *Owner) uint64 { return o.revision },
+	}
+	return []route{
+		x.search("listOwners", "Who owns what: for administrators everything, for others what is theirs.",
+			[]queryParameter{{"prefix", "Only names that begin so.", schema{"type": "string", "maxLength": 255}}},
+			func(c *call, p PageQuery) (*Page[*Owner], error) {
+				return m.Owners(c.who, p, c.request.URL.Query().Get("prefix"))
+			}),
+		x.get("getOwner", "The owner of a repository or namespace.", m.Owner, CodeNotFound),
+		putting(x, "transferOwner", "Gives a repository or namespace to somebody else: its owner may, and administrators.", m.TransferOwner, CodeNotFound, CodeConflict),
+		x.remove("deleteOwner", "Makes a repository or namespace nobody's. For administrators.", m.DeleteOwner, CodeForbidden, CodeNotFound, CodeConflict),
+	}
 }

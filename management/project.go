@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"context"
 	"iter"
+	"net/http"
 	"regexp"
+	"slices"
+	"strings"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
@@ -100,24 +103,41 @@ func (m *Manager) project(who *Caller, name string) (*Project, error) {
 	return nil, noProject(name)
 }
 
-// CreateProject makes a project.
-func (m *Manager) CreateProject(ctx context.Context, who *Caller, in NewProject) (*Project, error) {
-	made, _, err := m.PutProject(ctx, who, in.Name, in.ProjectInput, Match{Absent: true})
-	if err != nil && AsError(err).Code == CodeStale {
-		return nil, fail(CodeExists, "there is a project %q", in.Name)
+// storedProjects describes the projects of the store as a managed resource. Only
+// administrators put and delete them; those who manage a project change its members.
+func (m *Manager) storedProjects() *managed[state.Project, Project, ProjectInput] {
+	writes := func(who *Caller) error { return m.needsAdmin(who, ScopeProjectsWrite) }
+	return &managed[state.Project, Project, ProjectInput]{
+		manager: m, table: m.state.Projects, object: projectObject, show: showProject,
+		mayRead: func(who *Caller) error { return needs(who, ScopeProjectsRead) }, mayPut: writes, mayDelete: writes,
+		check: m.checkProject,
+		fits: func(p *state.Project) error {
+			if err := m.compilesProject(p); err != nil {
+				return &Error{Code: CodeInvalid, Detail: err.Error()}
+			}
+			return nil
+		},
+		release: m.releaseProject,
+		missing: func(name string) error { return cmp.Or(m.undeclared(name), noProject(name)) },
+		exists:  func(name string) error { return fail(CodeExists, "there is a project %q", name) },
 	}
-	return made, err
 }
 
-// PutProject makes a project, or replaces all that is said of one, and reports
-// whether it is new. For administrators: who manages a project changes its
-// members.
+// CreateProject makes a project.
+func (m *Manager) CreateProject(ctx context.Context, who *Caller, in NewProject) (*Project, error) {
+	return m.storedProjects().create(ctx, who, in.Name, in.ProjectInput)
+}
+
+// PutProject makes a project or replaces it, and reports whether it is new. For
+// administrators: those who manage a project change its members.
 func (m *Manager) PutProject(ctx context.Context, who *Caller, name string, in ProjectInput, match Match) (made *Project, created bool, err error) {
-	if err := m.needsAdmin(who, ScopeProjectsWrite); err != nil {
-		return nil, false, err
-	}
+	return m.storedProjects().replace(ctx, who, name, in, match)
+}
+
+// checkProject checks a project that is not declared, and returns the record.
+func (m *Manager) checkProject(who *Caller, name string, in ProjectInput) (*state.Project, error) {
 	if err := m.undeclared(name); err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	var wrong problems
 	if !projectName.MatchString(name) || len(name) > maxProjectName {
@@ -130,45 +150,7 @@ func (m *Manager) PutProject(ctx context.Context, who *Caller, name string, in P
 		Name: name, Description: in.Description, Patterns: in.Patterns, Immutable: in.Immutable, ReadOnly: in.ReadOnly,
 		Members: m.checkMembers(who, in.Patterns, in.Members, &wrong),
 	}
-	if err := wrong.err(); err != nil {
-		return nil, false, err
-	}
-	err = again(ctx, func() error {
-		before, exists := m.state.Projects.Get(name)
-		if !exists {
-			before = nil
-		}
-		made, created, err = m.putProject(ctx, who, before, next, match, verb("project", exists))
-		return err
-	})
-	return made, created, err
-}
-
-// putProject writes a project that was checked, in place of the one before.
-func (m *Manager) putProject(ctx context.Context, who *Caller, before *state.Item[state.Project], next *state.Project, match Match, action string) (*Project, bool, error) {
-	revision, condition := expect(before)
-	if err := match.check(revision); err != nil {
-		return nil, false, err
-	}
-	var old any
-	if before != nil {
-		if equalRecord(before.Value, next) {
-			return showProject(before), false, nil
-		}
-		old = showProject(before)
-	}
-	if err := m.compilesProject(next); err != nil {
-		return nil, false, &Error{Code: CodeInvalid, Detail: err.Error()}
-	}
-	made := showProject(&state.Item[state.Project]{ID: next.Name, Value: next})
-	var tx state.Tx
-	state.Put(&tx, m.state.Projects, next.Name, next, condition)
-	tx.Note(who.Actor(), action, projectObject(next.Name), old, made)
-	if err := m.commit(ctx, who, &tx, made); err != nil {
-		return nil, false, err
-	}
-	made.revision = revisionOf(m.state.Projects, next.Name)
-	return made, before == nil, nil
+	return next, wrong.err()
 }
 
 // compilesProject returns what is wrong with a project as a whole.
@@ -184,31 +166,24 @@ func (m *Manager) compilesProject(p *state.Project) error {
 // DeleteProject deletes a project and its read-only switch. Its robots have to
 // be deleted before: nobody but administrators could manage them afterwards.
 func (m *Manager) DeleteProject(ctx context.Context, who *Caller, name string, match Match) error {
-	if err := m.needsAdmin(who, ScopeProjectsWrite); err != nil {
-		return err
+	return m.storedProjects().remove(ctx, who, name, match)
+}
+
+// releaseProject refuses to delete a project that has robots, and deletes its
+// read-only switch. A declared project of the same name has both.
+func (m *Manager) releaseProject(tx *state.Tx, name string) error {
+	if m.declaredProject(name) != nil {
+		return nil
 	}
-	return again(ctx, func() error {
-		item, ok := m.state.Projects.Get(name)
-		if !ok {
-			return cmp.Or(m.undeclared(name), noProject(name))
+	for r := range m.state.Robots.All() {
+		if r.Value.Project() == name {
+			return fail(CodeConflict, "project %s has robots, such as %s: delete them first", name, r.ID)
 		}
-		if err := match.check(item.Revision); err != nil {
-			return err
-		}
-		declared := m.declaredProject(name) != nil // which has the robots and the switch
-		for r := range m.state.Robots.All() {
-			if !declared && r.Value.Project() == name {
-				return fail(CodeConflict, "project %s has robots, such as %s: delete them first", name, r.ID)
-			}
-		}
-		var tx state.Tx
-		state.Delete(&tx, m.state.Projects, name, state.Unchanged(item))
-		if id := projectSwitch(name); !declared && revisionOf(m.state.Settings, id) != 0 {
-			state.Delete(&tx, m.state.Settings, id, store.Precondition{})
-		}
-		tx.Note(who.Actor(), "project.delete", projectObject(name), showProject(item), nil)
-		return m.commit(ctx, who, &tx, nil)
-	})
+	}
+	if id := projectSwitch(name); revisionOf(m.state.Settings, id) != 0 {
+		state.Delete(tx, m.state.Settings, id, store.Precondition{})
+	}
+	return nil
 }
 
 // declaredProject returns the project of that name in the configuration.
@@ -248,3 +223,85 @@ func projectObject(name string) state.Object {
 }
 
 func noProject(name string) error { return fail(CodeNotFound, "there is no project %.128q", name) }
+
+// projects returns the names and patterns of the projects that are declared or
+// stored, sorted by name.
+func (m *Manager) projects() iter.Seq2[string, []string] {
+	type named struct {
+		name     string
+		patterns []string
+	}
+	var list []named
+	for _, p := range m.declared.Projects {
+		list = append(list, named{declaredName(p), p.Patterns})
+	}
+	for item := range m.state.Projects.All() {
+		list = append(list, named{item.ID, item.Value.Patterns})
+	}
+	slices.SortFunc(list, func(a, b named) int { return strings.Compare(a.name, b.name) })
+	return func(yield func(string, []string) bool) {
+		for _, p := range list {
+			if !yield(p.name, p.patterns) {
+				return
+			}
+		}
+	}
+}
+
+// declaredName is how a declared project is called.
+func declaredName(p DeclaredProject) string {
+	if p.Name != "" {
+		return p.Name
+	}
+	return strings.Join(p.Patterns, " ")
+}
+
+// patternsOf returns what belongs to a project. One that nobody has described
+// has all that is below its name.
+func (m *Manager) patternsOf(project string) []string {
+	for _, p := range m.declared.Projects {
+		if declaredName(p) == project {
+			return p.Patterns
+		}
+	}
+	if patterns, ok := m.pending[project]; ok {
+		return patterns
+	}
+	if item, ok := m.state.Projects.Get(project); ok {
+		return item.Value.Patterns
+	}
+	return []string{project + "/**"}
+}
+
+// projectRoutes are about projects and their members.
+func (a *API) projectRoutes() []route {
+	m := a.manager
+	x := collection[Project]{
+		path: "/projects", variable: "name", group: "projects", read: ScopeProjectsRead, write: ScopeProjectsWrite,
+		revision: (*Project).Revision, name: func(p *Project) string { return p.Name },
+	}
+	return []route{
+		x.list("listProjects", "The projects that you manage.", m.Projects),
+		creating(x, "createProject", "Makes a project. For administrators.", m.CreateProject, CodeForbidden, CodeExists, CodeDeclared, CodeConflict),
+		x.get("getProject", "A project.", m.Project, CodeNotFound),
+		putting(x, "putProject", "Makes a project, or replaces all that is said of it. For administrators.", m.PutProject, CodeForbidden, CodeDeclared, CodeConflict),
+		x.remove("deleteProject", "Deletes a project that has no robots. For administrators.", m.DeleteProject, CodeForbidden, CodeNotFound, CodeDeclared, CodeConflict),
+		{
+			method: http.MethodPut, path: "/projects/{name}/members/{subject}", id: "putMember", group: "projects", scope: ScopeProjectsWrite,
+			summary: "Gives somebody rights in a project that you manage, in place of those that it has there.",
+			body:    of[MemberInput](), status: http.StatusOK, created: true, result: of[Project](), versioned: true,
+			fails: []Code{CodeNotFound, CodeDeclared, CodeConflict},
+			serve: func(c *call) (*answer, error) {
+				return x.answer(m.PutMember(c.request.Context(), c.who, c.path["name"], c.path["subject"], input[MemberInput](c), c.match))
+			},
+		},
+		{
+			method: http.MethodDelete, path: "/projects/{name}/members/{subject}", id: "deleteMember", group: "projects", scope: ScopeProjectsWrite,
+			summary: "Takes the rights of somebody in a project away.", status: http.StatusNoContent, versioned: true,
+			fails: []Code{CodeNotFound, CodeDeclared, CodeConflict},
+			serve: func(c *call) (*answer, error) {
+				return &answer{}, m.DeleteMember(c.request.Context(), c.who, c.path["name"], c.path["subject"], c.match)
+			},
+		},
+	}
+}

@@ -2,6 +2,7 @@ package management
 
 import (
 	"context"
+	"net/http"
 	"strings"
 	"time"
 
@@ -91,4 +92,22 @@ func (m *Manager) revoke(tx *state.Tx, who *Caller, id, reason string) *state.Re
 
 func showRevocation(id string, v *state.Revocation) *Revocation {
 	return &Revocation{ID: id, NotBefore: v.NotBefore, Until: timeOf(v.Until), Reason: v.Reason, By: v.By}
+}
+
+// revocationRoutes are about registry tokens that are to end early.
+func (a *API) revocationRoutes() []route {
+	m := a.manager
+	x := collection[Revocation]{path: "/revocations", group: "revocations", read: ScopeRevocations}
+	return []route{
+		x.list("listRevocations", "What is revoked and could still be shown. For administrators.", m.Revocations, CodeForbidden),
+		{
+			method: http.MethodPost, path: "/revocations", id: "revoke", group: "revocations", scope: ScopeRevocations,
+			summary: "Ends registry tokens that were issued: one, those of a principal, or all.",
+			body:    of[RevocationInput](), status: http.StatusCreated, result: of[Revocation](), fails: []Code{CodeForbidden, CodeConflict},
+			serve: func(c *call) (*answer, error) {
+				v, err := m.Revoke(c.request.Context(), c.who, input[RevocationInput](c))
+				return &answer{value: v}, err
+			},
+		},
+	}
 }

@@ -1,10 +1,15 @@
 package management
 
 import (
+	"hash/fnv"
+	"iter"
+	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 )
 
@@ -196,3 +201,220 @@ func (m *Manager) Robot(who *Caller, name string) (*Robot, error) {
 }
 
 func noRobot(name string) error { return fail(CodeNotFound, "there is no robot %.128q", name) }
+
+// forgetName adds to a change that what a robot's name was given goes with the
+// robot: memberships, its role, and what it owns. The next robot of that name is
+// another one. What the change is about already is left as the change has it.
+func (m *Manager) forgetName(tx *state.Tx, who *Caller, p *authn.Principal, already map[state.Object]bool) {
+	subject := p.String()
+	about := func(o state.Object) bool { return already[state.Object{Kind: o.Kind, ID: o.ID}] }
+	for _, item := range m.state.Projects.Sorted() {
+		kept, found := without(item.Value.Members, subject)
+		if !found || about(projectObject(item.ID)) {
+			continue
+		}
+		next := *item.Value
+		next.Members = kept
+		state.Put(tx, m.state.Projects, item.ID, &next, state.Unchanged(item))
+		tx.Note(who.Actor(), "project.member", projectObject(item.ID), projectView(item.Value), projectView(&next))
+	}
+	if item, ok := m.state.RoleMappings.Get(subject); ok && !about(mappingObject(item.ID)) {
+		state.Delete(tx, m.state.RoleMappings, item.ID, state.Unchanged(item))
+		tx.Note(who.Actor(), "role_mapping.delete", mappingObject(item.ID), showMapping(item), nil)
+	}
+	for item := range m.state.Owners.All() {
+		if ownedBy(item.Value, p) && !about(state.Object{Kind: m.state.Owners.Kind(), ID: item.ID}) {
+			state.Delete(tx, m.state.Owners, item.ID, state.Unchanged(item))
+			tx.Note(who.Actor(), "owner.delete", ownerObject(ownedName(item.ID)), showOwner(item), nil)
+		}
+	}
+}
+
+// handedRobot is what whoever has a robot's secret has.
+func handedRobot(r *state.Robot) handed {
+	return handed{robot: r.Name, permissions: r.Permissions, from: r.From, expires: r.Expires}
+}
+
+// ownsSomething reports whether a principal owns what only its owner may change,
+// or what its creator has rights in.
+func (m *Manager) ownsSomething(p *authn.Principal) bool {
+	for item := range m.state.Owners.All() {
+		kind, name, _ := strings.Cut(item.ID, "/")
+		if by, err := authz.ParseOwnedBy(kind); err == nil && ownedBy(item.Value, p) && m.policy().OwnersMatter(by, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// ownedBy reports whether a record is that of a principal.
+func ownedBy(o *state.Owner, p *authn.Principal) bool {
+	return o.Identity == p.Identity().ID() || o.Identity == "" && o.Principal == p.String()
+}
+
+func robotPrincipal(name string) *authn.Principal {
+	return &authn.Principal{Kind: authn.KindRobot, Name: name}
+}
+
+// listedRobot is a robot of a list, before it is shown.
+type listedRobot struct {
+	name     string
+	stored   *state.Item[state.Robot]
+	declared *DeclaredRobot
+}
+
+// id orders the list: what the configuration supersedes stands behind what it
+// declares.
+func (r listedRobot) id() string {
+	if r.declared == nil {
+		return r.name + afterDeclared
+	}
+	return r.name
+}
+
+// afterDeclared is put behind the name of what is stored, for the order of
+// lists.
+const afterDeclared = "\x00"
+
+func (m *Manager) showListed(r listedRobot) *Robot {
+	if r.declared != nil {
+		return m.showDeclared(r.declared)
+	}
+	return m.showRobot(r.stored.Value, r.stored.Revision)
+}
+
+// visibleRobots returns the robots that a caller may know of.
+func (m *Manager) visibleRobots(who *Caller, q RobotQuery) iter.Seq[listedRobot] {
+	admin := m.admin(who)
+	managed := map[string]bool{} // by project
+	visible := func(name, description string) bool {
+		project := (&state.Robot{Name: name}).Project()
+		if q.Project != "" && project != q.Project {
+			return false
+		}
+		if q.Text != "" && !strings.Contains(name, q.Text) && !strings.Contains(description, q.Text) {
+			return false
+		}
+		if admin || isRobot(who, name) {
+			return true
+		}
+		if project == "" {
+			return false
+		}
+		may, known := managed[project]
+		if !known {
+			may = m.managesRobot(who, name)
+			managed[project] = may
+		}
+		return may
+	}
+	return func(yield func(listedRobot) bool) {
+		for i := range m.declared.Robots {
+			d := &m.declared.Robots[i]
+			if visible(d.Name, "") && !yield(listedRobot{name: d.Name, declared: d}) {
+				return
+			}
+		}
+		for item := range m.state.Robots.All() {
+			if visible(item.ID, item.Value.Description) && !yield(listedRobot{name: item.ID, stored: item}) {
+				return
+			}
+		}
+	}
+}
+
+// Numbers of robots have 48 bits, so that every JSON reader keeps them whole;
+// those of declared ones begin with a one and follow from the name.
+const numberBits = 47
+
+func declaredNumber(name string) int64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(name))
+	return int64(h.Sum64()>>(64-numberBits)) | 1<<numberBits
+}
+
+// robotRoutes are about robots.
+func (a *API) robotRoutes() []route {
+	m := a.manager
+	x := collection[Robot]{
+		path: "/robots", variable: "name", group: "robots", read: ScopeRobotsRead, write: ScopeRobotsWrite,
+		revision: func(r *Robot) uint64 { return r.revision },
+	}
+	itself := x // whose routes check the scope themselves
+	itself.read = ""
+	secret := collection[RobotWithSecret]{
+		path: "/robots", variable: "name", group: "robots", write: ScopeRobotsWrite,
+		revision: func(r *RobotWithSecret) uint64 { return r.revision }, name: func(r *RobotWithSecret) string { return r.Name },
+	}
+	made := func(r *RobotWithSecret, created bool, err error) (*answer, error) {
+		if err != nil {
+			return nil, err
+		}
+		said := &answer{value: r, revision: r.revision, created: created}
+		if created {
+			said.location = secret.location(r)
+		}
+		return said, nil
+	}
+	return []route{
+		x.search("listRobots", "The robots that you may change, and yourself if you are one.", []queryParameter{
+			{"project", "Only the robots of this project.", schema{"type": "string", "maxLength": 128}},
+			{"q", "Only those with this text in name or description.", schema{"type": "string", "maxLength": 128}},
+		}, func(c *call, p PageQuery) (*Page[*Robot], error) {
+			q := c.request.URL.Query()
+			return m.Robots(c.who, RobotQuery{PageQuery: p, Project: q.Get("project"), Text: q.Get("q")})
+		}, CodeInvalid),
+		creating(secret, "createRobot", "Makes a robot. The secret that is made for it is shown this once.",
+			m.CreateRobot, CodeForbidden, CodeExists, CodeDeclared, CodeConflict, CodeBusy),
+		itself.get("getRobot", "A robot. Robots may see themselves.", m.Robot, CodeScope, CodeNotFound),
+		{
+			method: http.MethodPut, path: "/robots/{name}", id: "putRobot", group: "robots", scope: ScopeRobotsWrite,
+			summary: "Makes a robot, or replaces all that is said of it. Without a secret it keeps the ones that it has.",
+			body:    of[RobotInput](), status: http.StatusOK, created: true, result: of[RobotWithSecret](), versioned: true,
+			fails: []Code{CodeForbidden, CodeDeclared, CodeConflict, CodeBusy},
+			serve: func(c *call) (*answer, error) {
+				return made(m.PutRobot(c.request.Context(), c.who, c.path["name"], input[RobotInput](c), c.match))
+			},
+		},
+		{
+			method: http.MethodPatch, path: "/robots/{name}", id: "changeRobot", group: "robots", scope: ScopeRobotsWrite,
+			summary: "Changes what is given and leaves the rest; null takes away.",
+			body:    of[RobotInput](), patch: true, status: http.StatusOK, result: of[RobotWithSecret](), versioned: true,
+			fails: []Code{CodeForbidden, CodeNotFound, CodeDeclared, CodeConflict, CodeBusy},
+			serve: func(c *call) (*answer, error) {
+				current, err := m.Robot(c.who, c.path["name"])
+				if err != nil {
+					return nil, err
+				}
+				next, err := patched(c, RobotInput{RobotSettings: current.RobotSettings})
+				if err != nil {
+					return nil, err
+				}
+				if err := c.match.check(current.revision); err != nil {
+					return nil, err
+				}
+				r, _, err := m.PutRobot(c.request.Context(), c.who, c.path["name"], next, Match{Revision: current.revision})
+				return made(r, false, err)
+			},
+		},
+		x.remove("deleteRobot", "Deletes a robot. Registry tokens that it has end at once.", m.DeleteRobot, CodeNotFound, CodeDeclared, CodeConflict),
+		{
+			method: http.MethodPost, path: "/robots/{name}/rotate", id: "rotateRobot", group: "robots", once: true,
+			summary: "Gives a robot a new secret; the old ones stay good for a while. Robots may do it for themselves.",
+			body:    of[Rotation](), bodyOptional: true, status: http.StatusOK, result: of[RobotWithSecret](), versioned: true,
+			fails: []Code{CodeScope, CodeForbidden, CodeNotFound, CodeDeclared, CodeConflict, CodeBusy},
+			serve: func(c *call) (*answer, error) {
+				r, err := m.RotateRobot(c.request.Context(), c.who, c.path["name"], input[Rotation](c), c.match)
+				return made(r, false, err)
+			},
+		},
+		{
+			method: http.MethodDelete, path: "/robots/{name}/secrets/{id}", id: "endRobotSecret", group: "robots",
+			summary: "Ends one of a robot's secrets at once.", status: http.StatusNoContent, versioned: true,
+			fails: []Code{CodeScope, CodeForbidden, CodeNotFound, CodeDeclared, CodeConflict},
+			serve: func(c *call) (*answer, error) {
+				return &answer{}, m.EndRobotSecret(c.request.Context(), c.who, c.path["name"], c.path["id"], c.match)
+			},
+		},
+	}
+}

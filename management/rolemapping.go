@@ -33,93 +33,46 @@ type NewRoleMapping struct {
 	RoleMappingInput
 }
 
+// roleMappings describes role mappings as a managed resource.
+func (m *Manager) roleMappings() *managed[state.RoleMapping, RoleMapping, RoleMappingInput] {
+	writes := func(who *Caller) error { return m.needsRoles(who, ScopeRolesWrite) }
+	return &managed[state.RoleMapping, RoleMapping, RoleMappingInput]{
+		manager: m, table: m.state.RoleMappings, object: mappingObject, show: showMapping,
+		mayRead: func(who *Caller) error { return m.needsRoles(who, ScopeRolesRead) }, mayPut: writes, mayDelete: writes,
+		check: m.checkMapping,
+		missing: func(principal string) error {
+			return fail(CodeNotFound, "%.128q has no role mapping", principal)
+		},
+		exists: func(principal string) error {
+			return fail(CodeExists, "%s has a role already", principal)
+		},
+	}
+}
+
 // RoleMappings lists the role mappings.
 func (m *Manager) RoleMappings(who *Caller, q PageQuery) (*Page[*RoleMapping], error) {
-	if err := m.needsRoles(who, ScopeRolesRead); err != nil {
-		return nil, err
-	}
-	return page(q, m.state.RoleMappings.All(), func(i *state.Item[state.RoleMapping]) string { return i.ID }, showMapping)
+	return m.roleMappings().list(who, q, nil)
 }
 
 // RoleMapping returns the role mapping of a principal.
 func (m *Manager) RoleMapping(who *Caller, principal string) (*RoleMapping, error) {
-	if err := m.needsRoles(who, ScopeRolesRead); err != nil {
-		return nil, err
-	}
-	item, ok := m.state.RoleMappings.Get(principal)
-	if !ok {
-		return nil, noMapping(principal)
-	}
-	return showMapping(item), nil
+	return m.roleMappings().get(who, principal)
 }
 
 // CreateRoleMapping makes a role mapping.
 func (m *Manager) CreateRoleMapping(ctx context.Context, who *Caller, in NewRoleMapping) (*RoleMapping, error) {
-	made, _, err := m.PutRoleMapping(ctx, who, in.Principal, in.RoleMappingInput, Match{Absent: true})
-	if err != nil && AsError(err).Code == CodeStale {
-		return nil, fail(CodeExists, "%s has a role already", in.Principal)
-	}
-	return made, err
+	return m.roleMappings().create(ctx, who, in.Principal, in.RoleMappingInput)
 }
 
 // PutRoleMapping makes the role mapping of a principal or replaces it, and
 // reports whether it is new.
 func (m *Manager) PutRoleMapping(ctx context.Context, who *Caller, principal string, in RoleMappingInput, match Match) (made *RoleMapping, created bool, err error) {
-	if err := m.needsRoles(who, ScopeRolesWrite); err != nil {
-		return nil, false, err
-	}
-	next, err := m.checkMapping(who, principal, in)
-	if err != nil {
-		return nil, false, err
-	}
-	err = again(ctx, func() error {
-		before, exists := m.state.RoleMappings.Get(next.Principal)
-		if created = !exists; created {
-			before = nil
-		}
-		revision, condition := expect(before)
-		if err := match.check(revision); err != nil {
-			return err
-		}
-		if exists && equalRecord(before.Value, next) {
-			made = showMapping(before)
-			return nil
-		}
-		made = showMapping(&state.Item[state.RoleMapping]{ID: next.Principal, Value: next})
-		var tx state.Tx
-		var old any
-		if exists {
-			old = showMapping(before)
-		}
-		state.Put(&tx, m.state.RoleMappings, next.Principal, next, condition)
-		tx.Note(who.Actor(), verb("role_mapping", exists), mappingObject(next.Principal), old, made)
-		if err := m.commit(ctx, who, &tx, made); err != nil {
-			return err
-		}
-		made.revision = revisionOf(m.state.RoleMappings, next.Principal)
-		return nil
-	})
-	return made, created, err
+	return m.roleMappings().replace(ctx, who, principal, in, match)
 }
 
 // DeleteRoleMapping takes the role of a principal away.
 func (m *Manager) DeleteRoleMapping(ctx context.Context, who *Caller, principal string, match Match) error {
-	if err := m.needsRoles(who, ScopeRolesWrite); err != nil {
-		return err
-	}
-	return again(ctx, func() error {
-		item, ok := m.state.RoleMappings.Get(principal)
-		if !ok {
-			return noMapping(principal)
-		}
-		if err := match.check(item.Revision); err != nil {
-			return err
-		}
-		var tx state.Tx
-		state.Delete(&tx, m.state.RoleMappings, item.ID, state.Unchanged(item))
-		tx.Note(who.Actor(), "role_mapping.delete", mappingObject(item.ID), showMapping(item), nil)
-		return m.commit(ctx, who, &tx, nil)
-	})
+	return m.roleMappings().remove(ctx, who, principal, match)
 }
 
 // needsRoles returns an error unless the caller is an administrator and role
@@ -192,23 +145,19 @@ func mappingObject(id string) state.Object {
 	return state.Object{Kind: "role_mapping", ID: id, Name: id}
 }
 
-func noMapping(principal string) error {
-	return fail(CodeNotFound, "%.128q has no role mapping", principal)
-}
-
-// verb names an event.
-func verb(kind string, exists bool) string {
-	if exists {
-		return kind + ".update"
+// roleRoutes are about role mappings: in our own form, and at
+// /admin/roleMappings in that of Apicurio Registry.
+func (a *API) roleRoutes() []route {
+	m := a.manager
+	x := collection[RoleMapping]{
+		path: "/role-mappings", variable: "principal", group: "roles", read: ScopeRolesRead, write: ScopeRolesWrite,
+		revision: func(r *RoleMapping) uint64 { return r.revision }, name: func(r *RoleMapping) string { return r.Principal },
 	}
-	return kind + ".create"
-}
-
-// revisionOf returns the revision of a record that was just written.
-func revisionOf[T any](t *state.Table[T], id string) uint64 {
-	item, ok := t.Get(id)
-	if !ok {
-		return 0
-	}
-	return item.Revision
+	return append([]route{
+		x.list("listRoleMappings", "Who has which role. For administrators.", m.RoleMappings, CodeForbidden),
+		creating(x, "createRoleMapping", "Gives a principal a role.", m.CreateRoleMapping, CodeForbidden, CodeExists, CodeConflict),
+		x.get("getRoleMapping", "The role of a principal.", m.RoleMapping, CodeForbidden, CodeNotFound),
+		putting(x, "putRoleMapping", "Gives a principal a role, in place of the one that it has.", m.PutRoleMapping, CodeForbidden, CodeConflict),
+		x.remove("deleteRoleMapping", "Takes the role of a principal away.", m.DeleteRoleMapping, CodeForbidden, CodeNotFound, CodeConflict),
+	}, a.apicurioRoutes()...)
 }

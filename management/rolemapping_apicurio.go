@@ -2,6 +2,7 @@ package management
 
 import (
 	"context"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -133,4 +134,58 @@ func (m *Manager) nearestRole(role string) string {
 		return "DEVELOPER"
 	}
 	return "READ_ONLY"
+}
+
+// apicurioRoutes are what Apicurio Registry has at /apis/registry/v3.
+func (a *API) apicurioRoutes() []route {
+	m := a.manager
+	return []route{
+		{
+			method: http.MethodGet, path: "/admin/roleMappings", id: "listApicurioRoleMappings", group: "roles", scope: ScopeRolesRead,
+			summary: "Who has which role, in the form of Apicurio Registry.",
+			query: []queryParameter{
+				{"limit", "How many at most.", schema{"type": "integer", "minimum": 0, "maximum": maxApicurioPage, "default": apicurioPage}},
+				{"offset", "How many to pass over.", schema{"type": "integer", "minimum": 0, "default": 0}},
+			},
+			status: http.StatusOK, result: of[ApicurioMappings](), fails: []Code{CodeForbidden},
+			serve: func(c *call) (*answer, error) {
+				q := c.request.URL.Query()
+				p, err := m.ApicurioMappings(c.who, q.Get("limit"), q.Get("offset"))
+				return &answer{value: p}, err
+			},
+		},
+		{
+			method: http.MethodPost, path: "/admin/roleMappings", id: "createApicurioRoleMapping", group: "roles", scope: ScopeRolesWrite,
+			summary: "Gives a principal a role.", body: of[ApicurioMapping](), status: http.StatusNoContent,
+			fails: []Code{CodeForbidden, CodeExists, CodeConflict},
+			serve: func(c *call) (*answer, error) {
+				return &answer{}, m.CreateApicurioMapping(c.request.Context(), c.who, input[ApicurioMapping](c))
+			},
+		},
+		{
+			method: http.MethodGet, path: "/admin/roleMappings/{principalId}", id: "getApicurioRoleMapping", group: "roles", scope: ScopeRolesRead,
+			summary: "The role of a principal.", status: http.StatusOK, result: of[ApicurioMapping](),
+			fails: []Code{CodeForbidden, CodeNotFound},
+			serve: func(c *call) (*answer, error) {
+				r, err := m.ApicurioMapping(c.who, c.path["principalId"])
+				return &answer{value: r}, err
+			},
+		},
+		{
+			method: http.MethodPut, path: "/admin/roleMappings/{principalId}", id: "putApicurioRoleMapping", group: "roles", scope: ScopeRolesWrite,
+			summary: "Changes the role of a principal that has one.", body: of[ApicurioRole](), status: http.StatusNoContent,
+			fails: []Code{CodeForbidden, CodeNotFound, CodeConflict},
+			serve: func(c *call) (*answer, error) {
+				return &answer{}, m.ChangeApicurioMapping(c.request.Context(), c.who, c.path["principalId"], input[ApicurioRole](c).Role)
+			},
+		},
+		{
+			method: http.MethodDelete, path: "/admin/roleMappings/{principalId}", id: "deleteApicurioRoleMapping", group: "roles", scope: ScopeRolesWrite,
+			summary: "Takes the role of a principal away.", status: http.StatusNoContent,
+			fails: []Code{CodeForbidden, CodeNotFound, CodeConflict},
+			serve: func(c *call) (*answer, error) {
+				return &answer{}, m.DeleteRoleMapping(c.request.Context(), c.who, apicurioSubject(c.path["principalId"]), Match{})
+			},
+		},
+	}
 }

@@ -1,9 +1,15 @@
 package management
 
 import (
+	"encoding/base64"
+	"fmt"
+	"iter"
 	"net/http"
+	"net/url"
 	"reflect"
+	"slices"
 	"strconv"
+	"strings"
 )
 
 // route is one operation of the API: what serves it is also what the OpenAPI
@@ -124,3 +130,174 @@ func patched[T any](c *call, current T) (T, error) {
 	}
 	return next, decode(merged, &next, false)
 }
+
+// router finds routes by path and method. Paths are compared segment by
+// segment as they were sent: an escaped slash does not part segments.
+type router struct {
+	bySize map[int][]*resource
+}
+
+// resource is a path with its methods.
+type resource struct {
+	segments []string
+	methods  map[string]*route
+}
+
+func newRouter(routes []route) *router {
+	t := &router{bySize: map[int][]*resource{}}
+	for i := range routes {
+		r := &routes[i]
+		segments := strings.Split(strings.TrimPrefix(r.path, "/"), "/")
+		at := slices.IndexFunc(t.bySize[len(segments)], func(x *resource) bool { return slices.Equal(x.segments, segments) })
+		if at < 0 {
+			at = len(t.bySize[len(segments)])
+			t.bySize[len(segments)] = append(t.bySize[len(segments)], &resource{segments, map[string]*route{}})
+		}
+		t.bySize[len(segments)][at].methods[r.method] = r
+	}
+	for _, list := range t.bySize {
+		// Words before variables: /robots/self is not the robot called self.
+		slices.SortStableFunc(list, func(a, b *resource) int { return slices.CompareFunc(a.segments, b.segments, compareSegment) })
+	}
+	return t
+}
+
+func compareSegment(a, b string) int {
+	va, vb := isVariable(a), isVariable(b)
+	switch {
+	case va == vb:
+		return strings.Compare(a, b)
+	case va:
+		return 1
+	}
+	return -1
+}
+
+func isVariable(segment string) bool { return strings.HasPrefix(segment, "{") }
+
+// find returns the resource of a path, below the prefix, and the values of the
+// path's variables.
+func (t *router) find(escaped string) (*resource, map[string]string) {
+	segments := strings.Split(strings.TrimPrefix(escaped, "/"), "/")
+	for _, x := range t.bySize[len(segments)] {
+		if values, ok := x.match(segments); ok {
+			return x, values
+		}
+	}
+	return nil, nil
+}
+
+func (x *resource) match(segments []string) (map[string]string, bool) {
+	values := map[string]string{}
+	for i, want := range x.segments {
+		if !isVariable(want) {
+			if want != segments[i] {
+				return nil, false
+			}
+			continue
+		}
+		value, err := url.PathUnescape(segments[i])
+		if err != nil || value == "" || len(value) > maxPathValue {
+			return nil, false
+		}
+		values[strings.Trim(want, "{}")] = value
+	}
+	return values, true
+}
+
+// maxPathValue is how long a name in a path may be, in bytes.
+const maxPathValue = 512
+
+// allow returns the methods that a resource has, for the header.
+func (x *resource) allow() string {
+	methods := []string{http.MethodOptions}
+	for m := range x.methods {
+		methods = append(methods, m)
+		if m == http.MethodGet {
+			methods = append(methods, http.MethodHead)
+		}
+	}
+	slices.Sort(methods)
+	return strings.Join(methods, ", ")
+}
+
+// PageQuery asks for a part of a list.
+type PageQuery struct {
+	// Limit is how many at most; 0 is 100.
+	Limit int
+	// Cursor is the Next of the page before; empty is the beginning.
+	Cursor string
+}
+
+// Page is a part of a list.
+type Page[T any] struct {
+	Items []T
+	// Next is the cursor of the page that follows; empty: there is none.
+	Next string
+}
+
+const (
+	defaultPage = 100
+	maxPage     = 1000
+	maxCursor   = 1024
+)
+
+// cursorPrefix begins every cursor before it is encoded.
+const cursorPrefix = "1:"
+
+func encodeCursor(id string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(cursorPrefix + id))
+}
+
+func (q PageQuery) after() (string, error) {
+	if q.Cursor == "" {
+		return "", nil
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(q.Cursor)
+	id, ok := strings.CutPrefix(string(raw), cursorPrefix)
+	if err != nil || !ok || len(q.Cursor) > maxCursor {
+		return "", invalid("cursor", "is none that was handed out")
+	}
+	return id, nil
+}
+
+func (q PageQuery) limit() (int, error) {
+	switch {
+	case q.Limit == 0:
+		return defaultPage, nil
+	case q.Limit < 0 || q.Limit > maxPage:
+		return 0, invalid("limit", "want 1 to %d", maxPage)
+	}
+	return q.Limit, nil
+}
+
+// page returns the part of a list that is asked for, in the order of ids.
+func page[T, R any](q PageQuery, list iter.Seq[T], id func(T) string, show func(T) R) (*Page[R], error) {
+	after, err := q.after()
+	if err != nil {
+		return nil, err
+	}
+	limit, err := q.limit()
+	if err != nil {
+		return nil, err
+	}
+	var found []T
+	for item := range list {
+		if id(item) > after {
+			found = append(found, item)
+		}
+	}
+	slices.SortFunc(found, func(a, b T) int { return strings.Compare(id(a), id(b)) })
+	p := &Page[R]{Items: make([]R, 0, min(limit, len(found)))}
+	for i, item := range found {
+		if i == limit {
+			p.Next = encodeCursor(id(found[i-1]))
+			break
+		}
+		p.Items = append(p.Items, show(item))
+	}
+	return p, nil
+}
+
+// at names a member of a list.
+func at(field string, i int) string { return fmt.Sprintf("%s[%d]", field, i) }

@@ -2,10 +2,14 @@ package management
 
 import (
 	"context"
+	"net/http"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
+	"github.com/caddy-registry-auth/caddy-registry-auth/store"
 )
 
 // User is a person who has been seen.
@@ -176,3 +180,167 @@ func userObject(id string, u *state.User) state.Object {
 }
 
 func noUser(id string) error { return fail(CodeNotFound, "no user %.128q has been seen", id) }
+
+// onName returns what hangs on the name of a user and not on who that is: stored
+// role mappings, memberships of stored projects, and owners of whom only the name
+// is known.
+func (m *Manager) onName(name string) []string {
+	subject := "user:" + name
+	var found []string
+	for item := range m.state.RoleMappings.All() {
+		if item.Value.Principal == subject || item.Value.Principal == name {
+			found = append(found, "role "+item.Value.Role)
+		}
+	}
+	for item := range m.state.Projects.All() {
+		for _, member := range item.Value.Members {
+			if slices.Contains(member.Subjects, subject) {
+				found = append(found, "member of project "+item.Value.Name)
+				break
+			}
+		}
+	}
+	for item := range m.state.Owners.All() {
+		if item.Value.Identity == "" && item.Value.Principal == subject {
+			found = append(found, "owner of "+ownedName(item.ID))
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+// ownedBefore returns the repositories and namespaces that somebody of this
+// identity owned who has vanished since.
+func (m *Manager) ownedBefore(id string) []string {
+	var found []string
+	for item := range m.state.Owners.All() {
+		if item.Value.Identity == state.FormerIdentity(id) {
+			found = append(found, ownedName(item.ID))
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+// SignOut ends everything that was issued to a user until now: browsers, docker
+// logins, personal access tokens, registry tokens, and tokens of the identity
+// provider. The user may sign in again.
+func (m *Manager) SignOut(ctx context.Context, who *Caller, id string) error {
+	if err := m.needsAdmin(who, ScopeUsersWrite); err != nil {
+		return err
+	}
+	return m.endUser(ctx, who, id, "user.sign_out", func(tx *state.Tx, item *state.Item[state.User]) error {
+		next := *item.Value
+		next.NotBefore = m.now().UTC()
+		state.Put(tx, m.state.Users, id, &next, state.Unchanged(item))
+		return nil
+	})
+}
+
+// ForgetUser removes all that is known of a user and all that it has. It comes
+// back as somebody new when it signs in again; so one who is locked out is not
+// forgotten.
+func (m *Manager) ForgetUser(ctx context.Context, who *Caller, id string) error {
+	if err := m.needsAdmin(who, ScopeUsersWrite); err != nil {
+		return err
+	}
+	return m.endUser(ctx, who, id, "user.forget", func(tx *state.Tx, item *state.Item[state.User]) error {
+		u := item.Value
+		if u.Disabled {
+			return fail(CodeConflict, "user %s is locked out, which would be forgotten too: let it in first", u.Name)
+		}
+		state.Delete(tx, m.state.Users, id, state.Unchanged(item))
+		// Registry tokens know no user id: they end by the name.
+		m.revoke(tx, who, state.RevokePrincipal(string(authn.KindUser)+":"+u.Name), "user forgotten")
+		return nil
+	})
+}
+
+// endUser deletes what was issued to a user.
+func (m *Manager) endUser(ctx context.Context, who *Caller, id, action string, change func(*state.Tx, *state.Item[state.User]) error) error {
+	return again(ctx, func() error {
+		item, ok := m.state.Users.Get(id)
+		if !ok {
+			return noUser(id)
+		}
+		var tx state.Tx
+		if err := change(&tx, item); err != nil {
+			return err
+		}
+		tx.Note(who.Actor(), action, userObject(id, item.Value), nil, map[string]int{
+			"sessions":        endAll(&tx, m.state.Sessions, func(v *state.Session) bool { return v.User == id }),
+			"identity_tokens": endAll(&tx, m.state.IdentityTokens, func(v *state.IdentityToken) bool { return v.User == id }),
+			"device_logins":   endAll(&tx, m.state.DeviceLogins, func(v *state.DeviceLogin) bool { return v.User == id }),
+			"access_tokens":   endAll(&tx, m.state.Tokens, func(v *state.Token) bool { return v.User == id }),
+		})
+		return m.commit(ctx, who, &tx, nil)
+	})
+}
+
+// endAll deletes the records of which something is true.
+func endAll[T any](tx *state.Tx, t *state.Table[T], of func(*T) bool) int {
+	n := 0
+	for item := range t.All() {
+		if of(item.Value) {
+			state.Delete(tx, t, item.ID, store.Precondition{})
+			n++
+		}
+	}
+	return n
+}
+
+// userRoutes are about the people who have been seen. All are for
+// administrators.
+func (a *API) userRoutes() []route {
+	m := a.manager
+	x := collection[User]{
+		path: "/users", variable: "id", group: "users", read: ScopeUsersRead,
+		revision: func(u *User) uint64 { return u.revision },
+	}
+	set := func(disabled bool) func(c *call) (*answer, error) {
+		return func(c *call) (*answer, error) {
+			u, err := m.SetUserDisabled(c.request.Context(), c.who, c.path["id"], disabled, c.match)
+			return x.answer(u, false, err)
+		}
+	}
+	return []route{
+		x.search("listUsers", "The people who have been seen.", []queryParameter{
+			{"q", "Only those with this text in name, address, subject or a group.", schema{"type": "string", "maxLength": 128}},
+			{"disabled", "true: only those who cannot come in.", schema{"type": "string", "enum": []string{"true", "false"}}},
+		}, func(c *call, p PageQuery) (*Page[*User], error) {
+			q := c.request.URL.Query()
+			disabled, err := flagOf(q, "disabled")
+			if err != nil {
+				return nil, err
+			}
+			return m.Users(c.who, UserQuery{PageQuery: p, Text: q.Get("q"), Disabled: disabled})
+		}, CodeForbidden),
+		x.get("getUser", "A person.", m.User, CodeForbidden, CodeNotFound),
+		{
+			method: http.MethodPost, path: "/users/{id}/disable", id: "disableUser", group: "users", scope: ScopeUsersWrite,
+			summary: "Locks a user out, at once and with all that it has.", status: http.StatusOK, result: of[User](), versioned: true,
+			fails: []Code{CodeForbidden, CodeNotFound, CodeConflict}, serve: set(true),
+		},
+		{
+			method: http.MethodPost, path: "/users/{id}/enable", id: "enableUser", group: "users", scope: ScopeUsersWrite,
+			summary: "Lets a user in again.", status: http.StatusOK, result: of[User](), versioned: true,
+			fails: []Code{CodeForbidden, CodeNotFound, CodeConflict}, serve: set(false),
+		},
+		{
+			method: http.MethodPost, path: "/users/{id}/sign-out", id: "signOutUser", group: "users", scope: ScopeUsersWrite,
+			summary: "Ends everything that was issued to a user until now, access tokens too.", status: http.StatusNoContent,
+			fails: []Code{CodeForbidden, CodeNotFound, CodeConflict},
+			serve: func(c *call) (*answer, error) {
+				return &answer{}, m.SignOut(c.request.Context(), c.who, c.path["id"])
+			},
+		},
+		{
+			method: http.MethodDelete, path: "/users/{id}", id: "forgetUser", group: "users", scope: ScopeUsersWrite,
+			summary: "Removes all that is known of a user, and all that it has.", status: http.StatusNoContent,
+			fails: []Code{CodeForbidden, CodeNotFound, CodeConflict},
+			serve: func(c *call) (*answer, error) {
+				return &answer{}, m.ForgetUser(c.request.Context(), c.who, c.path["id"])
+			},
+		},
+	}
+}

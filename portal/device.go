@@ -1,8 +1,10 @@
 package portal
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -14,6 +16,7 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/answer"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/management"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 	"github.com/caddy-registry-auth/caddy-registry-auth/store"
 )
@@ -189,4 +192,150 @@ func printable(text string) string {
 		}
 	}
 	return line
+}
+
+// deviceGrant is the grant type of RFC 8628 §3.4.
+const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code"
+
+// deviceToken answers a client that asks whether it was let in.
+func (x *exchange) deviceToken() (any, error) {
+	p, form, now := x.portal, x.r.PostForm, x.portal.options.Now()
+	if form.Get("grant_type") != deviceGrant {
+		return nil, &deviceError{http.StatusBadRequest, "unsupported_grant_type", "want " + deviceGrant, 0}
+	}
+	code := form.Get("device_code")
+	user, _, _ := strings.Cut(code, ".")
+	item, ok := p.options.State.DeviceLogins.Get(user)
+	if !ok || subtle.ConstantTimeCompare([]byte(item.Value.Hash), []byte(deviceHash(code))) != 1 {
+		return nil, &deviceError{http.StatusBadRequest, "expired_token", txtDeviceOver, 0}
+	}
+	v := item.Value
+	switch {
+	case v.Ended(now):
+		return nil, &deviceError{http.StatusBadRequest, "expired_token", txtDeviceOver, 0}
+	case printable(form.Get("client_id")) != v.ClientID:
+		return nil, &deviceError{http.StatusBadRequest, "invalid_grant", "the code was given to another client", 0}
+	case !p.polls.take(user, now):
+		return nil, &deviceError{http.StatusBadRequest, "slow_down", "ask less often", pollInterval}
+	case v.Decision == "":
+		return nil, &deviceError{http.StatusBadRequest, "authorization_pending", txtDeviceWaiting, 0}
+	}
+	p.polls.forget(user)
+	if err := x.takeDevice(item); err != nil {
+		return nil, err
+	}
+	if v.Decision != state.DeviceApproved {
+		return nil, &deviceError{http.StatusBadRequest, "access_denied", txtDeviceDenied, 0}
+	}
+	return x.deviceSecret(v, user)
+}
+
+// takeDevice ends a login that was decided: whoever is first, on whichever
+// gateway, has it.
+func (x *exchange) takeDevice(item *state.Item[state.DeviceLogin]) error {
+	st, v := x.portal.options.State, item.Value
+	who := state.Actor{Kind: string(authn.KindUser), Remote: x.client().remote.String(), RequestID: x.client().requestID, ID: v.Session}
+	if u, ok := st.Users.Get(v.User); ok {
+		who.Name = u.Value.Name
+	}
+	var tx state.Tx
+	state.Delete(&tx, st.DeviceLogins, item.ID, state.Unchanged(item))
+	tx.Note(who, "device_login.complete", state.Object{Kind: "device_login", ID: item.ID, Name: v.Name}, v.View(), nil)
+	err := st.Commit(context.WithoutCancel(x.r.Context()), &tx)
+	if errors.Is(err, store.ErrConflict) {
+		return &deviceError{http.StatusBadRequest, "expired_token", txtDeviceOver, 0}
+	}
+	return err
+}
+
+// deviceIssued is what a client gets that was let in: an identity token, or a
+// personal access token where there are none (RFC 6749 §5.1, RFC 8693 §2.2.1).
+type deviceIssued struct {
+	AccessToken  string `json:"access_token"`
+	TokenType    string `json:"token_type"`
+	IssuedType   string `json:"issued_token_type"`
+	RefreshToken string `json:"refresh_token,omitempty"`
+	ExpiresIn    int    `json:"expires_in,omitempty"`
+	Username     string `json:"username"`
+	Service      string `json:"service"`
+}
+
+// deviceSecret makes the secret for a login that somebody approved.
+func (x *exchange) deviceSecret(v *state.DeviceLogin, code string) (any, error) {
+	o := &x.portal.options
+	// What ends all that the person has ends what was approved before, too.
+	p, err := o.State.Owning(v.User, v.Created)
+	if err != nil {
+		return nil, err
+	}
+	p.Credential, p.CredentialID, p.Issued = credentialSession, v.Session, v.Created
+	if u, ok := o.State.Users.Get(v.User); ok {
+		p.Authenticator = u.Value.Authenticator
+	}
+	answer := deviceIssued{Username: p.Name, Service: o.Service, TokenType: "Bearer", IssuedType: "urn:ietf:params:oauth:token-type:access_token"}
+	if o.Logins == nil {
+		return x.deviceAccessToken(answer, v, p, code)
+	}
+	from := x.client()
+	secret, err := o.Logins.IssueFor(x.r.Context(), p, v.ProviderSession, v.Limits, authn.TokenClient{
+		Service: o.Service, ClientID: deviceName(v), Remote: from.remote, Agent: from.agent, RequestID: from.requestID,
+	})
+	if err != nil {
+		return nil, err
+	}
+	answer.AccessToken, answer.RefreshToken = secret, secret
+	// It is good for the token endpoint only (RFC 8693 §2.2.1).
+	answer.TokenType, answer.IssuedType = "N_A", "urn:ietf:params:oauth:token-type:refresh_token"
+	return answer, nil
+}
+
+func (x *exchange) deviceAccessToken(answer deviceIssued, v *state.DeviceLogin, p *authn.Principal, code string) (any, error) {
+	who, err := x.portal.options.Manager.Caller(p)
+	if err != nil {
+		return nil, err
+	}
+	from := x.client()
+	who.Remote, who.Agent, who.RequestID = from.remote, from.agent, from.requestID
+	who.Confirm() // by letting the device in
+	in := management.NewToken{TokenSettings: management.TokenSettings{Name: sprintf(txtDeviceToken, deviceName(v), spelled(code))}}
+	if v.Limits != nil {
+		list := make([]management.Permission, len(v.Limits))
+		for i, l := range v.Limits {
+			list[i] = management.Permission(l)
+		}
+		in.Permissions = &list
+	}
+	made, err := x.portal.options.Manager.CreateToken(x.r.Context(), who, in)
+	if err != nil {
+		return nil, err
+	}
+	answer.AccessToken = made.Secret
+	if made.Expires != nil {
+		answer.ExpiresIn = int(made.Expires.Sub(x.portal.options.Now()) / time.Second)
+	}
+	return answer, nil
+}
+
+// deviceName is how people know the client.
+func deviceName(v *state.DeviceLogin) string {
+	switch {
+	case v.Name != "":
+		return v.Name
+	case v.ClientID != "":
+		return v.ClientID
+	}
+	return txtUnknownClient
+}
+
+// revoke ends an identity token that is shown (RFC 7009). One that is not
+// known is none any more, which is what was asked for.
+func (x *exchange) revoke() (any, error) {
+	if logins := x.portal.options.Logins; logins != nil {
+		from := x.client()
+		err := logins.Revoke(x.r.Context(), x.r.PostForm.Get("token"), authn.TokenClient{Remote: from.remote, RequestID: from.requestID})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return struct{}{}, nil
 }

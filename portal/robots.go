@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/management"
@@ -161,4 +162,120 @@ func orAnywhere(list []string) string {
 		return txtAnywhere
 	}
 	return strings.Join(list, ", ")
+}
+
+// rotateRobot gives a robot a new secret, beside which the old one stays good
+// for a while.
+func (x *exchange) rotateRobot() error {
+	m, who, err := x.manager()
+	if err != nil {
+		return err
+	}
+	name := x.form("name", "")
+	overlap, err := x.overlap()
+	if err != nil {
+		return err
+	}
+	made, err := m.RotateRobot(x.r.Context(), who, name, management.Rotation{Overlap: &overlap}, management.Match{Exists: true})
+	if err != nil {
+		return err
+	}
+	return x.secretOnce(sprintf(txtRobotRotated, name), txtRobotMadeLead, made.Logins[0], made.Secret, "robots/one?name="+escape(name))
+}
+
+// overlap reads for how many seconds the secrets before are to stay good.
+func (x *exchange) overlap() (int, error) {
+	overlap, err := strconv.Atoi(x.form("overlap", "86400"))
+	if err != nil || overlap < 0 {
+		return 0, errForm
+	}
+	return overlap, nil
+}
+
+// disableRobot keeps a robot out.
+func (x *exchange) disableRobot() error {
+	name := x.form("name", "")
+	if !x.confirmed() {
+		return x.ask(sprintf(txtRobotDisableAsk, name), txtDisable, "robots/one?name="+escape(name))
+	}
+	return x.switchRobot(name, true)
+}
+
+// enableRobot lets a robot in again.
+func (x *exchange) enableRobot() error { return x.switchRobot(x.form("name", ""), false) }
+
+func (x *exchange) switchRobot(name string, disabled bool) error {
+	m, who, err := x.manager()
+	if err != nil {
+		return err
+	}
+	if err := m.SetRobotDisabled(x.r.Context(), who, name, disabled); err != nil {
+		return err
+	}
+	return x.goTo("robots/one?done=saved&name=" + escape(name))
+}
+
+// deleteRobot removes a robot.
+func (x *exchange) deleteRobot() error {
+	name := x.form("name", "")
+	if !x.confirmed() {
+		return x.ask(sprintf(txtRobotDeleteAsk, name), txtDelete, "robots/one?name="+escape(name))
+	}
+	m, who, err := x.manager()
+	if err != nil {
+		return err
+	}
+	if err := m.DeleteRobot(x.r.Context(), who, name, management.Match{}); err != nil {
+		return err
+	}
+	return x.goTo("robots?done=deleted")
+}
+
+// dayFormat is how forms have a date.
+const dayFormat = "2006-01-02"
+
+// robotSettings is the form with what there is to say of a robot.
+func (x *exchange) robotSettings(r *management.Robot) *form {
+	expires := ""
+	if r.Expires != nil {
+		expires = r.Expires.UTC().Format(dayFormat)
+	}
+	return &form{Action: x.path("robots/settings"), Submit: txtSave, Fields: []field{
+		{Kind: "hidden", Name: "name", Value: r.Name},
+		{Name: "description", Label: txtDescription, Value: x.sent("description", r.Description)},
+		{Name: "permissions", Label: txtRobotMay, Help: txtPermissionsHelp, Kind: "area", Value: x.sent("permissions", permissionsText(r.Permissions))},
+		{Name: "expires", Label: txtExpires, Help: txtExpiresHelp, Kind: "date", Value: x.sent("expires", expires)},
+		{Name: "from", Label: txtFrom, Help: txtFromHelp, Value: x.sent("from", strings.Join(r.From, ", "))},
+	}}
+}
+
+// changeRobot changes what a robot may do, until when and from where. It can
+// be given no more than the person holds.
+func (x *exchange) changeRobot() error {
+	m, who, err := x.manager()
+	if err != nil {
+		return err
+	}
+	name := x.form("name", "")
+	r, err := m.Robot(who, name)
+	if err != nil {
+		return err
+	}
+	next := r.RobotSettings
+	next.Description, next.Permissions, next.From = x.form("description", ""), x.formPermissions("permissions"), x.formList("from")
+	expires, ok := x.formTime("expires")
+	if !ok {
+		return x.showRobot(name, txtBadDate)
+	}
+	if r.Expires == nil || x.form("expires", "") != r.Expires.UTC().Format(dayFormat) { // the same day is the same second
+		next.Expires = expires
+	}
+	_, _, err = m.PutRobot(x.r.Context(), who, name, management.RobotInput{RobotSettings: next}, management.Match{Exists: true})
+	if text := correctable(err); err != nil && text != "" {
+		return x.showRobot(name, text)
+	}
+	if err != nil {
+		return err
+	}
+	return x.goTo("robots/one?done=saved&name=" + escape(name))
 }

@@ -1,9 +1,12 @@
 package state
 
 import (
+	"context"
+	"fmt"
 	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/store"
 )
 
 // IdentityToken is the refresh token of the Docker token protocol, which
@@ -67,3 +70,127 @@ func (v *IdentityToken) ended(now time.Time) bool {
 
 // Ended reports whether the token is over.
 func (v *IdentityToken) Ended(now time.Time) bool { return v.ended(now) }
+
+const (
+	// rotationGrace is how long a token that was replaced is still good, for a
+	// client that did not get the answer: until its successor is exchanged.
+	rotationGrace = time.Minute
+	// maxReplaced is how many replaced ones are recognised.
+	maxReplaced = 8
+)
+
+// ExchangeIdentityToken takes note that p, who was authenticated by secret,
+// exchanges it for a registry token. It returns the identity token to go on
+// with, "" if the client asks for none. Where the store is away the exchange
+// goes on, and the token stays what it is.
+func (l *Logins) ExchangeIdentityToken(ctx context.Context, p *authn.Principal, secret string, c authn.TokenClient) (string, error) {
+	item, ok := l.state.IdentityTokens.Get(p.CredentialID)
+	if !ok {
+		return "", fmt.Errorf("%w: the identity token has ended", authn.ErrDisabled)
+	}
+	switch v := item.Value; {
+	case v.Service != c.Service:
+		return "", fmt.Errorf("%w: the identity token is for another service", authn.ErrInvalid)
+	case l.config.SameClient && v.ClientID != bounded(c.ClientID):
+		return "", fmt.Errorf("%w: the identity token was given to another client", authn.ErrInvalid)
+	}
+	l.state.Used(l.state.IdentityTokens.Kind(), item.ID, c.Remote, c.Agent)
+	if !c.Renew {
+		l.touch(item)
+		return "", nil
+	}
+	if l.config.Rotate {
+		next, err := l.rotate(ctx, item, p, secret, c)
+		if err == nil {
+			return next, nil
+		}
+		l.state.options.Log.Warn("an identity token could not be rotated and goes on as it is", "id", item.ID, "error", err)
+	}
+	l.touch(item)
+	return secret, nil
+}
+
+// rotate replaces the token's secret, of which shown was shown.
+func (l *Logins) rotate(ctx context.Context, item *Item[IdentityToken], p *authn.Principal, shown string, c authn.TokenClient) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	now := l.state.now().UTC()
+	next := *item.Value
+	secret, stored := authn.RenewSecret(authn.SecretIdentityToken, item.ID)
+	replaced := append([]ReplacedHash{}, next.Replaced...)
+	if matches(next.Hash, shown) {
+		// The client has got the answer with this one: whoever shows an older
+		// one has it from somewhere else (RFC 9700 §4.14.2).
+		for i := range replaced {
+			replaced[i].Until = now
+		}
+	}
+	replaced = append(replaced, ReplacedHash{Hash: next.Hash, Until: now.Add(rotationGrace)})
+	if n := len(replaced); n > maxReplaced {
+		replaced = replaced[n-maxReplaced:]
+	}
+	next.Hash, next.Replaced, next.Used = stored, replaced, now.Truncate(time.Second)
+	var tx Tx
+	Put(&tx, l.state.IdentityTokens, item.ID, &next, Unchanged(item))
+	tx.Note(Actor{Kind: string(p.Kind), Name: p.Name, ID: item.ID, Remote: c.Remote.String(), RequestID: c.RequestID},
+		"identity_token.rotate", Object{Kind: "identity_token", ID: item.ID, Name: p.Name}, nil, nil)
+	return secret, l.state.Commit(ctx, &tx)
+}
+
+// endStolen ends a token of which a replaced form was shown.
+func (l *Logins) endStolen(ctx context.Context, item *Item[IdentityToken], c *authn.Credential) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+	defer cancel()
+	var tx Tx
+	Delete(&tx, l.state.IdentityTokens, item.ID, store.Precondition{})
+	tx.Note(Actor{Kind: System.Kind, Remote: c.Remote.String()}, "identity_token.reuse", Object{Kind: "identity_token", ID: item.ID}, item.Value.View(), nil)
+	if err := l.state.Commit(ctx, &tx); err != nil {
+		l.state.options.Log.Error("an identity token that was replaced has been shown, and could not be ended", "id", item.ID, "error", err)
+	}
+}
+
+// touch writes down, in the background and now and then, that a token is in
+// use, so that it does not end for resting.
+func (l *Logins) touch(item *Item[IdentityToken]) {
+	v := item.Value
+	now := l.state.now()
+	if v.Idle <= 0 || now.Sub(v.Used) < min(time.Hour, v.Idle/10) {
+		return
+	}
+	if _, under := l.touching.LoadOrStore(item.ID, true); under {
+		return
+	}
+	go func() {
+		defer l.touching.Delete(item.ID)
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		used := *v
+		used.Used = now.UTC().Truncate(time.Second)
+		var tx Tx
+		Put(&tx, l.state.IdentityTokens, item.ID, &used, Unchanged(item))
+		if err := l.state.Commit(ctx, &tx); err != nil {
+			l.state.options.Log.Debug("writing that an identity token is in use", "error", err)
+		}
+	}()
+}
+
+// Revoke ends the identity token that somebody shows. That there is none is
+// no error.
+func (l *Logins) Revoke(ctx context.Context, secret string, c authn.TokenClient) error {
+	parsed, err := authn.ParseSecret(secret)
+	if err != nil {
+		return nil //nolint:nilerr // it is none
+	}
+	item, ok := l.state.IdentityTokens.Get(parsed.ID)
+	if !ok || item.Value.shows(secret, l.state.now()) != good {
+		return nil
+	}
+	who := Actor{Kind: string(authn.KindUser), ID: item.ID, Remote: c.Remote.String(), RequestID: c.RequestID}
+	if u, ok := l.state.Users.Get(item.Value.User); ok {
+		who.Name = u.Value.Name
+	}
+	var tx Tx
+	Delete(&tx, l.state.IdentityTokens, item.ID, store.Precondition{})
+	tx.Note(who, "identity_token.revoke", Object{Kind: "identity_token", ID: item.ID}, item.Value.View(), nil)
+	return l.state.Commit(ctx, &tx)
+}
