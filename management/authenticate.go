@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	answers "github.com/caddy-registry-auth/caddy-registry-auth/answer"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/internal/admission"
 )
@@ -50,15 +51,11 @@ func (a *API) caller(r *http.Request) (*Caller, error) {
 
 func (a *API) principal(r *http.Request) (*Caller, error) {
 	p, err := a.options.Authenticate(r)
-	if errors.Is(err, authn.ErrCrossSite) {
-		return nil, crossSite(err)
-	}
 	if err != nil {
-		e := AsError(err)
-		if e.Code == CodeInternal {
-			e = &Error{Code: CodeUnauthenticated, Detail: "the credential is wrong or not good any more", err: err}
+		if e, ok := errors.AsType[*Error](err); ok {
+			return nil, e
 		}
-		return nil, e
+		return nil, answered(answers.OfCredential(err), err)
 	}
 	return a.manager.Caller(p)
 }
@@ -88,12 +85,8 @@ func bearer(header []string) string {
 // anybody looks at the credential: browsers send passwords, certificates and
 // cookies by themselves.
 func admitted(r *http.Request) error {
-	err := admission.Check(r)
-	switch {
-	case errors.Is(err, admission.ErrTooEarly):
-		return &Error{Code: CodeTooEarly, Detail: "send the request again after the TLS handshake", err: err}
-	case err != nil:
-		return crossSite(err)
+	if err := admission.Check(r); err != nil {
+		return AsError(err)
 	}
 	return nil
 }
@@ -130,7 +123,7 @@ func proven(r *http.Request) error {
 		return nil
 	}
 	if r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("Origin") == "" && r.Header.Get("X-CSRF-Protection") == "" {
-		return crossSite(authn.ErrCrossSite)
+		return AsError(authn.ErrCrossSite)
 	}
 	return nil
 }
@@ -139,8 +132,4 @@ func proven(r *http.Request) error {
 // all of them but bearer tokens, which scripts have to know.
 func sentByBrowser(r *http.Request) bool {
 	return (r.Header.Get("Sec-Fetch-Site") != "" || r.Header.Get("Origin") != "") && bearer(r.Header["Authorization"]) == ""
-}
-
-func crossSite(err error) *Error {
-	return &Error{Code: CodeCrossSite, Detail: "the browser does not say that a page of this site asks", err: err}
 }

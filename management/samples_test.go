@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 	"github.com/caddy-registry-auth/caddy-registry-auth/store"
-	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
+	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint/keys"
 )
 
 // sample is a call of an operation that is good on a stage that [prepare] has
@@ -271,7 +271,7 @@ func prepareRest(s *stage) {
 // ring makes the signing keys of a stage.
 func ring(t *testing.T) func(*Options) {
 	t.Helper()
-	keys, err := tokenendpoint.OpenKeyRing(t.Context(), tokenendpoint.NewMemoryKeyStore(), tokenendpoint.KeyConfig{})
+	keys, err := keys.Open(t.Context(), keys.NewMemoryStore(), keys.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
