@@ -25,11 +25,11 @@ func (a *attempt) state() (string, error) {
 }
 
 // browser returns what browsers have, and what providers send them back with.
-func (r *Runner) browser(ctx context.Context, what, person string) (string, error) {
+func (r *Runner) browser(ctx context.Context, what, mutation, person string) (string, error) {
 	switch what {
 	case "session":
 		value, err := r.session(ctx, person)
-		return sessionCookie + "=" + value, err
+		return r.sessionCookie + "=" + value, err
 	case "sessionvalue":
 		return r.session(ctx, person)
 	case "csrf":
@@ -37,13 +37,23 @@ func (r *Runner) browser(ctx context.Context, what, person string) (string, erro
 	case "code-badnonce":
 		return r.code(ctx, "alice", jose.Object{"nonce": "of another sign-in"})
 	case "code":
-		return r.code(ctx, person, nil)
+		claim, value, ok := strings.Cut(mutation, "=")
+		if !ok {
+			return r.code(ctx, person, nil)
+		}
+		return r.code(ctx, person, jose.Object{claim: parseValue(value)})
 	}
 	a, err := r.attempt(ctx, person)
 	if err != nil {
 		return "", err
 	}
-	if what == "state" {
+	switch what {
+	case "state-used":
+		if err := r.useUp(ctx, a, person); err != nil {
+			return "", err
+		}
+		return a.state()
+	case "state":
 		return a.state()
 	}
 	return a.cookies, nil
@@ -93,6 +103,15 @@ func (r *Runner) codeFor(a *attempt, person string, more jose.Object) (string, e
 	return r.stage.IdP.Authorize(a.address, claims)
 }
 
+// useUp ends a sign-in as it should, in the browser that began it.
+func (r *Runner) useUp(ctx context.Context, a *attempt, person string) error {
+	done, err := r.comeBack(ctx, a, person)
+	if err == nil && done.status != http.StatusSeeOther {
+		err = fmt.Errorf("sign %s in: %d", person, done.status)
+	}
+	return err
+}
+
 // session signs somebody in and returns the session cookie's value.
 func (r *Runner) session(ctx context.Context, person string) (string, error) {
 	if value, ok := r.sessions[person]; ok {
@@ -107,7 +126,7 @@ func (r *Runner) session(ctx context.Context, person string) (string, error) {
 		return "", err
 	}
 	for _, c := range (&http.Response{Header: done.header}).Cookies() {
-		if c.Name == sessionCookie && c.Value != "" {
+		if c.Name == r.sessionCookie && c.Value != "" {
 			r.sessions[person] = c.Value
 			return r.secret(c.Value, nil)
 		}
@@ -150,7 +169,7 @@ func (r *Runner) csrf(ctx context.Context, person string) (string, error) {
 		return "", err
 	}
 	var answer struct{ Token string }
-	err = r.fetch(ctx, http.MethodGet, "/auth/csrf", http.Header{"Cookie": {sessionCookie + "=" + value}}, "", &answer)
+	err = r.fetch(ctx, http.MethodGet, "/auth/csrf", http.Header{"Cookie": {r.sessionCookie + "=" + value}}, "", &answer)
 	return answer.Token, err
 }
 
@@ -166,7 +185,7 @@ func (r *Runner) visit(ctx context.Context, path, cookies string) (*answer, erro
 // keptSession checks that a sign-in made a session of its own.
 func (o *outcome) keptSession(planted string) (string, error) {
 	for _, c := range (&http.Response{Header: o.answer.header}).Cookies() {
-		if c.Name == sessionCookie {
+		if c.Name == o.sessionCookie {
 			return found(c.Value == planted || c.Value == "", "the session is %q", c.Value)
 		}
 	}
