@@ -115,7 +115,10 @@ func (r *Runner) useUp(ctx context.Context, a *attempt, person string) error {
 // session signs somebody in and returns the session cookie's value.
 func (r *Runner) session(ctx context.Context, person string) (string, error) {
 	if value, ok := r.sessions[person]; ok {
-		return value, nil
+		// Later sign-ins of the same person may have taken its place.
+		if _, err := r.csrfOf(ctx, value); err == nil {
+			return value, nil
+		}
 	}
 	begun, err := r.visit(ctx, "/auth/sign-in?return_to=/auth/", "")
 	if err != nil {
@@ -168,8 +171,12 @@ func (r *Runner) csrf(ctx context.Context, person string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return r.csrfOf(ctx, value)
+}
+
+func (r *Runner) csrfOf(ctx context.Context, session string) (string, error) {
 	var answer struct{ Token string }
-	err = r.fetch(ctx, http.MethodGet, "/auth/csrf", http.Header{"Cookie": {r.sessionCookie + "=" + value}}, "", &answer)
+	err := r.fetch(ctx, http.MethodGet, "/auth/csrf", http.Header{"Cookie": {r.sessionCookie + "=" + session}}, "", &answer)
 	return answer.Token, err
 }
 
@@ -179,7 +186,7 @@ func (r *Runner) visit(ctx context.Context, path, cookies string) (*answer, erro
 	if cookies != "" {
 		q.headers = append(q.headers, [2]string{"Cookie", cookies})
 	}
-	return q.send(ctx, r.stage.Addr, net.IPv4(127, 202, 0, 1))
+	return r.send(ctx, q, net.IPv4(127, 202, 0, 1))
 }
 
 // keptSession checks that a sign-in made a session of its own.

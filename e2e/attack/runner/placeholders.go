@@ -65,7 +65,7 @@ func (r *Runner) resolve(ctx context.Context, name, mutation, argument string) (
 	case "service":
 		return stage.Service, nil
 	case "host":
-		return r.stage.Addr, nil
+		return r.host, nil
 	case "public_url":
 		return r.stage.URL, nil
 	case "collab":

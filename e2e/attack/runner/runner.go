@@ -24,10 +24,10 @@ type Runner struct {
 	played   int
 	rows     map[string]Row
 
-	// The stage with what is special about it, whether a row was played on it
-	// and whether a row left it other than it was.
+	// The stage with what is special about it and the name that it goes by,
+	// whether a row was played on it and whether one left it other than it was.
 	stage        *stage.Stage
-	scene        string
+	scene, host  string
 	used, spoilt bool
 
 	uploads       map[string]string   // query of open uploads by id
@@ -152,7 +152,7 @@ func (r *Runner) observe(ctx context.Context, row Row, q *request) (*outcome, er
 		return nil, err
 	}
 	logged, recorded, called := r.stage.Gateway.Log.Mark(), r.stage.Recorder.Mark(), r.collab.calls()
-	if o.answer, err = q.send(ctx, r.stage.Addr, from); err != nil {
+	if o.answer, err = r.send(ctx, q, from); err != nil {
 		return nil, err
 	}
 	if err := r.repeat(ctx, row, o, from); err != nil {
@@ -190,7 +190,7 @@ func (r *Runner) repeat(ctx context.Context, row Row, o *outcome, from net.IP) e
 		if err != nil {
 			return err
 		}
-		a, err := q.send(ctx, r.stage.Addr, from)
+		a, err := r.send(ctx, q, from)
 		if err != nil {
 			return err
 		}

@@ -80,9 +80,9 @@ func (r *Runner) setStage(ctx context.Context, name string) error {
 	}
 	r.stage, r.scene, r.spoilt, r.used = s, name, false, false
 	r.uploads, r.sessions, r.adminKey = map[string]string{}, map[string]string{}, ""
-	r.sessionCookie = plainSessionCookie
-	if strings.HasPrefix(options.Public, "https:") {
-		r.sessionCookie = "__Host-" + plainSessionCookie
+	r.host, r.sessionCookie = s.Addr, plainSessionCookie
+	if name, ok := strings.CutPrefix(options.Public, "https://"); ok {
+		r.host, r.sessionCookie = name, "__Host-"+plainSessionCookie
 	}
 	for _, robot := range s.Robots {
 		r.secrets.add(robot.Secret)
