@@ -27,28 +27,31 @@ var house = map[string]struct {
 	"command": {10, []string{"authn", "authz", "caddyfile", "cli", "export", "internal/terminal", "login", "management", "state", "store/memstore"}},
 
 	"bench":    {9, []string{"authn", "state", "store", "store/boltstore", "store/pgstore", "store/pgstore/pgtest"}},
-	"handlers": {9, []string{"authn", "authz", "caddyfile", "gateway", "portal", "realm", "tokenendpoint"}},
+	"handlers": {9, []string{"answer", "authn", "authz", "caddyfile", "gateway", "portal", "realm", "tokenendpoint"}},
 
 	"cmd/caddy-registry-credential-provider": {9, nil},
 	"cmd/docker-credential-caddy-registry":   {9, []string{"internal/terminal", "login"}},
 
-	"realm": {8, []string{"authn", "authz", "caddyfile", "client", "export", "gateway", "internal/process", "management", "portal", "state", "store", "tokenendpoint"}},
+	"realm": {8, []string{"answer", "authn", "authz", "caddyfile", "client", "export", "gateway", "internal/process", "management", "portal", "state", "store", "tokenendpoint", "tokenendpoint/keys"}},
 
 	"methods": {7, []string{"authn", "caddyfile", "internal/process"}},
 	"stores":  {7, []string{"caddyfile", "store", "store/boltstore", "store/pgstore"}},
-	"gateway": {7, []string{"authn", "authz", "caddyfile", "internal/admission", "internal/process", "portal", "signature", "state", "store", "tokenendpoint"}},
+	"gateway": {7, []string{"answer", "authn", "authz", "caddyfile", "internal/admission", "internal/process", "portal", "signature", "state", "store", "tokenendpoint", "tokenendpoint/keys"}},
 
-	"caddyfile": {6, []string{"authn", "authz", "export", "internal/duration", "management", "portal", "store", "tokenendpoint"}},
+	"caddyfile": {6, []string{"authn", "authz", "export", "internal/duration", "management", "portal", "store", "tokenendpoint", "tokenendpoint/keys"}},
 	"cli":       {6, []string{"authn", "authz", "client", "internal/duration", "internal/terminal", "management", "migrate"}},
 
 	"migrate": {5, []string{"authn", "authz", "management"}},
-	"portal":  {5, []string{"authn", "authz", "internal/admission", "management", "state", "store"}},
+	"portal":  {5, []string{"answer", "authn", "authz", "internal/admission", "management", "state", "store"}},
 
-	"management": {4, []string{"authn", "authz", "export", "internal/admission", "internal/duration", "state", "store", "tokenendpoint"}},
+	"management": {4, []string{"answer", "authn", "authz", "export", "internal/admission", "internal/duration", "state", "store", "tokenendpoint/keys"}},
 
 	"state":         {3, []string{"authn", "authz", "store"}},
-	"tokenendpoint": {3, []string{"authn", "authz", "internal/admission", "internal/duration"}},
+	"tokenendpoint": {3, []string{"answer", "authn", "authz", "internal/admission", "internal/duration", "tokenendpoint/keys"}},
 
+	"tokenendpoint/keys": {3, []string{"answer", "authn"}},
+
+	"answer":           {2, []string{"authn", "internal/admission", "store"}},
 	"authz":            {2, []string{"authn"}},
 	"internal/process": {2, []string{"authn"}},
 

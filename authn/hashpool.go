@@ -236,3 +236,219 @@ func (p *HashPool) remove(i int) *hashTurn {
 	p.waiting = slices.Delete(p.waiting, i, i+1)
 	return turn
 }
+
+const (
+	// hashBurst is how much time wrong checks of one place take before it has
+	// to wait, or hashFew checks if these are slower; hashShare is the share
+	// of a processor that they may take from then on: one part in so many.
+	// There are two purses of each place, so that both together are two parts
+	// in a hundred.
+	hashBurst = 2 * time.Second
+	hashFew   = 8
+	hashShare = 100
+	// hashPlaces is how many places are remembered that have spent something.
+	hashPlaces = 4096
+)
+
+// A purse is what a check is paid from. Accounts that have hardly been wrong
+// lately are in another one than those at which somebody guesses: a flood at one
+// account leaves the colleagues of the same address alone.
+type purse int
+
+const (
+	purseGuessed purse = iota
+	purseOthers
+	purses
+)
+
+// hashBudget is how much time the wrong checks of each place may take. What is
+// spent comes back with time.
+type hashBudget struct {
+	off    bool // there is no bound
+	burst  time.Duration
+	places map[netip.Addr]*hashSpent
+	usual  time.Duration // what a wrong check took lately
+	swept  time.Time     // when places were forgotten last
+}
+
+type hashSpent struct {
+	spent [purses]time.Duration
+	at    time.Time
+}
+
+// hashCharge is what a check that is under way has been charged with.
+type hashCharge struct {
+	from   netip.Addr
+	purse  purse
+	amount time.Duration
+}
+
+func newHashBudget() hashBudget {
+	return hashBudget{burst: hashBurst, places: map[netip.Addr]*hashSpent{}}
+}
+
+// wait returns how long it takes until a purse has something again.
+func (b *hashBudget) wait(from netip.Addr, of purse, now time.Time) time.Duration {
+	s := b.places[from]
+	if s == nil || b.off {
+		return 0
+	}
+	return (s.left(of, now) - max(b.burst, hashFew*b.usual)) * hashShare
+}
+
+// left is what has been spent of a purse and has not come back yet.
+func (s *hashSpent) left(of purse, now time.Time) time.Duration {
+	return max(0, s.spent[of]-now.Sub(s.at)/hashShare)
+}
+
+// expect charges what a check is going to cost, before others can begin that
+// would be paid from the same.
+func (b *hashBudget) expect(from netip.Addr, of purse, now time.Time) hashCharge {
+	c := hashCharge{from, of, b.usual}
+	b.spend(c, c.amount, now)
+	return c
+}
+
+// settle charges what a check has cost instead.
+func (b *hashBudget) settle(c hashCharge, took time.Duration, now time.Time) {
+	if took > 0 { // one that was quick by chance does not make the others cheap
+		b.usual = max(took, b.usual-(b.usual-took)/8)
+	}
+	b.spend(c, took-c.amount, now)
+}
+
+func (b *hashBudget) spend(c hashCharge, amount time.Duration, now time.Time) {
+	s := b.places[c.from]
+	if s == nil {
+		if amount <= 0 || !b.room(now) {
+			return
+		}
+		s = &hashSpent{at: now}
+		b.places[c.from] = s
+	}
+	for p := range s.spent {
+		s.spent[p] = s.left(purse(p), now)
+	}
+	s.at = now
+	s.spent[c.purse] = max(0, s.spent[c.purse]+amount)
+}
+
+// room makes room for one more place by forgetting those that have all they may
+// have. There is none left in a flood from thousands of places, which have more
+// than their share anyway.
+func (b *hashBudget) room(now time.Time) bool {
+	if len(b.places) < hashPlaces {
+		return true
+	}
+	if now.Sub(b.swept) < time.Second {
+		return false
+	}
+	b.swept = now
+	for from, s := range b.places {
+		if s.left(purseGuessed, now) == 0 && s.left(purseOthers, now) == 0 {
+			delete(b.places, from)
+		}
+	}
+	return len(b.places) < hashPlaces
+}
+
+const (
+	// hashServed is how many turns are remembered for the sake of fairness.
+	hashServed = 64
+	// hashGuessed is how many wrong ones of an account make it one at which
+	// somebody guesses, for hashRecent.
+	hashGuessed = 3
+	hashRecent  = 15 * time.Minute
+	// hashGood is how many are remembered who were right.
+	hashGood = 4096
+)
+
+// hashHistory remembers who has had turns lately, but for those who were right,
+// and who was right when asked last.
+type hashHistory struct {
+	last  [hashServed]servedTurn // of checks that are under way, or were wrong
+	next  int
+	place map[netip.Addr]int
+	who   map[Claimant]int
+
+	// right are in two generations: when the newer is full, it becomes the
+	// older, and the older is forgotten.
+	right, rightBefore map[Claimant]bool
+}
+
+type servedTurn struct {
+	Claimant
+	at time.Time // zero: nobody's
+}
+
+func newHashHistory() hashHistory {
+	return hashHistory{place: map[netip.Addr]int{}, who: map[Claimant]int{}, right: map[Claimant]bool{}}
+}
+
+// turns weighs what a claimant has had lately: any turn of the address weighs
+// more than all those of the account there.
+func (h *hashHistory) turns(who Claimant) int {
+	return h.place[who.From]*(hashServed+1) + h.who[who]
+}
+
+// good reports whether the claimant was right when asked last.
+func (h *hashHistory) good(who Claimant) bool { return h.right[who] || h.rightBefore[who] }
+
+// purse is what the next check of a claimant is paid from.
+func (h *hashHistory) purse(who Claimant, now time.Time) purse {
+	if h.who[who] < hashGuessed {
+		return purseOthers
+	}
+	recent := 0
+	for i := range h.last {
+		if t := &h.last[i]; t.Claimant == who && now.Sub(t.at) < hashRecent {
+			recent++
+		}
+	}
+	if recent < hashGuessed {
+		return purseOthers
+	}
+	return purseGuessed
+}
+
+// served takes note of a turn.
+func (h *hashHistory) served(who Claimant, now time.Time) {
+	h.forget(h.next)
+	h.last[h.next] = servedTurn{who, now}
+	h.next = (h.next + 1) % hashServed
+	h.place[who.From]++
+	h.who[who]++
+}
+
+// outcome takes note of what came out of a turn. Who was right has not had one.
+func (h *hashHistory) outcome(who Claimant, right bool) {
+	if !right {
+		delete(h.right, who)
+		delete(h.rightBefore, who)
+		return
+	}
+	if len(h.right) >= hashGood {
+		h.right, h.rightBefore = map[Claimant]bool{}, h.right
+	}
+	h.right[who] = true
+	for i := range h.last {
+		if t := &h.last[i]; t.Claimant == who && !t.at.IsZero() {
+			h.forget(i)
+			return
+		}
+	}
+}
+
+func (h *hashHistory) forget(i int) {
+	t := h.last[i]
+	if t.at.IsZero() {
+		return
+	}
+	h.last[i] = servedTurn{}
+	if h.place[t.From]--; h.place[t.From] == 0 {
+		delete(h.place, t.From)
+	}
+	if h.who[t.Claimant]--; h.who[t.Claimant] == 0 {
+		delete(h.who, t.Claimant)
+	}
+}

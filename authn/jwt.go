@@ -2,13 +2,23 @@ package authn
 
 import (
 	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	_ "crypto/sha256" // for crypto.Hash
+	_ "crypto/sha512"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"math/big"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -172,4 +182,230 @@ func decodeValue(d *json.Decoder, depth int) (any, error) {
 		return list, err
 	}
 	return token, nil
+}
+
+// signatureAlgorithm is what a name of RFC 7518 §3.1 or RFC 8037 stands for.
+type signatureAlgorithm struct {
+	family string // "RS", "PS", "ES" or "EdDSA"
+	hash   crypto.Hash
+	curve  elliptic.Curve // of ES
+}
+
+// signatureAlgorithms are all that can be configured. There is no "none", and
+// none of the HS family: its key would be the public one.
+var signatureAlgorithms = map[string]signatureAlgorithm{
+	"RS256": {family: "RS", hash: crypto.SHA256},
+	"RS384": {family: "RS", hash: crypto.SHA384},
+	"RS512": {family: "RS", hash: crypto.SHA512},
+	"PS256": {family: "PS", hash: crypto.SHA256},
+	"PS384": {family: "PS", hash: crypto.SHA384},
+	"PS512": {family: "PS", hash: crypto.SHA512},
+	"ES256": {family: "ES", hash: crypto.SHA256, curve: elliptic.P256()},
+	"ES384": {family: "ES", hash: crypto.SHA384, curve: elliptic.P384()},
+	"ES512": {family: "ES", hash: crypto.SHA512, curve: elliptic.P521()},
+	"EdDSA": {family: "EdDSA"},
+}
+
+// CheckAlgorithm returns an error if name is not that of a signature algorithm
+// which can be accepted.
+func CheckAlgorithm(name string) error {
+	if _, ok := signatureAlgorithms[name]; ok {
+		return nil
+	}
+	if name == "none" || strings.HasPrefix(name, "HS") {
+		return fmt.Errorf("algorithm %q is not safe for tokens of a provider", name)
+	}
+	known := strings.Join(slices.Sorted(maps.Keys(signatureAlgorithms)), ", ")
+	return fmt.Errorf("algorithm %.20q: want one of %s", name, known)
+}
+
+// fits reports whether a public key is of the type, and on the curve, that the
+// algorithm is for.
+func (a signatureAlgorithm) fits(public crypto.PublicKey) bool {
+	switch k := public.(type) {
+	case *rsa.PublicKey:
+		return a.family == "RS" || a.family == "PS"
+	case *ecdsa.PublicKey:
+		return a.family == "ES" && a.curve == k.Curve
+	case ed25519.PublicKey:
+		return a.family == "EdDSA"
+	}
+	return false
+}
+
+// verify reports whether signature is public's over signed. The key must fit.
+func (a signatureAlgorithm) verify(public crypto.PublicKey, signed string, signature []byte) bool {
+	if !a.fits(public) {
+		return false
+	}
+	if k, ok := public.(ed25519.PublicKey); ok {
+		return ed25519.Verify(k, []byte(signed), signature)
+	}
+	h := a.hash.New()
+	h.Write([]byte(signed))
+	sum := h.Sum(nil)
+	switch k := public.(type) {
+	case *rsa.PublicKey:
+		if a.family == "PS" {
+			return rsa.VerifyPSS(k, a.hash, sum, signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}) == nil
+		}
+		return rsa.VerifyPKCS1v15(k, a.hash, sum, signature) == nil
+	case *ecdsa.PublicKey:
+		size := (a.curve.Params().BitSize + 7) / 8
+		if len(signature) != 2*size { // RFC 7518 §3.4: r and s, never DER
+			return false
+		}
+		r, s := new(big.Int).SetBytes(signature[:size]), new(big.Int).SetBytes(signature[size:])
+		return ecdsa.Verify(k, sum, r, s)
+	}
+	return false
+}
+
+// Bounds of a provider's key set.
+const (
+	maxKeys    = 256
+	minRSABits = 2048
+	maxRSABits = 8192 // a check with more costs milliseconds
+)
+
+// verificationKey is a key that signs tokens of a provider.
+type verificationKey struct {
+	id        string
+	algorithm string // the only one it may be used with; empty: all that fit
+	public    crypto.PublicKey
+}
+
+// providerKeys is what a provider's JWKS said at one time. It is immutable.
+type providerKeys struct {
+	list    []verificationKey
+	fetched time.Time
+}
+
+// jsonWebKey is the part of RFC 7517 and RFC 7518 §6 that a signature check
+// needs. Certificates (x5c, x5u) are not looked at: that the set came from the
+// provider is what makes its keys good.
+type jsonWebKey struct {
+	Type       string   `json:"kty"`
+	ID         string   `json:"kid"`
+	Use        string   `json:"use"`
+	Operations []string `json:"key_ops"`
+	Algorithm  string   `json:"alg"`
+	Curve      string   `json:"crv"`
+	N, E, X, Y string
+}
+
+// parseJWKS reads a JWK set. Keys that cannot sign tokens, symmetric ones,
+// ones too small or too big, and ones that are broken are left out; a set with
+// none left is an error, for no provider means to lock everybody out.
+func parseJWKS(body []byte, now time.Time) (*providerKeys, error) {
+	var set struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	if err := json.Unmarshal(body, &set); err != nil {
+		return nil, errors.New("key set is not JSON")
+	}
+	if len(set.Keys) > maxKeys {
+		return nil, fmt.Errorf("key set has %d keys, more than %d", len(set.Keys), maxKeys)
+	}
+	keys := &providerKeys{fetched: now}
+	for _, raw := range set.Keys {
+		var k jsonWebKey
+		if json.Unmarshal(raw, &k) != nil || len(k.ID) > 255 {
+			continue
+		}
+		if k.Use != "" && k.Use != "sig" || k.Operations != nil && !slices.Contains(k.Operations, "verify") {
+			continue
+		}
+		if public := k.public(); public != nil {
+			keys.list = append(keys.list, verificationKey{id: k.ID, algorithm: k.Algorithm, public: public})
+		}
+	}
+	if len(keys.list) == 0 {
+		return nil, errors.New("key set has no usable signing key")
+	}
+	return keys, nil
+}
+
+// public returns the key, nil if it is of no use.
+func (k *jsonWebKey) public() crypto.PublicKey {
+	switch k.Type {
+	case "RSA":
+		return k.rsa()
+	case "EC":
+		return k.ec()
+	case "OKP":
+		if x, err := decodeSegment(k.X); k.Curve == "Ed25519" && err == nil && len(x) == ed25519.PublicKeySize {
+			return ed25519.PublicKey(x)
+		}
+	}
+	return nil
+}
+
+func (k *jsonWebKey) rsa() crypto.PublicKey {
+	n, errN := decodeSegment(k.N)
+	e, errE := decodeSegment(k.E)
+	if errN != nil || errE != nil || len(n) > maxRSABits/8+1 || len(e) > 4 {
+		return nil
+	}
+	key := &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(new(big.Int).SetBytes(e).Int64())}
+	if bits := key.N.BitLen(); bits < minRSABits || bits > maxRSABits || key.E < 3 || key.E%2 == 0 || key.E > 1<<31-1 {
+		return nil
+	}
+	return key
+}
+
+func (k *jsonWebKey) ec() crypto.PublicKey {
+	curve, ok := map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": elliptic.P384(), "P-521": elliptic.P521()}[k.Curve]
+	if !ok {
+		return nil
+	}
+	size := (curve.Params().BitSize + 7) / 8
+	x, errX := decodeSegment(k.X)
+	y, errY := decodeSegment(k.Y)
+	if errX != nil || errY != nil || len(x) != size || len(y) != size {
+		return nil
+	}
+	key, err := ecdsa.ParseUncompressedPublicKey(curve, slices.Concat([]byte{4}, x, y))
+	if err != nil {
+		return nil // not on the curve
+	}
+	return key
+}
+
+// find returns the keys that a token may be signed with: those of its key ID
+// or, if it names none, the only one that fits its algorithm.
+func (ks *providerKeys) find(t *signedToken) ([]verificationKey, error) {
+	algorithm := signatureAlgorithms[t.algorithm]
+	var found []verificationKey
+	for _, k := range ks.list {
+		if t.hasKeyID && k.id != t.keyID {
+			continue
+		}
+		if algorithm.fits(k.public) && (k.algorithm == "" || k.algorithm == t.algorithm) {
+			found = append(found, k)
+		}
+	}
+	switch {
+	case len(found) == 0:
+		return nil, errUnknownKey
+	case len(found) > 1 && !t.hasKeyID:
+		return nil, fmt.Errorf("%w: names no key, and %d keys of the provider fit", ErrInvalid, len(found))
+	}
+	return found, nil
+}
+
+// errUnknownKey: no key of the set fits; the provider may have a newer set.
+var errUnknownKey = fmt.Errorf("%w: signed with a key that the provider does not publish", ErrInvalid)
+
+// has reports whether the set has the very same key.
+func (ks *providerKeys) has(k verificationKey) bool {
+	return slices.ContainsFunc(ks.list, func(other verificationKey) bool {
+		public, ok := other.public.(comparableKey)
+		return ok && other.id == k.id && other.algorithm == k.algorithm && public.Equal(k.public)
+	})
+}
+
+// comparableKey is what the public keys of the standard library are.
+type comparableKey interface {
+	Equal(other crypto.PublicKey) bool
 }

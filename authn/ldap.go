@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -237,4 +238,125 @@ func claimOf(values []string) any {
 		list[i] = v
 	}
 	return list
+}
+
+// isDNTemplate reports whether a template makes the name of an entry (RFC
+// 4514), and not another name that a directory accepts for signing in, such as
+// Active Directory's user@domain.
+func isDNTemplate(template string) bool { return strings.Contains(template, "=") }
+
+// fillDN puts a user name into a template for signing in. Characters that
+// mean something in the name of an entry are escaped.
+func fillDN(template, user string) string {
+	if isDNTemplate(template) {
+		user = ldap.EscapeDN(user)
+	}
+	return strings.ReplaceAll(template, "{user}", user)
+}
+
+// plainLogin reports whether a user name can stand in a name that is not an
+// entry's, where nothing can be escaped.
+func plainLogin(user string) bool {
+	for _, r := range user {
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r >= 0x80
+		if !letter && !strings.ContainsRune("._-", r) {
+			return false
+		}
+	}
+	return user != ""
+}
+
+// fillFilter puts the name of an entry and a user name into a filter. All that
+// means something in filters is escaped (RFC 4515 §3). One pass: what looks
+// like a placeholder in a name stays what it is.
+func fillFilter(filter, dn, user string) string {
+	return strings.NewReplacer("{dn}", ldap.EscapeFilter(dn), "{user}", ldap.EscapeFilter(user)).Replace(filter)
+}
+
+// errNoEntry says that a directory does not know somebody.
+var errNoEntry = fmt.Errorf("%w: not in the directory", ErrNotMine)
+
+// activeDirectoryCode is in the diagnostic message of a refused bind.
+var activeDirectoryCode = regexp.MustCompile(`\bdata ([0-9a-fA-F]+)\b`)
+
+// judgeBind says what the answer to somebody's bind means. The diagnostic
+// message is not repeated, except for codes: some servers write the name.
+func judgeBind(result *ldap.SimpleBindResult, err error) error {
+	var answer *ldap.Error
+	switch {
+	case err == nil:
+		return nil
+	case !errors.As(err, &answer) || answer.ResultCode >= ldap.ErrorNetwork:
+		return directoryAway(err)
+	}
+	switch answer.ResultCode {
+	case ldap.LDAPResultInvalidCredentials:
+		if reason := passwordPolicy(result); reason != nil {
+			return reason
+		}
+		return activeDirectory(answer)
+	case ldap.LDAPResultNoSuchObject, ldap.LDAPResultInvalidDNSyntax:
+		return errNoEntry
+	case ldap.LDAPResultInappropriateAuthentication:
+		return fmt.Errorf("%w: the entry has no password", ErrInvalid)
+	case ldap.LDAPResultConstraintViolation, ldap.LDAPResultUnwillingToPerform, ldap.LDAPResultInsufficientAccessRights:
+		return fmt.Errorf("%w: the directory refuses the account: %s", ErrDisabled, ldap.LDAPResultCodeMap[answer.ResultCode])
+	}
+	return directoryAway(err)
+}
+
+// passwordPolicy reads the control of draft-behera-ldap-password-policy.
+func passwordPolicy(result *ldap.SimpleBindResult) error {
+	if result == nil {
+		return nil
+	}
+	policy, ok := ldap.FindControl(result.Controls, ldap.ControlTypeBeheraPasswordPolicy).(*ldap.ControlBeheraPasswordPolicy)
+	if !ok {
+		return nil
+	}
+	switch policy.Error {
+	case ldap.BeheraPasswordExpired, ldap.BeheraChangeAfterReset:
+		return fmt.Errorf("%w: %s", ErrExpired, policy.ErrorString)
+	case ldap.BeheraAccountLocked:
+		return fmt.Errorf("%w: %s", ErrDisabled, policy.ErrorString)
+	}
+	return nil
+}
+
+// activeDirectory reads the code that Active Directory writes into the message
+// of a refused bind (the Win32 error, in hexadecimal digits).
+func activeDirectory(answer *ldap.Error) error {
+	code := ""
+	if answer.Err != nil {
+		if found := activeDirectoryCode.FindStringSubmatch(answer.Err.Error()); found != nil {
+			code = found[1]
+		}
+	}
+	switch code {
+	case "525":
+		return errNoEntry
+	case "530", "531":
+		return fmt.Errorf("%w: the directory does not let the account sign in now or from here (%s)", ErrDisabled, code)
+	case "532", "773":
+		return fmt.Errorf("%w: the password has expired or must be changed (%s)", ErrExpired, code)
+	case "533":
+		return fmt.Errorf("%w: the account is disabled (%s)", ErrDisabled, code)
+	case "701":
+		return fmt.Errorf("%w: the account has expired (%s)", ErrDisabled, code)
+	case "775":
+		return fmt.Errorf("%w: the account is locked (%s)", ErrDisabled, code)
+	}
+	return fmt.Errorf("%w: the directory refuses the password", ErrInvalid)
+}
+
+// errBroken says that a connection is of no use any more.
+var errBroken = errors.New("connection to the directory broke")
+
+// directoryAway wraps what is not the fault of who signs in.
+func directoryAway(err error) error {
+	var answer *ldap.Error
+	if !errors.As(err, &answer) || answer.ResultCode >= ldap.ErrorNetwork {
+		return fmt.Errorf("%w: %w: %w", ErrUnavailable, errBroken, shortened(err))
+	}
+	return fmt.Errorf("%w: directory: %w", ErrUnavailable, shortened(err))
 }

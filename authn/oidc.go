@@ -1,11 +1,18 @@
 package authn
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/oauth2"
 )
 
 // OIDC authenticates people, and whatever else a provider issues ID tokens to,
@@ -81,4 +88,221 @@ func (a *OIDC) Recheck(p *Principal, _ *Credential) error {
 		return fmt.Errorf("%w: user of another provider", ErrDisabled)
 	}
 	return nil
+}
+
+// OIDCConfig declares an OpenID Connect provider whose ID tokens prove who
+// somebody is.
+type OIDCConfig struct {
+	// The issuer, exactly as the provider spells it in its tokens
+	// (`https://sso.example.com/realms/corp`). Its discovery document is
+	// read when it is needed first, not when the server starts.
+	Issuer string `json:"issuer"`
+
+	// The identifier under which the registry is known to the provider. ID
+	// tokens that were issued for it are accepted.
+	ClientID string `json:"client_id,omitempty"`
+
+	// Further audiences for which tokens are accepted. At least one of
+	// client ID and audiences is needed: a token that was issued for somebody
+	// else must not open the registry.
+	Audiences []string `json:"audiences,omitempty"`
+
+	// Clients that may hold tokens for one of our audiences (claim `azp`),
+	// besides the client ID and the audiences themselves.
+	AuthorizedParties []string `json:"authorized_parties,omitempty"`
+
+	// The signature algorithms that are accepted: RS256, RS384, RS512, PS256,
+	// PS384, PS512, ES256, ES384, ES512, EdDSA. What the provider advertises
+	// does not matter. Default: RS256 and ES256.
+	Algorithms []string `json:"algorithms,omitempty"`
+
+	// The claim that holds the user name. Dots reach into nested claims.
+	// Default: `preferred_username`. With `email`, a token that says
+	// `email_verified: false` is refused.
+	Username string `json:"username,omitempty"`
+
+	// The claim that holds the groups, a string or a list of strings.
+	// Default: `groups`.
+	Groups string `json:"groups,omitempty"`
+
+	// The claim that holds the roles, a string or a list of strings, for
+	// example `realm_access.roles`. Default: none.
+	Roles string `json:"roles,omitempty"`
+
+	// Put before the names of users, groups and roles of this provider, so
+	// that those of several providers cannot be mistaken for each other.
+	Prefix string `json:"prefix,omitempty"`
+
+	// If given, only members of one of these groups (as the provider names
+	// them) are accepted.
+	RequiredGroups []string `json:"required_groups,omitempty"`
+
+	// The age, counted from its `iat`, from which a token is refused even if
+	// it has not expired. Default: no limit.
+	MaxAge Duration `json:"max_age,omitempty"`
+
+	// How long the provider's signing keys are used before they are fetched
+	// again: a key that the provider has withdrawn is refused after this time
+	// at the latest. Default: 10 minutes.
+	JWKSMaxAge Duration `json:"jwks_max_age,omitempty"`
+
+	// How long keys are used beyond that while the provider cannot be
+	// reached. Default: 1 hour.
+	JWKSGrace Duration `json:"jwks_grace,omitempty"`
+
+	// How far clocks may differ. Default: 60 seconds, at most 5 minutes.
+	ClockSkew Duration `json:"clock_skew,omitempty"`
+
+	SignInConfig
+
+	// If true, the issuer may be reached by http:// although it is on another
+	// machine, where anybody between can forge tokens. For tests.
+	InsecureIssuer bool `json:"insecure_issuer,omitempty"`
+}
+
+// Defaults of an [OIDCConfig].
+const (
+	defaultUsername   = "preferred_username"
+	defaultGroups     = "groups"
+	defaultJWKSMaxAge = 10 * time.Minute
+	defaultJWKSGrace  = time.Hour
+	defaultClockSkew  = time.Minute
+)
+
+var defaultAlgorithms = []string{"RS256", "ES256"}
+
+// Validate returns what is wrong with the declaration, naming the field.
+func (c OIDCConfig) Validate() error {
+	if err := CheckIssuer(c.Issuer, c.InsecureIssuer); err != nil {
+		return err
+	}
+	wrong := func(format string, args ...any) error {
+		return fmt.Errorf("oidc %s: %w", c.Issuer, fmt.Errorf(format, args...))
+	}
+	if c.ClientID == "" && len(c.Audiences) == 0 {
+		return wrong("neither client_id nor audience is given, so that tokens for any other application would be accepted")
+	}
+	if slices.Contains(c.Audiences, "") || slices.Contains(c.AuthorizedParties, "") || slices.Contains(c.RequiredGroups, "") {
+		return wrong("an audience, authorized_party or required_group is empty")
+	}
+	if c.MaxAge < 0 {
+		return wrong("max_age is negative")
+	}
+	if err := c.checkSignIn(c.ClientID); err != nil {
+		return wrong("%w", err)
+	}
+	if err := checkVerification(c.Algorithms, c.JWKSMaxAge, c.JWKSGrace, c.ClockSkew); err != nil {
+		return wrong("%w", err)
+	}
+	return nil
+}
+
+// checkVerification checks the settings that all authenticators of signed
+// tokens share.
+func checkVerification(algorithms []string, maxAge, grace, skew Duration) error {
+	for _, a := range algorithms {
+		if err := CheckAlgorithm(a); err != nil {
+			return err
+		}
+	}
+	switch {
+	case maxAge != 0 && (time.Duration(maxAge) < time.Second || time.Duration(maxAge) > 24*time.Hour):
+		return fmt.Errorf("jwks_max_age %s is not between 1s and 24h", time.Duration(maxAge))
+	case grace < 0 || time.Duration(grace) > 7*24*time.Hour:
+		return fmt.Errorf("jwks_grace %s is not between 0 and 7 days", time.Duration(grace))
+	case skew < 0 || time.Duration(skew) > 5*time.Minute:
+		return fmt.Errorf("clock_skew %s is not between 0 and 5m", time.Duration(skew))
+	}
+	return nil
+}
+
+// CheckIssuer returns an error if issuer is not a URL of a provider that can
+// be trusted to be who it says: https, or http on this machine.
+func CheckIssuer(issuer string, insecure bool) error {
+	u, err := url.Parse(issuer)
+	switch {
+	case issuer == "":
+		return errors.New("oidc: issuer is missing")
+	case err != nil || u.Host == "" || u.Opaque != "":
+		return fmt.Errorf("oidc: issuer %.200q is not an absolute URL", issuer)
+	case u.User != nil || strings.ContainsAny(issuer, "?#"):
+		return fmt.Errorf("oidc: issuer on %q: must have neither user, query nor fragment", u.Host)
+	case u.Scheme == "https", u.Scheme == "http" && (insecure || isLoopback(u.Hostname())):
+		return nil
+	case u.Scheme == "http":
+		return fmt.Errorf("oidc: issuer %.200q: http is accepted on this machine only, or with insecure_issuer", issuer)
+	}
+	return fmt.Errorf("oidc: issuer %.200q: want https", issuer)
+}
+
+func isLoopback(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && a.IsLoopback()
+}
+
+// metadata is what a provider's discovery document says (OpenID Connect
+// Discovery 1.0 §3, RFC 9207 §3, RP-Initiated Logout 1.0 §2.1).
+type metadata struct {
+	JWKSURI       string   `json:"jwks_uri"`
+	Authorization string   `json:"authorization_endpoint"`
+	TokenEndpoint string   `json:"token_endpoint"`
+	UserInfo      string   `json:"userinfo_endpoint"`
+	EndSession    string   `json:"end_session_endpoint"`
+	Scopes        []string `json:"scopes_supported"`
+	AuthMethods   []string `json:"token_endpoint_auth_methods_supported"`
+	NamesItself   bool     `json:"authorization_response_iss_parameter_supported"`
+}
+
+// discoveryPause is how long after a failure nobody asks again.
+const discoveryPause = 2 * time.Second
+
+// metadata returns the discovery document, or [ErrUnavailable]. It is read
+// when it is needed first; after a failure the next who needs it tries again.
+func (a *OIDC) metadata(ctx context.Context) (*metadata, error) {
+	d := a.source
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.document == nil && d.err != nil && d.now().Sub(d.failed) < discoveryPause {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, d.err)
+	}
+	// Somebody who gives up waiting must not spoil it for those behind.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), providerTimeout)
+	defer cancel()
+	if err := d.refresh(ctx); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return d.document, nil
+}
+
+// client describes us to the provider.
+func (a *OIDC) client(m *metadata, redirectURI string) (*oauth2.Config, error) {
+	for name, address := range map[string]string{"authorization_endpoint": m.Authorization, "token_endpoint": m.TokenEndpoint} {
+		if err := a.source.checkEndpoint(name, address); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+	}
+	c := &oauth2.Config{
+		ClientID: a.config.ClientID, ClientSecret: a.config.ClientSecret, RedirectURL: redirectURI, Scopes: a.config.Scopes,
+		Endpoint: oauth2.Endpoint{AuthURL: m.Authorization, TokenURL: m.TokenEndpoint, AuthStyle: oauth2.AuthStyleInHeader},
+	}
+	// A code is good once: it is not for finding out what the provider takes.
+	// Without a word on it, it is Basic (Discovery §3).
+	post := slices.Contains(m.AuthMethods, "client_secret_post") && !slices.Contains(m.AuthMethods, "client_secret_basic")
+	if post || c.ClientSecret == "" {
+		c.Endpoint.AuthStyle = oauth2.AuthStyleInParams
+	}
+	if len(c.Scopes) == 0 {
+		c.Scopes = []string{"openid", "profile", "email"}
+		if slices.Contains(m.Scopes, "groups") {
+			c.Scopes = append(c.Scopes, "groups")
+		}
+	}
+	return c, nil
+}
+
+// Reachable reports whether the provider answers: its discovery document is
+// there, or was within the hour.
+func (a *OIDC) Reachable(ctx context.Context) error {
+	_, err := a.metadata(ctx)
+	return err
 }

@@ -15,9 +15,13 @@ import (
 	"errors"
 	"math/big"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 )
 
 // outcome fails the test unless the token has the wanted outcome.
@@ -472,5 +476,94 @@ func BenchmarkOIDC(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+func TestNamesAreReadInEveryFormThatProvidersSend(t *testing.T) {
+	for name, x := range map[string]struct {
+		claim any
+		names []string
+		whole bool
+	}{
+		"a list":                              {[]any{"dev", "ops"}, []string{"dev", "ops"}, true},
+		"an empty list":                       {[]any{}, []string{}, true},
+		"a list of one as a text":             {"dev", []string{"dev"}, true},
+		"the name of an entry":                {"cn=dev,ou=groups,dc=example", []string{"cn=dev,ou=groups,dc=example"}, true},
+		"a list of names of entries":          {[]any{"cn=dev,ou=groups"}, []string{"cn=dev,ou=groups"}, true},
+		"names with commas in a list":         {[]any{"Sales, North", "dev"}, []string{"Sales, North", "dev"}, true},
+		"an object of objects (Zitadel)":      {map[string]any{"dev": map[string]any{"1": "acme"}}, []string{"dev"}, true},
+		"null":                                {nil, nil, false},
+		"an empty text":                       {" ", nil, false},
+		"a comma list":                        {"dev,admins", []string{"dev,admins"}, false},
+		"a comma list in a list":              {[]any{"dev,admins"}, []string{"dev,admins"}, false},
+		"a list as a text":                    {`["dev"]`, nil, false},
+		"a list as a text in a list":          {[]any{`["dev"]`}, []string{}, false},
+		"true":                                {true, nil, false},
+		"a number":                            {7.0, nil, false},
+		"an object":                           {map[string]any{"name": "dev"}, nil, false},
+		"an empty object":                     {map[string]any{}, nil, false},
+		"a list of objects":                   {[]any{map[string]any{"name": "dev"}}, []string{}, false},
+		"a mixed list":                        {[]any{"dev", 7.0}, []string{"dev"}, false},
+		"a list with an empty name":           {[]any{"dev", ""}, []string{"dev"}, false},
+		"a list with a name that is no name":  {[]any{"dev", "a\nb"}, []string{"dev"}, false},
+		"a list with a name that is too long": {[]any{"dev", string(make([]byte, 300))}, []string{"dev"}, false},
+	} {
+		names, form := readNames(x.claim, true)
+		if !slices.Equal(names, x.names) || (form == "") != x.whole {
+			t.Errorf("%s: %q %q", name, names, form)
+		}
+	}
+	if names, form := readNames(nil, false); names != nil || form != formMissing {
+		t.Errorf("missing: %q %q", names, form)
+	}
+}
+
+func TestGroupsKeptElsewhereAreRefusedInEverySpelling(t *testing.T) {
+	log, lines := observer.New(zap.InfoLevel)
+	rules := newClaimRules(OIDCConfig{Issuer: "https://idp.example", ClientID: "registry"})
+	rules.unread = newUnreadNotice(zap.New(log))
+	now := time.Now()
+	token := func(more map[string]any) map[string]any {
+		claims := map[string]any{
+			"aud": "registry", "sub": "1", "preferred_username": "alice",
+			"iat": float64(now.Unix()), "exp": float64(now.Unix() + 60),
+		}
+		for name, v := range more {
+			claims[name] = v
+		}
+		return claims
+	}
+	for name, more := range map[string]map[string]any{
+		"_claim_names":          {"_claim_names": map[string]any{"groups": "src1"}},
+		"_claim_names as text":  {"_claim_names": `{"groups":"src1"}`},
+		"_claim_names as list":  {"_claim_names": []any{"groups"}},
+		"hasgroups":             {"hasgroups": true},
+		"hasgroups as text":     {"hasgroups": "true"},
+		"groups:src1":           {"groups:src1": "https://graph.example/"},
+		"the name of a source":  {"groups": "src1", "_claim_sources": map[string]any{"src1": map[string]any{"endpoint": "https://graph.example/"}}},
+		"beside groups as well": {"groups": []any{"dev"}, "_claim_names": map[string]any{"groups": "src1"}},
+	} {
+		if p, err := rules.principal(token(more), now); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%s: %+v %v", name, p, err)
+		}
+	}
+	for name, x := range map[string]struct {
+		more   map[string]any
+		unread bool
+	}{
+		"other claims elsewhere": {map[string]any{"groups": []any{"dev"}, "_claim_names": map[string]any{"address": "src1"}}, false},
+		"hasgroups is false":     {map[string]any{"groups": []any{"dev"}, "hasgroups": false}, false},
+		"nothing":                {nil, true},
+		"true":                   {map[string]any{"groups": true}, true},
+		"nothing again":          {nil, true},
+		"true again":             {map[string]any{"groups": true}, true},
+	} {
+		p, err := rules.principal(token(x.more), now)
+		if err != nil || p.GroupsUnread != x.unread || p.RolesUnread {
+			t.Errorf("%s: %+v %v", name, p, err)
+		}
+	}
+	if n := lines.FilterLevelExact(zap.WarnLevel).Len(); n != 1 || lines.Len() != 2 {
+		t.Errorf("%d warnings of %d lines: %v", n, lines.Len(), lines.All())
 	}
 }

@@ -1,16 +1,21 @@
 package authn
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/subtle"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
+	"mime"
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -240,4 +245,279 @@ func (a *OIDC) SignOutURL(ctx context.Context, idToken, back string) string {
 	}
 	u.RawQuery = q.Encode()
 	return u.String()
+}
+
+// SignInConfig is the part of an [OIDCConfig] that is about signing in with a
+// browser.
+type SignInConfig struct {
+	// The secret of the client. With it people can sign in with the browser.
+	// Use a placeholder such as `{env.X}` or `{file./run/secrets/x}`.
+	ClientSecret string `json:"client_secret,omitempty"`
+
+	// Whether people can sign in with the browser: `on` or `off`. Default:
+	// `on` if there is a client secret. A public client needs `on`.
+	SignIn string `json:"sign_in,omitempty"`
+
+	// What the provider is called on the page where people choose one.
+	// Default: the host of the issuer.
+	DisplayName string `json:"name,omitempty"`
+
+	// The scopes to ask for. Default: openid, profile, email, and groups if
+	// the provider says that it has it. `offline_access` makes most providers
+	// give a refresh token.
+	Scopes []string `json:"scopes,omitempty"`
+
+	// Further parameters of the request to the provider, such as
+	// `prompt=select_account`.
+	ExtraAuthParams map[string]string `json:"extra_auth_params,omitempty"`
+
+	// `off` leaves the provider's userinfo endpoint alone: the ID token has
+	// all that is needed. Default: `on`.
+	UserInfo string `json:"userinfo,omitempty"`
+
+	RecheckConfig
+
+	// The issuer that the provider had before it moved. Its users stay who
+	// they are, if their subjects (`sub`) are the same there.
+	SubjectAlias string `json:"subject_alias,omitempty"`
+}
+
+// SwitchOn and SwitchOff are the values of switches such as
+// [SignInConfig.SignIn].
+const (
+	SwitchOn  = "on"
+	SwitchOff = "off"
+)
+
+// SignsIn reports whether people can sign in with the browser.
+func (c SignInConfig) SignsIn() bool {
+	return c.SignIn == SwitchOn || c.SignIn == "" && c.ClientSecret != ""
+}
+
+// IdentityIssuer is the issuer that the provider's users are known by.
+func (c OIDCConfig) IdentityIssuer() string {
+	if c.SubjectAlias != "" {
+		return c.SubjectAlias
+	}
+	return c.Issuer
+}
+
+// ownParams are the parameters that nobody else may set (RFC 6749 §4.1.1,
+// RFC 7636 §4.3, OpenID Connect Core §3.1.2.1).
+var ownParams = []string{
+	"client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce",
+	"code_challenge", "code_challenge_method", "request", "request_uri",
+}
+
+func (c SignInConfig) checkSignIn(clientID string) error {
+	for name, value := range map[string]string{"sign_in": c.SignIn, "userinfo": c.UserInfo} {
+		if value != "" && value != SwitchOn && value != SwitchOff {
+			return fmt.Errorf("%s %.20q: want on or off", name, value)
+		}
+	}
+	if err := c.checkRechecks(); err != nil {
+		return err
+	}
+	if c.SignsIn() && clientID == "" {
+		return errors.New("sign-in needs a client_id")
+	}
+	for name := range c.ExtraAuthParams {
+		if name == "" || slices.Contains(ownParams, strings.ToLower(name)) {
+			return fmt.Errorf("extra_auth_params: %q is set by the gateway", name)
+		}
+	}
+	for _, scope := range c.Scopes {
+		// RFC 6749 §3.3
+		if scope == "" || strings.ContainsFunc(scope, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) {
+			return fmt.Errorf("scopes: %.60q is not a scope", scope)
+		}
+	}
+	if len(c.Scopes) > 0 && !slices.Contains(c.Scopes, "openid") {
+		return errors.New("scopes: openid is missing, without it there is no ID token")
+	}
+	return nil
+}
+
+// Refreshed is what a provider gives for a refresh token: the word that its
+// user is still there.
+type Refreshed struct {
+	// RefreshToken is the one to ask with next time. Providers that give a new
+	// one each time take none twice, so it is written down before all else.
+	RefreshToken string
+
+	token *oauth2.Token
+}
+
+// Refresh asks the provider with the refresh token of a user (OpenID Connect
+// Core §12). [ErrDisabled]: the provider does not let the user go on, whatever
+// the reason. [ErrUnavailable]: it has not said anything about the user.
+func (a *OIDC) Refresh(ctx context.Context, refreshToken string) (*Refreshed, error) {
+	m, err := a.metadata(ctx)
+	if err != nil {
+		return nil, err
+	}
+	client, err := a.client(m, "")
+	if err != nil {
+		return nil, err
+	}
+	ctx = context.WithValue(ctx, oauth2.HTTPClient, a.source.client)
+	token, err := client.TokenSource(ctx, &oauth2.Token{RefreshToken: refreshToken}).Token()
+	refused := new(oauth2.RetrieveError)
+	switch {
+	case errors.As(err, &refused) && refused.ErrorCode == "invalid_grant" && refused.Response.StatusCode < 500:
+		return nil, fmt.Errorf("%w: the provider refuses the refresh token: %.200s", ErrDisabled, refused.ErrorDescription)
+	case err != nil:
+		// That our own client is refused says nothing about the user.
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, tokenEndpointError(err))
+	}
+	return &Refreshed{RefreshToken: token.RefreshToken, token: token}, nil
+}
+
+// Describe returns how the provider describes the user now, nil if it says
+// nothing. [ErrDisabled]: the user is not admitted any more, by a required
+// group for example.
+func (a *OIDC) Describe(ctx context.Context, r *Refreshed, subject string) (*Principal, error) {
+	m, err := a.metadata(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var claims map[string]any
+	if idToken, _ := r.token.Extra("id_token").(string); idToken != "" {
+		signed, err := a.signed(ctx, idToken, "JWT")
+		if err != nil {
+			return nil, err
+		}
+		if azp, present := signed.claims["azp"]; present && azp != a.config.ClientID || !slices.Contains(ClaimStrings(signed.claims["aud"]), a.config.ClientID) {
+			return nil, fmt.Errorf("%w: the ID token was issued to another client", ErrInvalid)
+		}
+		claims = signed.claims
+	} else if m.UserInfo == "" || a.config.UserInfo == SwitchOff {
+		return nil, nil
+	} else if claims, err = a.asIDToken(ctx, m, r.token); err != nil {
+		return nil, err
+	}
+	if claims["sub"] != subject { // OpenID Connect Core §12.2
+		return nil, fmt.Errorf("%w: the provider's answer is about another user (sub)", ErrInvalid)
+	}
+	return a.describe(ctx, m, claims, r.token)
+}
+
+// asIDToken returns what userinfo says as if it were in an ID token, which
+// providers need not give again. The claims about a token are our own.
+func (a *OIDC) asIDToken(ctx context.Context, m *metadata, token *oauth2.Token) (map[string]any, error) {
+	said, err := a.userInfo(ctx, m, token)
+	if err != nil {
+		return nil, err
+	}
+	claims := maps.Clone(said)
+	for _, name := range tokenClaims {
+		if name != "sub" {
+			delete(claims, name)
+		}
+	}
+	now := a.now()
+	claims["aud"], claims["iat"], claims["exp"] = a.config.ClientID, float64(now.Unix()), float64(now.Add(time.Minute).Unix())
+	return claims, nil
+}
+
+// userInfo asks the provider about the user (OpenID Connect Core §5.3).
+func (a *OIDC) userInfo(ctx context.Context, m *metadata, token *oauth2.Token) (map[string]any, error) {
+	if err := a.source.checkEndpoint("userinfo_endpoint", m.UserInfo); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	var claims map[string]any
+	if err := a.ask(ctx, http.MethodGet, m.UserInfo, nil, token, &claims); err != nil {
+		return nil, fmt.Errorf("userinfo: %w (with `userinfo off` it is not asked)", err)
+	}
+	return claims, nil
+}
+
+// ask sends a request with the access token and reads the JSON of the answer.
+func (a *OIDC) ask(ctx context.Context, method, address string, body any, token *oauth2.Token, answer any) error {
+	var send io.Reader
+	if body != nil {
+		raw, err := json.Marshal(body)
+		if err != nil {
+			return err
+		}
+		send = bytes.NewReader(raw)
+	}
+	r, err := http.NewRequestWithContext(ctx, method, address, send)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, shortened(err))
+	}
+	r.Header.Set("Accept", "application/json")
+	r.Header.Set("Authorization", "Bearer "+token.AccessToken)
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := a.source.client.Do(r)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, shortened(err))
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%w: the provider answers %d", ErrUnavailable, resp.StatusCode)
+	}
+	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind == "application/jwt" {
+		return fmt.Errorf("%w: the provider signs this answer, which is not read: switch that off for the client", ErrInvalid)
+	}
+	if err := json.NewDecoder(resp.Body).Decode(answer); err != nil {
+		return fmt.Errorf("%w: the provider's answer is not JSON", ErrUnavailable)
+	}
+	return nil
+}
+
+// Where Microsoft Entra ID keeps the groups of users who have too many for a
+// token, and the old address that it still names.
+const (
+	entraOldHost   = "graph.windows.net"
+	entraGroups    = "https://graph.microsoft.com/v1.0/me/getMemberObjects"
+	claimNamesKey  = "_claim_names"
+	claimSourceKey = "_claim_sources"
+)
+
+// fetchGroups puts the groups in their place if the token only points to them
+// (OpenID Connect Core §5.6.2, in Entra's form). They are fetched from the
+// provider itself or from Microsoft Graph and from nowhere else that a token
+// might name.
+func (a *OIDC) fetchGroups(ctx context.Context, claims map[string]any, token *oauth2.Token) error {
+	names, _ := claims[claimNamesKey].(map[string]any)
+	source, pointed := names[a.rules.groups].(string)
+	if !pointed {
+		return nil
+	}
+	sources, _ := claims[claimSourceKey].(map[string]any)
+	described, _ := sources[source].(map[string]any)
+	endpoint, _ := described["endpoint"].(string)
+	if strings.HasPrefix(endpoint, "https://"+entraOldHost+"/") {
+		endpoint = entraGroups
+	} else if err := a.trustsSource(endpoint); err != nil {
+		return err
+	}
+	var found struct {
+		Value []string `json:"value"`
+	}
+	if err := a.ask(ctx, http.MethodPost, endpoint, map[string]bool{"securityEnabledOnly": false}, token, &found); err != nil {
+		return fmt.Errorf("the provider leaves %q out of the token because there are too many, and they cannot be fetched: %w: "+
+			"give the client the right to read them (Entra: scope https://graph.microsoft.com/GroupMember.Read.All), or have only the needed ones sent", a.rules.groups, err)
+	}
+	kept := maps.Clone(names)
+	delete(kept, a.rules.groups)
+	claims[claimNamesKey] = kept
+	list := make([]any, len(found.Value))
+	for i, g := range found.Value {
+		list[i] = g
+	}
+	claims[a.rules.groups] = list
+	return nil
+}
+
+func (a *OIDC) trustsSource(endpoint string) error {
+	u, err := url.Parse(endpoint)
+	issuer, _ := url.Parse(a.issuer)
+	if err != nil || u.Scheme != issuer.Scheme || u.User != nil || u.Host != issuer.Host && endpoint != entraGroups {
+		return fmt.Errorf("%w: the provider leaves %q out of the token and points to another server, which is not asked: configure it to send only those that the registry needs", ErrInvalid, a.rules.groups)
+	}
+	return nil
 }

@@ -2,9 +2,16 @@ package authn
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -189,4 +196,132 @@ func (a actingWorkload) admit(p *Principal, c *Credential) error {
 		return nil
 	}
 	return a.robots.AdmitRobot(p.Name, c.Remote)
+}
+
+// maxSpent is how many tokens that are good once can be outstanding.
+const maxSpent = 64 << 10
+
+// SpentTokens remembers, until they expire, tokens that are accepted once
+// only. It is bounded: when it is full, further tokens are refused as
+// [ErrBusy], for forgetting one would let it be used again. It is safe for
+// concurrent use.
+type SpentTokens struct {
+	limit int
+
+	mu     sync.Mutex
+	until  map[cacheKey]time.Time
+	pruned time.Time
+}
+
+// NewSpentTokens makes an empty table for 65,536 tokens.
+func NewSpentTokens() *SpentTokens {
+	return &SpentTokens{limit: maxSpent, until: map[cacheKey]time.Time{}}
+}
+
+// spend notes that a verified token was used, or says that it was before. The
+// key is the identifier and not the text of a token, which can be altered
+// without breaking its signature.
+func (s *SpentTokens) spend(issuer, jti string, now, until time.Time) error {
+	key := digest(issuer + "\x00" + jti)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if last, used := s.until[key]; used && now.Before(last) {
+		return fmt.Errorf("%w: the token was used before, and it is accepted once", ErrInvalid)
+	}
+	if len(s.until) >= s.limit {
+		s.prune(now)
+	}
+	if len(s.until) >= s.limit {
+		return fmt.Errorf("%w: %d tokens that are accepted once have not expired yet", ErrBusy, len(s.until))
+	}
+	s.until[key] = until
+	return nil
+}
+
+// prune forgets expired tokens, at most once a second: it looks at all.
+func (s *SpentTokens) prune(now time.Time) {
+	if now.Sub(s.pruned) < time.Second && !now.Before(s.pruned) {
+		return
+	}
+	s.pruned = now
+	for key, until := range s.until {
+		if !now.Before(until) {
+			delete(s.until, key)
+		}
+	}
+}
+
+// staticKeys returns what stands in for an issuer that cannot be reached, nil
+// if it is to be asked itself.
+func (c WorkloadConfig) staticKeys(now func() time.Time) func(context.Context) (*providerKeys, error) {
+	if now == nil {
+		now = time.Now
+	}
+	switch {
+	case c.JWKS != nil:
+		return func(context.Context) (*providerKeys, error) { return parseJWKS(c.JWKS, now()) }
+	case c.JWKSFile != "":
+		return func(context.Context) (*providerKeys, error) { return readKeys(c.JWKSFile, now()) }
+	}
+	return nil
+}
+
+// readKeys reads a key set of bounded size from a file.
+func readKeys(path string, now time.Time) (*providerKeys, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("jwks_file: %w", err)
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.New("jwks_file: not a regular file")
+	}
+	body, err := io.ReadAll(io.LimitReader(f, providerBody+1))
+	if err != nil {
+		return nil, fmt.Errorf("jwks_file: %w", err)
+	}
+	if len(body) > providerBody {
+		return nil, fmt.Errorf("jwks_file: longer than %d bytes", providerBody)
+	}
+	keys, err := parseJWKS(body, now)
+	if err != nil {
+		return nil, fmt.Errorf("jwks_file: %w", err)
+	}
+	return keys, nil
+}
+
+// actAs sets who a workload is: itself, or the robot that as names.
+func (m *mapping) actAs(as string) error {
+	m.kind, m.as = KindWorkload, m.name
+	if as == "" {
+		return nil
+	}
+	name, ok := strings.CutPrefix(as, "robot:")
+	if !ok {
+		return fmt.Errorf("%.128q: want robot:NAME", as)
+	}
+	if err := CheckRobotName(name); err != nil {
+		return err
+	}
+	m.kind, m.as = KindRobot, name
+	return nil
+}
+
+// termsSize is how much of a hash tells two settings apart, in bytes. It is in
+// every registry token of a workload, and nobody gains by a collision: who
+// could make one writes the configuration.
+const termsSize = 12
+
+// terms is a short text that differs when anything differs that a token must
+// meet, or that it is taken for.
+func (m WorkloadMapping) terms(issuer string) string {
+	text, err := json.Marshal(struct {
+		Issuer  string
+		Mapping WorkloadMapping
+	}{issuer, m})
+	if err != nil {
+		return "" // strings and numbers: there is no such error
+	}
+	sum := sha256.Sum256(text)
+	return base64.RawURLEncoding.EncodeToString(sum[:termsSize])
 }

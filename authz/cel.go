@@ -3,12 +3,16 @@ package authz
 import (
 	"errors"
 	"fmt"
+	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/types/ref"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 )
 
 // maxExpression bounds the length of an expression, in characters.
@@ -219,4 +223,167 @@ func truth(result ref.Val) (bool, error) {
 		return false, fmt.Errorf("is %s, want true or false", result.Type().TypeName())
 	}
 	return value, nil
+}
+
+// unknownIn is [unknownField] for one text.
+func unknownIn(text string) func(column int) error {
+	return func(column int) error { return unknownField(text, column) }
+}
+
+// unknownField is the error for a field that expressions cannot see, at a
+// place in the text, in characters; nil if no such field is there.
+func unknownField(text string, column int) error {
+	runes := []rune(text)
+	if column < 0 || column > len(runes) {
+		return nil
+	}
+	word := string(runes[column:])
+	if end := strings.IndexFunc(word, func(r rune) bool { return !isFieldRune(r) }); end >= 0 {
+		word = word[:end]
+	}
+	roots := []string{"claims", "principal", "request"}
+	parent, _, _ := strings.Cut(word, ".")
+	if parent == "" || parent == "claims" {
+		return nil
+	}
+	if !slices.Contains(roots, parent) {
+		return unknown("name", parent, roots)
+	}
+	known := append([]string{"principal.groups", "principal.roles", "request.time"}, celStrings...)
+	known = slices.DeleteFunc(known, func(name string) bool { return !strings.HasPrefix(name, parent+".") })
+	if slices.Contains(known, word) {
+		return nil
+	}
+	return unknown("field", word, known)
+}
+
+func isFieldRune(r rune) bool {
+	return r == '_' || r == '.' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
+}
+
+// variables gives an expression what it asks for.
+type variables struct {
+	facts
+	action Action
+}
+
+// Parent implements CEL's Activation: there is no outer scope.
+func (*variables) Parent() cel.Activation { return nil }
+
+// ResolveName implements CEL's Activation.
+func (v *variables) ResolveName(name string) (any, bool) {
+	p := v.principal
+	if p == nil {
+		p = authn.Anonymous
+	}
+	switch name {
+	case "claims":
+		if p.Claims == nil {
+			return map[string]any{}, true
+		}
+		return p.Claims, true
+	case "principal.kind":
+		return string(p.Kind), true
+	case "principal.name":
+		return p.Name, true
+	case "principal.issuer":
+		return p.Issuer, true
+	case "principal.subject":
+		return p.Subject, true
+	case "principal.groups":
+		if p.GroupsUnread {
+			return nil, false // it cannot be evaluated
+		}
+		return list(p.Groups), true
+	case "principal.roles":
+		if p.RolesUnread {
+			return nil, false
+		}
+		return list(slices.Concat(p.Roles, p.HeaderRoles)), true
+	case "principal.authenticator":
+		return p.Authenticator, true
+	case "principal.credential":
+		return p.Credential, true
+	}
+	return v.request(name)
+}
+
+func (v *variables) request(name string) (any, bool) {
+	q := &v.query
+	switch name {
+	case "request.action":
+		return v.action.String(), true
+	case "request.type":
+		return resourceType(q.Type), true
+	case "request.repository":
+		return q.Repository, true
+	case "request.reference":
+		if q.Tag != "" {
+			return q.Tag, true
+		}
+		return q.Digest, true
+	case "request.tag":
+		return q.Tag, true
+	case "request.digest":
+		return q.Digest, true
+	case "request.ip":
+		return addrText(q.Remote), true
+	case "request.user_agent":
+		return q.UserAgent[:min(len(q.UserAgent), maxAgent)], true
+	case "request.method":
+		return q.Method, true
+	case "request.time":
+		return q.Time, true
+	}
+	return nil, false
+}
+
+// list keeps CEL from seeing a nil list as null.
+func list(s []string) []string {
+	if s == nil {
+		return []string{}
+	}
+	return s
+}
+
+func addrText(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.Unmap().String()
+}
+
+// claimsEnv declares what a [ClaimsCondition] can see.
+var claimsEnv = sync.OnceValues(func() (*cel.Env, error) {
+	return cel.NewEnv(cel.ParserExpressionSizeLimit(maxExpression), cel.Variable("claims", cel.MapType(cel.StringType, cel.DynType)))
+})
+
+var errOnlyClaims = errors.New("only claims are known here")
+
+// ClaimsCondition is a CEL expression over the claims of a token: who somebody
+// is, before there is a request that could be judged.
+type ClaimsCondition struct{ program cel.Program }
+
+// CompileClaims compiles and type-checks an expression in which claims is all
+// that there is. The error says in which column the mistake is.
+func CompileClaims(text string) (*ClaimsCondition, error) {
+	env, err := claimsEnv()
+	if err != nil {
+		return nil, err
+	}
+	_, program, err := compileTruth(env, text, func(int) error { return errOnlyClaims })
+	if err != nil {
+		return nil, err
+	}
+	return &ClaimsCondition{program}, nil
+}
+
+// Holds evaluates the condition. An error is a claim that is missing, of
+// another type than expected, or too large to be looked at: nothing holds then.
+func (c *ClaimsCondition) Holds(claims map[string]any) (bool, error) {
+	result, _, err := c.program.Eval(map[string]any{"claims": claims})
+	if err != nil {
+		return false, err
+	}
+	return truth(result)
 }

@@ -1,6 +1,8 @@
 package authz
 
 import (
+	"strings"
+
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 )
 
@@ -80,7 +82,9 @@ type holding struct {
 func (p *Policy) Holdings(principal *authn.Principal, q *Query) *Holdings {
 	if p.IsAdmin(principal, q) {
 		h := &Holdings{policy: p, admin: true, catalog: p.holdsCatalog(principal, q)}
-		h.bound(principal)
+		if principal != nil {
+			h.limits = principal.Limits
+		}
 		return h
 	}
 	return p.PlainHoldings(principal, q)
@@ -90,7 +94,12 @@ func (p *Policy) Holdings(principal *authn.Principal, q *Query) *Holdings {
 // administrator.
 func (p *Policy) PlainHoldings(principal *authn.Principal, q *Query) *Holdings {
 	h := &Holdings{policy: p, catalog: p.holdsCatalog(principal, q)}
-	h.bound(principal)
+	if principal != nil {
+		h.limits = principal.Limits
+	}
+	if p.stale(principal) {
+		h.limits = []authn.Limit{}
+	}
 	ids, unread := p.subjects.resolve(principal, nil), p.subjects.unread(principal)
 	for _, r := range p.rules {
 		if !r.Shadow && (r.about(ids) >= 0 || r.Kind == RuleDeny && r.about(unread) >= 0) {
@@ -101,17 +110,6 @@ func (p *Policy) PlainHoldings(principal *authn.Principal, q *Query) *Holdings {
 		h.own = p.facts.Permissions(principal)
 	}
 	return h
-}
-
-// bound keeps them within the limits of the credential. One from before a deny
-// rule that it says nothing about holds nothing.
-func (h *Holdings) bound(principal *authn.Principal) {
-	if principal != nil {
-		h.limits = principal.Limits
-	}
-	if h.policy.stale(principal) {
-		h.limits = []authn.Limit{}
-	}
 }
 
 // add takes in a rule that concerns the principal.
@@ -234,4 +232,104 @@ func (p *Permissions) onAll(inner pattern) Action {
 		}
 	}
 	return actions
+}
+
+// Concern is a rule that is about a principal, and what the principal is that
+// makes it so.
+type Concern struct {
+	Rule *Rule
+	// Subject as the rule has it: "group:dev", "authenticated".
+	Subject string
+
+	text *Rule // with the principal's own subjects
+}
+
+// String returns the rule in one line, with nobody else in it.
+func (c Concern) String() string { return c.text.String() }
+
+// Concerning returns the rules that give a principal something or take it, in
+// the order of the configuration. What they say of conditions, tags and
+// placeholders is for the moment of a request.
+func (p *Policy) Concerning(principal *authn.Principal) []Concern {
+	ids := p.subjects.resolve(principal, nil)
+	var found []Concern
+	for _, r := range p.rules {
+		if r.Shadow {
+			continue
+		}
+		if i := r.about(ids); i >= 0 {
+			found = append(found, Concern{Rule: r, Subject: r.Subjects[i], text: r.own(ids)})
+		}
+	}
+	if p.facts != nil {
+		if own := p.facts.Permissions(principal); own != nil {
+			found = append(found, Concern{Rule: own.asRule(), Subject: principal.String(), text: own.asRule()})
+		}
+	}
+	return found
+}
+
+// Conditional reports whether the rule holds only under conditions.
+func (r *Rule) Conditional() bool { return r.conditions != nil }
+
+// limit returns the part of want that a principal's credential allows at
+// most. It is the same upper bound for everybody, administrators too.
+func limit(p *authn.Principal, kind, name string, want Action) Action {
+	if p == nil || p.Limits == nil {
+		return want
+	}
+	var allowed Action
+	for i := range p.Limits {
+		l := &p.Limits[i]
+		if resourceType(l.Type) != kind || !matchPattern(l.Name, name) {
+			continue
+		}
+		for _, action := range l.Actions {
+			allowed |= limitAction(action)
+		}
+		if allowed.Has(want) {
+			break
+		}
+	}
+	return want & allowed
+}
+
+// TokenActions translates actions as credentials have them, such as a robot's
+// or those of a scope: who may pull may list the tags, who may push may move
+// them, "*" is everything. Unknown actions allow nothing.
+func TokenActions(names ...string) Action {
+	var actions Action
+	for _, name := range names {
+		actions |= limitAction(name)
+	}
+	return actions
+}
+
+// limitAction translates an action of the Docker token specification, which
+// knows fewer: who may pull may list the tags, who may push may move them.
+// An unknown action allows nothing.
+func limitAction(name string) Action {
+	switch name {
+	case "pull":
+		return Pull | List
+	case "push":
+		return Push | Overwrite
+	}
+	a, err := ParseAction(name)
+	if err != nil {
+		return 0
+	}
+	return a
+}
+
+// resourceType returns a type without its class, "repository" for
+// "repository(plugin)". No type at all is a repository.
+func resourceType(t string) string {
+	if t == "" {
+		return TypeRepository
+	}
+	if i := strings.IndexByte(t, '('); i > 0 && strings.HasSuffix(t, ")") {
+		return t[:i]
+	}
+	return t
 }

@@ -1,6 +1,8 @@
 package authz
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -217,4 +219,187 @@ func activate(active []*node, n *node) []*node {
 		active = append(active, n.deep)
 	}
 	return active
+}
+
+// place is one repository pattern with the rules that hold there.
+type place struct {
+	grants bucket
+	denies bucket
+	shadow bucket
+
+	// immutable and readOnly hold for everybody.
+	immutable []*Rule
+	readOnly  *Rule
+	owned     [len(ownedNames)]*Rule
+	creators  []*Rule
+
+	// signatures say what must be signed to be pulled from here.
+	signatures []*SignatureRule
+
+	known bool // to the compiler
+}
+
+// fewEntries is up to when looking at every entry of a bucket is quicker
+// than a map.
+const fewEntries = 4
+
+// bucket finds rules by subject.
+type bucket struct {
+	entries []entry
+	// spans says which entries are of a subject, where there are many.
+	spans map[subjectID]span
+}
+
+type entry struct {
+	subject subjectID
+	rule    *Rule
+}
+
+type span struct{ from, to uint32 }
+
+// add collects an entry; index makes them findable.
+func (b *bucket) add(s subjectID, r *Rule) { b.entries = append(b.entries, entry{s, r}) }
+
+// index makes the entries findable by subject, keeping the order of the
+// configuration among those of one subject.
+func (b *bucket) index() {
+	b.entries = slices.Clip(b.entries)
+	if len(b.entries) <= fewEntries {
+		return
+	}
+	slices.SortStableFunc(b.entries, func(x, y entry) int { return cmp.Compare(x.subject, y.subject) })
+	b.spans = make(map[subjectID]span)
+	for i, e := range b.entries {
+		s, ok := b.spans[e.subject]
+		if !ok {
+			s.from = uint32(i)
+		}
+		s.to = uint32(i) + 1
+		b.spans[e.subject] = s
+	}
+}
+
+// grant compiles a grant or deny rule and puts it where it holds.
+func (c *compiler) grant(kind RuleKind, project string, patterns []string, g Grant) {
+	what := string(kind)
+	if project != "" {
+		what = fmt.Sprintf("project %q: %s", project, kind)
+	}
+	r, err := c.compileGrant(kind, project, patterns, g)
+	if err != nil {
+		c.fail(g.Source, fmt.Errorf("%s: %w", what, err))
+	}
+	c.spread(r, what)
+}
+
+// spread enters a rule at each of its patterns for each of its subjects.
+func (c *compiler) spread(r *Rule, what string) {
+	var places []*place
+	var patterns []pattern
+	for _, text := range r.Patterns {
+		p, err := c.pattern(text)
+		if err != nil {
+			if r.Project == "" {
+				c.fail(r.Source, fmt.Errorf("%s: %w", what, err))
+			}
+			continue
+		}
+		places, patterns = append(places, c.place(p)), append(patterns, p)
+	}
+	c.policy.shadows = c.policy.shadows || r.Shadow
+	c.add(r, func(id subjectID) {
+		if r.Kind == RuleDeny {
+			c.policy.subjects.denied.add(c.policy.subjects.names[id], id)
+		}
+		for i, at := range places {
+			if r.Kind == RuleDeny && !r.Shadow {
+				c.policy.subjects.denied.addAt(patterns[i], id, r)
+			}
+			switch {
+			case r.Shadow:
+				at.shadow.add(id, r)
+			case r.Kind == RuleDeny:
+				at.denies.add(id, r)
+			default:
+				at.grants.add(id, r)
+			}
+		}
+	})
+}
+
+// add enters a rule for each of its subjects, once.
+func (c *compiler) add(r *Rule, enter func(subjectID)) {
+	c.note(r)
+	if r.conditions != nil && r.conditions.when != nil {
+		c.policy.mentions.add(r.conditions.when.mentions)
+	}
+	seen := make(map[subjectID]bool, len(r.Subjects))
+	r.ids = make([]subjectID, 0, len(r.Subjects))
+	for _, text := range r.Subjects {
+		id, err := c.policy.subjects.intern(text)
+		if err != nil {
+			c.fail(r.Source, err)
+			continue
+		}
+		if r.mapped {
+			c.policy.noteMapped(r, id)
+			id = c.policy.subjects.mappedID(id)
+		}
+		r.ids = append(r.ids, id)
+		if !seen[id] {
+			seen[id] = true
+			enter(id)
+		}
+	}
+}
+
+// protect enters what holds for everybody at the rule's patterns.
+func (c *compiler) protect(r *Rule, enter func(*place)) {
+	for _, text := range r.Patterns {
+		if p, err := c.pattern(text); err == nil {
+			enter(c.place(p.wildcards()))
+		}
+	}
+}
+
+// pattern parses a pattern once.
+func (c *compiler) pattern(text string) (pattern, error) {
+	if p, ok := c.patterns[text]; ok {
+		return p, nil
+	}
+	p, err := parsePattern(text)
+	if err == nil {
+		c.patterns[text] = p
+		c.policy.mentions.addPattern(p)
+	}
+	return p, err
+}
+
+func (c *compiler) place(p pattern) *place {
+	at := c.policy.index.add(p)
+	if !at.known {
+		at.known = true
+		c.places = append(c.places, at)
+	}
+	return at
+}
+
+// finish makes the rules findable.
+func (c *compiler) finish() {
+	p := c.policy
+	p.admins.index()
+	p.kept = p.subjects.denied.finish(p.subjects.names, p.mentions)
+	if p.listers != nil {
+		p.listers = make([]bool, len(p.subjects.names))
+	}
+	for _, at := range c.places {
+		at.grants.index()
+		at.denies.index()
+		at.shadow.index()
+		for _, e := range at.grants.entries {
+			if p.listers != nil && e.rule.Actions.Has(List) {
+				p.listers[e.subject] = true
+			}
+		}
+	}
 }

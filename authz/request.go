@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -164,4 +165,289 @@ func (r *Request) Write() bool {
 func (r *Request) DropMount() {
 	r.Mount, r.From = "", ""
 	r.RawQuery = withoutMount(r.RawQuery)
+}
+
+// RequestError says why a request is refused before anybody looks at who
+// sent it: it is not well-formed, or not part of the registry API.
+//
+// The values that ParseRequest returns are shared; do not change them.
+type RequestError struct {
+	// Status is the HTTP status of the answer.
+	Status int
+
+	// Code is an error code of the distribution-spec, such as NAME_INVALID.
+	Code string
+
+	// Message tells a person what is wrong. It never repeats what the client
+	// sent.
+	Message string
+
+	// Allow is the value of the Allow header that belongs to status 405
+	// (RFC 9110 §15.5.6), empty otherwise.
+	Allow string
+}
+
+// Error returns the code and the message.
+func (e *RequestError) Error() string { return e.Code + ": " + e.Message }
+
+func badRequest(code, message string) *RequestError {
+	return &RequestError{Status: http.StatusBadRequest, Code: code, Message: message}
+}
+
+// One value per reason, so that a refusal allocates nothing.
+var (
+	errForm = &RequestError{
+		Status:  http.StatusUnsupportedMediaType,
+		Code:    "UNSUPPORTED",
+		Message: "form and multipart bodies are not part of the registry API",
+	}
+	errUnknownRoute = &RequestError{
+		Status:  http.StatusNotFound,
+		Code:    "UNSUPPORTED",
+		Message: "no such endpoint in the registry API",
+	}
+	errExtension = &RequestError{
+		Status:  http.StatusNotFound,
+		Code:    "UNSUPPORTED",
+		Message: "this extension of the registry API is not enabled here",
+	}
+
+	errPathEncoded = badRequest("NAME_INVALID",
+		"the path must not contain percent-encoding, other than %3A for the colon of a digest")
+	errPathCharacter = badRequest("NAME_INVALID",
+		"the path contains a character that no registry path has")
+	errPathSegment = badRequest("NAME_INVALID",
+		`the path must not contain empty, "." or ".." segments, nor end in a slash`)
+
+	errName = badRequest("NAME_INVALID",
+		"a repository name has at most 255 characters: components of lower-case letters and digits, "+
+			`parted by ".", "_", "__" or dashes, and joined by "/"`)
+	errDigest = badRequest("DIGEST_INVALID",
+		"a digest is an algorithm, a colon and lower-case hexadecimal digits (64 for sha256, 128 for sha512)")
+	errUploadID = badRequest("BLOB_UPLOAD_INVALID",
+		`an upload id consists of letters, digits, "-", "_", "." and "="`)
+	errTag = badRequest("MANIFEST_INVALID",
+		`a tag has at most 128 letters, digits, "_", "." and "-", and starts with none of the last two`)
+	// A tag that cannot exist is asked for: the answer is that of a tag that
+	// does not exist, which is also what the conformance tests want.
+	errTagUnknown = &RequestError{
+		Status:  http.StatusNotFound,
+		Code:    "MANIFEST_UNKNOWN",
+		Message: "no manifest can have this tag: " + errTag.Message,
+	}
+
+	errQuery = badRequest("UNSUPPORTED",
+		"the query is not well-formed: it must be percent-encoded, without semicolons and control characters")
+	errQueryLong = &RequestError{
+		Status:  http.StatusRequestURITooLong,
+		Code:    "UNSUPPORTED",
+		Message: "the query is longer than 16 KiB",
+	}
+	errQueryKey = badRequest("UNSUPPORTED",
+		"the names of registry parameters must be written in plain lower-case letters")
+	errQueryRepeated = badRequest("UNSUPPORTED",
+		"a parameter is given twice of which the registry API knows one")
+	errQueryTags = &RequestError{
+		Status:  http.StatusRequestURITooLong,
+		Code:    "UNSUPPORTED",
+		Message: "more than 100 tags in one request",
+	}
+	errPagination = badRequest("PAGINATION_NUMBER_INVALID",
+		"n must be a number from 0 to 9999999")
+)
+
+// methodSet is a set of HTTP methods.
+type methodSet uint8
+
+const (
+	methodGet methodSet = 1 << iota
+	methodHead
+	methodPost
+	methodPut
+	methodPatch
+	methodDelete
+
+	methodsRead = methodGet | methodHead
+	methodsAll  = methodsRead | methodPost | methodPut | methodPatch | methodDelete
+)
+
+var methodNames = [...]string{
+	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+}
+
+// methodOf returns the set of one method, or the empty set for a method that
+// the registry API does not use. Methods are case-sensitive (RFC 9110 §9.1).
+func methodOf(name string) methodSet {
+	switch name {
+	case http.MethodGet:
+		return methodGet
+	case http.MethodHead:
+		return methodHead
+	case http.MethodPost:
+		return methodPost
+	case http.MethodPut:
+		return methodPut
+	case http.MethodPatch:
+		return methodPatch
+	case http.MethodDelete:
+		return methodDelete
+	}
+	return 0
+}
+
+// parseMethods makes a set of names, for the configuration.
+func parseMethods(names []string) (methodSet, error) {
+	var set methodSet
+	for _, name := range names {
+		m := methodOf(name)
+		if m == 0 {
+			return 0, fmt.Errorf("unknown method %q: want one of %s", name, methodsAll)
+		}
+		set |= m
+	}
+	return set, nil
+}
+
+// String joins the names as the Allow header wants them.
+func (s methodSet) String() string {
+	var names []string
+	for i, name := range methodNames {
+		if s&(1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// refusal is the answer to a method outside of the set.
+func (s methodSet) refusal() *RequestError {
+	return &RequestError{
+		Status:  http.StatusMethodNotAllowed,
+		Code:    "UNSUPPORTED",
+		Message: "this endpoint takes " + s.String() + " only",
+		Allow:   s.String(),
+	}
+}
+
+// isForm reports whether any of the Content-Type values announces a form.
+//
+// Distribution reads "mount" and "from" of a form in the body as it reads
+// those in the query, where we look for them; so no form may pass. Servers
+// differ in what they make of odd spelling and of several headers, hence
+// the values are not parsed: a form is what anybody could take for one.
+func isForm(contentTypes []string) bool {
+	for _, value := range contentTypes {
+		bare := strings.Map(func(r rune) rune {
+			switch {
+			case r <= ' ' || r > '~':
+				return -1
+			case 'A' <= r && r <= 'Z':
+				return r + 'a' - 'A'
+			}
+			return r
+		}, value)
+		if strings.Contains(bare, "form-urlencoded") || strings.Contains(bare, "multipart/") {
+			return true
+		}
+	}
+	return false
+}
+
+// Route is an endpoint of the registry API (distribution-spec 1.1, section
+// "Endpoints").
+type Route uint8
+
+// The endpoints. The zero Route is none of them.
+const (
+	RouteBase      Route = iota + 1 // /v2/
+	RouteCatalog                    // /v2/_catalog
+	RouteTags                       // /v2/<name>/tags/list
+	RouteManifest                   // /v2/<name>/manifests/<tag or digest>
+	RouteBlob                       // /v2/<name>/blobs/<digest>
+	RouteReferrers                  // /v2/<name>/referrers/<digest>
+	RouteUploads                    // /v2/<name>/blobs/uploads/
+	RouteUpload                     // /v2/<name>/blobs/uploads/<id>
+	RouteExtension                  // configured, see Extension
+)
+
+// routes says of each endpoint how it is called in logs and metrics, and
+// which methods it takes. Those of an extension are its own.
+var routes = [...]struct {
+	label   string
+	methods methodSet
+}{
+	0:              {"unknown", 0},
+	RouteBase:      {"base", methodsRead},
+	RouteCatalog:   {"catalog", methodsRead},
+	RouteTags:      {"tags", methodsRead},
+	RouteManifest:  {"manifest", methodsRead | methodPut | methodDelete},
+	RouteBlob:      {"blob", methodsRead | methodDelete},
+	RouteReferrers: {"referrers", methodsRead},
+	RouteUploads:   {"uploads", methodPost},
+	RouteUpload:    {"upload", methodGet | methodPatch | methodPut | methodDelete},
+	RouteExtension: {"extension", 0},
+}
+
+// String returns a short word, fit for a metric's label.
+func (r Route) String() string {
+	if int(r) >= len(routes) {
+		return routes[0].label
+	}
+	return routes[r].label
+}
+
+// locate reads what stands below "/v2/" from its end: a repository may be
+// called "pub/manifests/secret", so that only the last words of a path say
+// what it is, and they say it unambiguously. It returns the endpoint, the
+// repository and the last segment, none of them checked; no endpoint if the
+// path has the form of none.
+func locate(rest string) (route Route, name, last string) {
+	switch rest {
+	case "":
+		return RouteBase, "", ""
+	case "_catalog":
+		return RouteCatalog, "", ""
+	}
+	head, last, ok := cutLast(rest)
+	if !ok {
+		return 0, "", ""
+	}
+	name, keyword, ok := cutLast(head)
+	if !ok {
+		return 0, "", ""
+	}
+	switch keyword {
+	case "manifests":
+		return RouteManifest, name, last
+	case "blobs":
+		if last == "uploads" {
+			return RouteUploads, name, ""
+		}
+		return RouteBlob, name, last
+	case "referrers":
+		return RouteReferrers, name, last
+	case "tags":
+		if last == "list" {
+			return RouteTags, name, ""
+		}
+	case "uploads":
+		name, ok = strings.CutSuffix(name, "/blobs")
+		switch {
+		case !ok:
+		case last == "":
+			return RouteUploads, name, ""
+		default:
+			return RouteUpload, name, last
+		}
+	}
+	return 0, "", ""
+}
+
+// cutLast cuts s at its last slash.
+func cutLast(s string) (before, after string, ok bool) {
+	i := strings.LastIndexByte(s, '/')
+	if i < 0 {
+		return "", s, false
+	}
+	return s[:i], s[i+1:], true
 }

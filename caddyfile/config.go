@@ -4,12 +4,23 @@
 package caddyfile
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/export"
 	"github.com/caddy-registry-auth/caddy-registry-auth/management"
 	"github.com/caddy-registry-auth/caddy-registry-auth/portal"
+	"github.com/caddy-registry-auth/caddy-registry-auth/store"
 	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
+	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint/keys"
 )
 
 // Config is the configuration of one realm, that is of one front: who is
@@ -138,3 +149,125 @@ const (
 	AuditChanges  = "changes"
 	AuditRefusals = "refusals"
 )
+
+// Fingerprint is the configuration without where it was written: the same
+// lines in two places of a Caddyfile declare the same realm.
+func Fingerprint(config Config) ([]byte, error) {
+	data, err := json.Marshal(config)
+	if err != nil {
+		return nil, err
+	}
+	var tree any
+	if err := json.Unmarshal(data, &tree); err != nil {
+		return nil, err
+	}
+	return json.Marshal(withoutSource(tree))
+}
+
+func withoutSource(tree any) any {
+	switch t := tree.(type) {
+	case map[string]any:
+		delete(t, "source")
+		for k, v := range t {
+			t[k] = withoutSource(v)
+		}
+	case []any:
+		for i, v := range t {
+			t[i] = withoutSource(v)
+		}
+	}
+	return tree
+}
+
+var errEmptySetting = errors.New("is empty")
+
+// Resolve replaces the placeholders of a setting. A placeholder that is empty
+// or unknown is an error: what has a secret must not go on without.
+func Resolve(name, value string) (string, error) {
+	if value == "" {
+		return "", fmt.Errorf("%s %w", name, errEmptySetting)
+	}
+	resolved, err := caddy.NewReplacer().ReplaceOrErr(value, true, true)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", name, err)
+	}
+	if resolved == "" {
+		return "", fmt.Errorf("%s %w", name, errEmptySetting)
+	}
+	return resolved, nil
+}
+
+// StoreNamespace is where guest modules that keep state live.
+const StoreNamespace = "registry_auth.stores"
+
+// Store reads `store <module> …` of the global option.
+func Store(d *caddyfile.Dispenser) (json.RawMessage, error) {
+	if !d.NextArg() {
+		return nil, d.ArgErr()
+	}
+	name := d.Val()
+	module, err := caddyfile.UnmarshalModule(d, StoreNamespace+"."+name)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := module.(store.Opener); !ok {
+		return nil, d.Errf("module %s.%s is not a store, it is %T", StoreNamespace, name, module)
+	}
+	return caddyconfig.JSONModuleObject(module, "type", name, nil), nil
+}
+
+// Names are what a realm calls itself.
+type Names struct {
+	PublicURL string // without a trailing slash; empty: follow the request
+	Service   string
+	Token     tokenendpoint.Config // with an issuer
+}
+
+// Names fills in the names that the configuration leaves out.
+func (c *Config) Names() (names Names, err error) {
+	if names.PublicURL, err = parsePublicURL(c.PublicURL); err != nil {
+		return names, err
+	}
+	if names.Service = c.Service; names.Service == "" {
+		if names.Service = "registry"; names.PublicURL != "" {
+			u, _ := url.Parse(names.PublicURL)
+			names.Service = u.Host
+		}
+	}
+	names.Token = c.Token
+	names.Token.Issuer = cmp.Or(c.Token.Issuer, names.PublicURL, names.Service)
+	return names, nil
+}
+
+// Installation is what the other side of a gateway needs to know, but the keys.
+// Base is where the gateway is.
+func (n *Names) Installation(base *url.URL) export.Input {
+	root, t := base.Scheme+"://"+base.Host, &n.Token
+	in := export.Input{
+		Registry: base.Host, Realm: t.URL, Service: n.Service, Issuer: t.Issuer,
+		Algorithm: string(t.Algorithm), Libtrust: t.KeyID == keys.Libtrust, X5C: t.X5C,
+		CertificatesURL: root + t.BundlePath(), JWKSURL: root + t.KeysPath(),
+	}
+	if in.Realm == "" {
+		in.Realm = root + t.TokenPaths()[0]
+	}
+	return in
+}
+
+// parsePublicURL checks the URL and returns it without a trailing slash.
+func parsePublicURL(raw string) (string, error) {
+	if raw == "" {
+		return "", nil
+	}
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "", fmt.Errorf("public_url: %w", err)
+	}
+	if (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return "", fmt.Errorf("public_url %q: want https://host[:port]", raw)
+	}
+	if u.Path != "" && u.Path != "/" {
+		return "", fmt.Errorf("public_url %q: a registry must own /v2/ at the root of its host, it cannot live below %s", raw, u.Path)
+	}
+	return u.Scheme + "://" + u.Host, nil
+}

@@ -1,8 +1,10 @@
 package caddyfile
 
 import (
+	"fmt"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
@@ -85,3 +87,78 @@ var (
 	checkExpiry = Wrapped(func(expires string) error { _, err := authn.ParseExpiry(expires); return err })
 	checkSource = Wrapped(func(source string) error { _, err := authn.ParseSource(source); return err })
 )
+
+// projectRobot declares a robot inside a project, which grants it its actions
+// there.
+func (p *realmParser) projectRobot(d *caddyfile.Dispenser) (subject string, actions []string, err error) {
+	at := d.Line()
+	robot, err := p.declare(d)
+	if err != nil {
+		return "", nil, err
+	}
+	if len(robot.Repositories) > 0 {
+		return "", nil, d.Errf("robot %s of line %d: repositories: inside a project it is the project that says which", robot.Name, at)
+	}
+	return "robot:" + robot.Name, robot.Actions, nil
+}
+
+// robot declares a robot outside of any project. Without repositories it is
+// granted nothing here; projects and `admin` may name it.
+func (p *realmParser) robot(d *caddyfile.Dispenser) error {
+	at := source(d)
+	robot, err := p.declare(d)
+	if err != nil || len(robot.Repositories) == 0 {
+		return err
+	}
+	actions := authz.TokenActions(robot.Actions...).Names()
+	p.config.Policy.Projects = append(p.config.Policy.Projects, authz.Project{
+		Name:     "robot " + robot.Name,
+		Patterns: robot.Repositories,
+		Grants:   []authz.Grant{{Actions: actions, Subjects: []string{"robot:" + robot.Name}, Source: at}},
+		Source:   at,
+	})
+	return nil
+}
+
+func (p *realmParser) declare(d *caddyfile.Dispenser) (*RobotBlock, error) {
+	robot, err := Robot(d)
+	if err != nil {
+		return nil, err
+	}
+	if p.declared[robot.Name] {
+		return nil, d.Errf("robot %s is already declared: to let it into another project write `allow <action>... robot:%s` there", robot.Name, robot.Name)
+	}
+	p.declared[robot.Name] = true
+	if p.robotsAt < 0 {
+		p.robotsAt = len(p.config.AuthenticatorsRaw)
+	}
+	p.robots = append(p.robots, robot.RobotConfig)
+	return robot, nil
+}
+
+// Method is implemented by the Caddy modules of authenticators that hold one
+// which is not the module itself.
+type Method interface {
+	// Member returns the authenticator and its facts, after Provision.
+	Member() authn.Member
+}
+
+// Members returns the authenticators of a realm, which are the guest modules
+// that were loaded for it. Two that would get in each other's way are an error.
+func Members(modules []any) ([]authn.Member, error) {
+	list := make([]authn.Member, 0, len(modules))
+	for _, m := range modules {
+		module, isModule := m.(caddy.Module)
+		method, isMethod := m.(Method)
+		a, isAuthenticator := m.(authn.Authenticator)
+		switch {
+		case isMethod:
+			list = append(list, method.Member())
+		case isModule && isAuthenticator:
+			list = append(list, authn.NewMember(module.CaddyModule().ID.Name(), a))
+		default:
+			return nil, fmt.Errorf("%T is not an authenticator", m)
+		}
+	}
+	return list, authn.CheckMembers(list)
+}

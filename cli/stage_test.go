@@ -15,7 +15,7 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 	"github.com/caddy-registry-auth/caddy-registry-auth/store/faultstore"
 	"github.com/caddy-registry-auth/caddy-registry-auth/store/memstore"
-	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
+	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint/keys"
 )
 
 // adminKey is a key of the configuration that is good for everything.
@@ -63,7 +63,7 @@ func newStage(t *testing.T) *stage {
 	policy := compiled.With(s.state)
 	stored, err := s.state.OpenKeyring(t.Context(), nil, nil)
 	must(t, err)
-	keys, err := tokenendpoint.OpenKeyRing(t.Context(), stored, tokenendpoint.KeyConfig{Now: now})
+	keys, err := keys.Open(t.Context(), stored, keys.Config{Now: now})
 	must(t, err)
 	_, hash := authn.NewSecret(authn.SecretRobot)
 	s.manager, err = management.New(management.Options{

@@ -11,12 +11,14 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/answer"
 	"github.com/caddy-registry-auth/caddy-registry-auth/internal/admission"
 )
 
 var (
-	errHost = errors.New("the Host header is not a host name")
-	errBody = errors.New("a request that only reads has no body")
+	errHost          = errors.New("the Host header is not a host name")
+	errForwardedHost = errors.New("X-Forwarded-Host is not a host name")
+	errBody          = errors.New("a request that only reads has no body")
 )
 
 // Admit is the door that every request comes through, whatever it is for and
@@ -30,7 +32,7 @@ func Admit(r *http.Request) error {
 	}
 	if fromTrustedProxy(r) {
 		if host := forwardedHost(r); host != "" && !validHost(host) {
-			return errors.New("X-Forwarded-Host is not a host name")
+			return errForwardedHost
 		}
 	}
 	switch r.Method {
@@ -61,12 +63,13 @@ func AdmitActor(r *http.Request) error {
 	return admission.Check(r)
 }
 
-// AdmissionStatus is the HTTP status for an error of those.
-func AdmissionStatus(err error) int {
-	if errors.Is(err, admission.ErrTooEarly) || errors.Is(err, admission.ErrCrossSite) {
-		return admission.Status(err)
+// AdmissionAnswer is the answer to an error of those: what is not well formed
+// is told in the words of the error.
+func AdmissionAnswer(err error) answer.Answer {
+	if a := answer.Of(err); a.Kind != answer.Internal {
+		return a
 	}
-	return http.StatusBadRequest
+	return answer.Answer{Status: http.StatusBadRequest, Code: answer.CodeUnsupported, Sentence: err.Error()}
 }
 
 // unknownClient stands for the address of a client that the proxy in front

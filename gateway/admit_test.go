@@ -72,7 +72,7 @@ func TestAdmit(t *testing.T) {
 			}
 			got := 0
 			if err := check.f(r); err != nil {
-				got = AdmissionStatus(err)
+				got = AdmissionAnswer(err).Status
 			}
 			if got != check.want {
 				t.Errorf("%s, %s: %d, want %d", tt.name, check.name, got, check.want)

@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/answer"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
 )
@@ -95,7 +96,7 @@ func (g *gate) block() {
 		(&tokenendpoint.Challenge{
 			Realm: x.front.TokenURL(x.r), Service: x.front.Service, Scope: x.request.Accesses(), Error: "invalid_token",
 		}).Set(g.Header())
-		tokenendpoint.WriteError(g.ResponseWriter, x.r, http.StatusUnauthorized, tokenendpoint.CodeUnauthorized, "the registry did not accept the token", nil)
+		answer.Write(g.ResponseWriter, x.r, http.StatusUnauthorized, answer.CodeUnauthorized, "the registry did not accept the token", nil)
 		return
 	}
 	g.refuse("the registry asks the gateway to sign in: configure upstream_auth, or switch the registry's own authentication off")
@@ -110,7 +111,8 @@ func (g *gate) refuse(why string) {
 		zap.String("realm", x.front.Realm),
 		zap.String("method", x.r.Method),
 		zap.String("path", x.request.Path))
-	tokenendpoint.WriteError(g.ResponseWriter, x.r, http.StatusBadGateway, tokenendpoint.CodeUnavailable, "the gateway cannot use the registry behind it: its administrator finds the reason in the log", nil)
+	a := answer.RegistryLogin.Of()
+	answer.Write(g.ResponseWriter, x.r, a.Status, a.Code, a.Sentence, nil)
 }
 
 // clearBody removes what describes a body that is not sent.

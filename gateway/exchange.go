@@ -8,9 +8,9 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/answer"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
-	"github.com/caddy-registry-auth/caddy-registry-auth/store"
 	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
 )
 
@@ -44,7 +44,7 @@ func (x *exchange) serve() error {
 		return x.refuseRequest(err)
 	}
 	if err := AdmitActor(x.r); err != nil {
-		return x.refuse(outcomeMalformed, AdmissionStatus(err), tokenendpoint.CodeUnsupported, err.Error(), err.Error())
+		return x.refuseAs(AdmissionAnswer(err), err)
 	}
 	if err := x.authenticate(); err != nil {
 		return x.refuseCredential(err)
@@ -69,17 +69,10 @@ func (x *exchange) serve() error {
 		defer x.unlock()
 	}
 	switch {
-	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrReadOnly), errors.Is(err, store.ErrFull):
-		x.w.Header().Set("Retry-After", "5")
-		return x.refuse(outcomeUnavailable, http.StatusServiceUnavailable, tokenendpoint.CodeUnavailable, "the gateway cannot write down that you are pushing: try again", err.Error())
 	case errors.Is(err, errTooMuch):
-		return x.refuse(outcomeDenied, http.StatusPreconditionFailed, tokenendpoint.CodeDenied, err.Error(), err.Error())
-	case errors.Is(err, errTagBusy):
-		x.w.Header().Set("Retry-After", "5")
-		return x.refuse(outcomeUnavailable, http.StatusServiceUnavailable, tokenendpoint.CodeUnavailable, "another push of the same tag is under way: try again", err.Error())
+		return x.refuse(outcomeDenied, http.StatusPreconditionFailed, answer.CodeDenied, err.Error(), err.Error())
 	case err != nil:
-		x.w.Header().Set("Retry-After", "5")
-		return x.refuse(outcomeUnavailable, http.StatusServiceUnavailable, tokenendpoint.CodeUnavailable, "the registry did not say what the decision depends on: try again", err.Error())
+		return x.refuseAs(answer.Of(err), err)
 	case !allowed:
 		return x.refuseAccess()
 	case x.request.Route == authz.RouteCatalog && x.decision.Rule != nil && x.decision.Rule.Kind == authz.RuleCatalog:
@@ -193,37 +186,23 @@ func (x *exchange) refuseRequest(err error) error {
 	if bad.Allow != "" {
 		x.w.Header().Set("Allow", bad.Allow)
 	}
-	return x.refuse(outcomeMalformed, bad.Status, tokenendpoint.Code(bad.Code), bad.Message, bad.Message)
+	return x.refuse(outcomeMalformed, bad.Status, answer.Code(bad.Code), bad.Message, bad.Message)
 }
 
 // refuseCredential answers a credential that does not hold. It is never
 // treated as if there were none.
 func (x *exchange) refuseCredential(err error) error {
-	var throttled *authn.ThrottledError
-	switch {
-	case errors.As(err, &throttled):
-		x.w.Header().Set("Retry-After", RetryAfter(throttled.RetryAfter))
-		return x.refuse(outcomeThrottled, http.StatusTooManyRequests, tokenendpoint.CodeTooManyRequests, "too many failed sign-ins: wait and try again", err.Error())
-	case errors.Is(err, authn.ErrBusy):
-		x.w.Header().Set("Retry-After", "1")
-		return x.refuse(outcomeThrottled, http.StatusTooManyRequests, tokenendpoint.CodeTooManyRequests, "too many sign-ins at once: try again", err.Error())
-	case errors.Is(err, authn.ErrUnavailable):
-		x.w.Header().Set("Retry-After", "5")
-		return x.refuse(outcomeUnavailable, http.StatusServiceUnavailable, tokenendpoint.CodeUnavailable, "the credential cannot be checked at the moment: try again", err.Error())
-	case errors.Is(err, authn.ErrMalformed):
-		return x.refuse(outcomeMalformed, http.StatusBadRequest, tokenendpoint.CodeUnauthorized, "the Authorization header is malformed", err.Error())
+	a := answer.OfCredential(err)
+	if a.Status != http.StatusUnauthorized {
+		return x.refuseAs(a, err)
 	}
-	message := "the user name, password or token is not valid"
-	switch {
-	case errors.As(err, new(*authn.PasswordsOffError)):
-		message = "passwords of people are switched off here: sign in with a token of the identity provider as the password"
-	case errors.Is(err, authn.ErrUnconfirmed):
-		message = "your identity provider has not confirmed your account for too long: sign in with the browser again"
-	case errors.Is(err, authn.ErrExpired):
-		message = "the credential has expired: sign in again"
-	}
-	scope := x.request.Accesses()
-	return x.challengeReason(outcomeInvalid, "invalid_token", scope, message, err.Error())
+	return x.challengeReason(outcomeInvalid, tokenendpoint.ErrorInvalidToken, x.request.Accesses(), a.Sentence, err.Error())
+}
+
+// refuseAs answers with a row of the table.
+func (x *exchange) refuseAs(a answer.Answer, err error) error {
+	answer.SetRetryAfter(x.w.Header(), a.RetryAfter)
+	return x.refuse(statusOutcome(a.Status), a.Status, a.Code, a.Sentence, err.Error())
 }
 
 // refuseAccess answers a principal who may not do this.
@@ -235,9 +214,9 @@ func (x *exchange) refuseAccess() error {
 	if rule := x.decision.Rule; rule != nil && !x.unknown() {
 		switch rule.Kind {
 		case authz.RuleImmutable:
-			return x.refuse(outcomeDenied, http.StatusPreconditionFailed, tokenendpoint.CodeDenied, x.decision.Reason(), x.decision.Reason())
+			return x.refuse(outcomeDenied, http.StatusPreconditionFailed, answer.CodeDenied, x.decision.Reason(), x.decision.Reason())
 		case authz.RuleReadOnly:
-			return x.refuse(outcomeDenied, http.StatusForbidden, tokenendpoint.CodeDenied, target.Name+" is read-only at the moment: pulling goes on, nothing can be changed", x.decision.Reason())
+			return x.refuse(outcomeDenied, http.StatusForbidden, answer.CodeDenied, target.Name+" is read-only at the moment: pulling goes on, nothing can be changed", x.decision.Reason())
 		}
 	}
 	switch {
@@ -246,7 +225,7 @@ func (x *exchange) refuseAccess() error {
 	case x.principal.Credential == authn.CredentialRegistryToken:
 		return x.challengeReason(outcomeDenied, "insufficient_scope", scope, x.denial(what), x.decision.Reason())
 	}
-	return x.refuse(outcomeDenied, http.StatusForbidden, tokenendpoint.CodeDenied, x.denial(what), x.decision.Reason())
+	return x.refuse(outcomeDenied, http.StatusForbidden, answer.CodeDenied, x.denial(what), x.decision.Reason())
 }
 
 // blameReadOnly names read-only mode as the reason where it is why a token is
@@ -287,15 +266,15 @@ func (x *exchange) challengeReason(o outcome, errorCode string, scope []authz.Ac
 		Scope:   scope,
 		Error:   errorCode,
 	}).Set(x.w.Header())
-	code := tokenendpoint.CodeUnauthorized
+	code := answer.CodeUnauthorized
 	if errorCode == "insufficient_scope" {
-		code = tokenendpoint.CodeDenied
+		code = answer.CodeDenied
 	}
 	return x.refuse(o, http.StatusUnauthorized, code, message, reason)
 }
 
-func (x *exchange) refuse(o outcome, status int, code tokenendpoint.Code, message, reason string) error {
+func (x *exchange) refuse(o outcome, status int, code answer.Code, message, reason string) error {
 	x.record(o, status, reason)
-	tokenendpoint.WriteError(x.w, x.r, status, code, message, nil)
+	answer.Write(x.w, x.r, status, code, message, nil)
 	return nil
 }

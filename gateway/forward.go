@@ -7,8 +7,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/answer"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
-	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
 )
 
 // forward cleans the request and hands it to the next handler. What was
@@ -43,18 +43,17 @@ func (x *exchange) broken(g *gate, err error) error {
 	if failed := (caddyhttp.HandlerError{}); errors.As(err, &failed) && failed.StatusCode >= 400 {
 		status = failed.StatusCode
 	}
-	message, code := "the registry behind the gateway does not answer: try again", tokenendpoint.CodeUnavailable
+	a := answer.RegistryDown.Of()
 	if status < 500 {
-		message, code = "the request was refused on its way to the registry", tokenendpoint.CodeUnsupported
-	} else {
-		x.w.Header().Set("Retry-After", "5")
+		a = answer.Answer{Code: answer.CodeUnsupported, Sentence: "the request was refused on its way to the registry"}
 	}
+	answer.SetRetryAfter(x.w.Header(), a.RetryAfter)
 	x.front.Log.Error("the registry cannot be reached",
 		zap.String("realm", x.front.Realm),
 		zap.String("method", x.r.Method),
 		zap.String("path", x.request.Path),
 		zap.Int("status", status),
 		zap.Error(err))
-	tokenendpoint.WriteError(x.w, x.r, status, code, message, nil)
+	answer.Write(x.w, x.r, status, a.Code, a.Sentence, nil)
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
-	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
+	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint/keys"
 )
 
 // Front is what requests to the registry API need of their realm. It is the
@@ -25,7 +25,7 @@ type Front struct {
 	// beginning to its end.
 	Policy func() *authz.Policy
 	Chain  *authn.Chain
-	Keys   *tokenendpoint.KeyRing
+	Keys   *keys.Ring
 	State  *state.State
 	// Used is told who has shown a good credential.
 	Used func(*http.Request, *authn.Principal)

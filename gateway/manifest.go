@@ -6,9 +6,9 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/answer"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 	"github.com/caddy-registry-auth/caddy-registry-auth/signature"
-	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
 )
 
 // errManifestTooLarge: no registry has to take it (distribution-spec, "Pushing
@@ -44,9 +44,9 @@ func (x *exchange) arrive() error {
 // refuseManifest answers a manifest that did not arrive.
 func (x *exchange) refuseManifest(err error) error {
 	if errors.Is(err, errManifestTooLarge) {
-		return x.refuse(outcomeMalformed, http.StatusRequestEntityTooLarge, tokenendpoint.CodeManifestInvalid, err.Error(), err.Error())
+		return x.refuse(outcomeMalformed, http.StatusRequestEntityTooLarge, answer.CodeManifestInvalid, err.Error(), err.Error())
 	}
-	return x.refuse(outcomeMalformed, http.StatusBadRequest, tokenendpoint.CodeManifestInvalid, "the manifest did not arrive", err.Error())
+	return x.refuse(outcomeMalformed, http.StatusBadRequest, answer.CodeManifestInvalid, "the manifest did not arrive", err.Error())
 }
 
 // stillGood looks at the principal once more, after something that took its

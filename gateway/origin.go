@@ -1,12 +1,10 @@
 package gateway
 
 import (
-	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"strings"
-	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -76,11 +74,6 @@ func validHost(host string) bool {
 		}
 	}
 	return host != "" && len(host) <= 261
-}
-
-// RetryAfter renders a duration for the Retry-After header, at least 1 s.
-func RetryAfter(d time.Duration) string {
-	return fmt.Sprint(max(1, int((d+time.Second-1)/time.Second)))
 }
 
 func requestEvidence(r *http.Request) *authn.Evidence {

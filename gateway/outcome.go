@@ -46,18 +46,10 @@ func routeOutcome(refusal *RouteRefusal) outcome {
 	switch {
 	case refusal == nil:
 		return outcomeAllowed
-	case refusal.Status == http.StatusForbidden:
-		return outcomeDenied
-	case refusal.Status == http.StatusTooManyRequests:
-		return outcomeThrottled
-	case refusal.Status == http.StatusServiceUnavailable:
-		return outcomeUnavailable
 	case errors.Is(refusal.Err, ErrNotSignedIn):
 		return outcomeUnauthenticated
-	case refusal.Status == http.StatusUnauthorized:
-		return outcomeInvalid
 	}
-	return outcomeMalformed
+	return statusOutcome(refusal.Status)
 }
 
 // tokenOutcome sorts what the token endpoint did.
@@ -65,14 +57,23 @@ func tokenOutcome(t tokenendpoint.Record) outcome {
 	switch {
 	case t.Status == http.StatusOK:
 		return outcomeAllowed
-	case t.Status == http.StatusTooManyRequests:
-		return outcomeThrottled
-	case t.Status == http.StatusServiceUnavailable:
-		return outcomeUnavailable
-	case t.Status == http.StatusUnauthorized && t.Principal == nil:
-		return outcomeInvalid
-	case t.Status == http.StatusUnauthorized:
+	case t.Status == http.StatusUnauthorized && t.Principal != nil:
 		return outcomeUnauthenticated
+	}
+	return statusOutcome(t.Status)
+}
+
+// statusOutcome sorts a refusal by its status.
+func statusOutcome(status int) outcome {
+	switch {
+	case status == http.StatusForbidden:
+		return outcomeDenied
+	case status == http.StatusTooManyRequests:
+		return outcomeThrottled
+	case status >= http.StatusInternalServerError:
+		return outcomeUnavailable
+	case status == http.StatusUnauthorized:
+		return outcomeInvalid
 	}
 	return outcomeMalformed
 }

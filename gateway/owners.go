@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/answer"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 )
@@ -68,7 +69,7 @@ func (x *exchange) awaitOwners(ctx context.Context, by []authz.OwnedBy) error {
 		for x.front.State.Owner(kind, kind.Of(repository)) == nil {
 			select {
 			case <-ctx.Done():
-				return fmt.Errorf("waiting for who owns %s: %w", repository, ctx.Err())
+				return fmt.Errorf("%w: waiting for who owns %s: %w", answer.StoreAway.Err(), repository, ctx.Err())
 			case <-time.After(20 * time.Millisecond):
 			}
 		}
@@ -100,15 +101,15 @@ func (x *exchange) settleClaim(pushed bool) {
 
 // someTags reports whether the registry has any tag of a repository.
 func (x *exchange) someTags(ctx context.Context, repository string) (bool, error) {
-	answer, err := x.ask(ctx, http.MethodGet, "/v2/"+repository+"/tags/list", "n=1", nil, maxTagPage)
+	found, err := x.ask(ctx, http.MethodGet, "/v2/"+repository+"/tags/list", "n=1", nil, maxTagPage)
 	switch {
 	case err != nil:
 		return false, fmt.Errorf("%w: %w", errUpstreamSilent, err)
-	case answer.status == http.StatusNotFound:
+	case found.status == http.StatusNotFound:
 		return false, nil
-	case answer.status != http.StatusOK:
-		return false, fmt.Errorf("%w: status %d for the list of tags", errUpstreamSilent, answer.status)
+	case found.status != http.StatusOK:
+		return false, fmt.Errorf("%w: status %d for the list of tags", errUpstreamSilent, found.status)
 	}
-	tags, err := tagsIn(answer)
+	tags, err := tagsIn(found)
 	return len(tags) > 0, err
 }

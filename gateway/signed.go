@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/answer"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 	"github.com/caddy-registry-auth/caddy-registry-auth/signature"
-	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
 )
 
 // errNoManifest: the registry has no such manifest.
@@ -54,14 +54,13 @@ func (x *exchange) serveSigned(rules []*authz.SignatureRule) error {
 		x.request.Path = "/v2/" + x.request.Repository + "/manifests/" + digest
 		return x.forward()
 	case errors.Is(err, errNoManifest):
-		return x.refuse(outcomeAllowed, http.StatusNotFound, tokenendpoint.CodeManifestUnknown, "the registry has no such manifest", err.Error())
+		return x.refuse(outcomeAllowed, http.StatusNotFound, answer.CodeManifestUnknown, "the registry has no such manifest", err.Error())
 	case errors.Is(err, signature.ErrUnsigned), errors.Is(err, signature.ErrUntrusted):
 		x.decision.Allowed = false
 		message := x.request.Repository + "@" + digest + " has no valid signature of the keys configured for it"
-		return x.refuse(outcomeDenied, http.StatusPreconditionFailed, tokenendpoint.CodeDenied, message, err.Error())
+		return x.refuse(outcomeDenied, http.StatusPreconditionFailed, answer.CodeDenied, message, err.Error())
 	}
-	x.w.Header().Set("Retry-After", "5")
-	return x.refuse(outcomeUnavailable, http.StatusServiceUnavailable, tokenendpoint.CodeUnavailable, "the registry did not say whether the manifest is signed: try again", err.Error())
+	return x.refuseAs(answer.RegistrySilent.Of(), err)
 }
 
 // signedDigest returns the digest of the manifest that is asked for.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/answer"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 )
 
@@ -33,7 +34,7 @@ var manifestTypes = []string{
 }
 
 // errUpstreamSilent: the registry did not say what the decision depends on.
-var errUpstreamSilent = errors.New("the registry did not answer")
+var errUpstreamSilent = answer.RegistrySilent.Err()
 
 // settle finds out from the registry what the decision depends on and decides
 // again: whether the tags of a push are new, or which tags a deletion by
@@ -74,7 +75,7 @@ func (x *exchange) settle(query *authz.Query) error {
 }
 
 // errTagBusy: somebody else is pushing the tag.
-var errTagBusy = errors.New("another push of the tag is under way")
+var errTagBusy = answer.TagBusy.Err()
 
 // hold takes the tags of a push until it is through: first from the other
 // requests of this gateway, then from other gateways.
@@ -102,16 +103,16 @@ func (x *exchange) hold(ctx context.Context, repository string, tags []string) e
 // resolveTag returns the digest that a tag points at, "" if there is no such
 // tag, and "?" if the registry does not name the digest.
 func (x *exchange) resolveTag(ctx context.Context, repository, tag string) (string, error) {
-	answer, err := x.ask(ctx, http.MethodHead, "/v2/"+repository+"/manifests/"+tag, "", manifestTypes, 0)
+	found, err := x.ask(ctx, http.MethodHead, "/v2/"+repository+"/manifests/"+tag, "", manifestTypes, 0)
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("%w: %w", errUpstreamSilent, err)
-	case answer.status == http.StatusNotFound:
+	case found.status == http.StatusNotFound:
 		return "", nil
-	case answer.status != http.StatusOK:
-		return "", fmt.Errorf("%w: status %d for tag %s", errUpstreamSilent, answer.status, tag)
+	case found.status != http.StatusOK:
+		return "", fmt.Errorf("%w: status %d for tag %s", errUpstreamSilent, found.status, tag)
 	}
-	if digest := answer.header.Get("Docker-Content-Digest"); digest != "" {
+	if digest := found.header.Get("Docker-Content-Digest"); digest != "" {
 		return digest, nil
 	}
 	return "?", nil
@@ -151,17 +152,17 @@ func (x *exchange) tagsOf(ctx context.Context, repository, digest string) ([]str
 func (x *exchange) allTags(ctx context.Context, repository string) ([]string, error) {
 	var tags []string
 	for query := "n=500"; ; {
-		answer, err := x.ask(ctx, http.MethodGet, "/v2/"+repository+"/tags/list", query, nil, maxTagPage)
+		found, err := x.ask(ctx, http.MethodGet, "/v2/"+repository+"/tags/list", query, nil, maxTagPage)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", errUpstreamSilent, err)
 		}
-		if answer.status == http.StatusNotFound {
+		if found.status == http.StatusNotFound {
 			return tags, nil
 		}
-		if answer.status != http.StatusOK || answer.cut {
-			return nil, fmt.Errorf("%w: status %d for the list of tags", errUpstreamSilent, answer.status)
+		if found.status != http.StatusOK || found.cut {
+			return nil, fmt.Errorf("%w: status %d for the list of tags", errUpstreamSilent, found.status)
 		}
-		page, err := tagsIn(answer)
+		page, err := tagsIn(found)
 		if err != nil {
 			return nil, err
 		}
@@ -169,7 +170,7 @@ func (x *exchange) allTags(ctx context.Context, repository string) ([]string, er
 		if len(tags) > maxTagsAsked {
 			return nil, fmt.Errorf("delete the tag in place of the digest: the repository has more than %d tags, %w", maxTagsAsked, errTooMuch)
 		}
-		next, ok := nextPage(answer.header)
+		next, ok := nextPage(found.header)
 		if !ok || next == query {
 			return tags, nil
 		}
@@ -178,11 +179,11 @@ func (x *exchange) allTags(ctx context.Context, repository string) ([]string, er
 }
 
 // tagsIn returns the tags of one page.
-func tagsIn(answer *upstreamAnswer) ([]string, error) {
+func tagsIn(found *upstreamAnswer) ([]string, error) {
 	var page struct {
 		Tags []string `json:"tags"`
 	}
-	if err := json.Unmarshal(answer.body, &page); err != nil {
+	if err := json.Unmarshal(found.body, &page); err != nil {
 		return nil, fmt.Errorf("%w: its list of tags is not JSON", errUpstreamSilent)
 	}
 	return page.Tags, nil

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -13,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/caddyauth"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/answer"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 	"github.com/caddy-registry-auth/caddy-registry-auth/gateway"
@@ -114,12 +114,12 @@ func (p *Provider) identify(w http.ResponseWriter, r *http.Request) (*authn.Prin
 	}
 	run := known.Take(r.Context())
 	if run == nil {
-		return nil, &gateway.RouteRefusal{Status: http.StatusServiceUnavailable, RetryAfter: realm.RetryAfterStart, Err: errRealmNotReady}
+		return nil, refusalOf(answer.Starting.Of(), errRealmNotReady)
 	}
 	defer known.Leave()
 	front := run.Front
 	if err := gateway.AdmitActor(r); err != nil {
-		refusal := &gateway.RouteRefusal{Status: gateway.AdmissionStatus(err), Err: err}
+		refusal := refusalOf(gateway.AdmissionAnswer(err), err)
 		front.Recorder.Route(r, nil, refusal)
 		return nil, refusal
 	}
@@ -149,20 +149,12 @@ func (p *Provider) admit(front *gateway.Front, policy *authz.Policy, r *http.Req
 		return nil, &gateway.RouteRefusal{Status: http.StatusBadRequest, Err: err}
 	}
 	principal, err := front.Authenticate(r)
-	var throttled *authn.ThrottledError
-	switch {
-	case errors.As(err, &throttled):
-		return nil, &gateway.RouteRefusal{Status: http.StatusTooManyRequests, RetryAfter: throttled.RetryAfter, Err: err}
-	case errors.Is(err, authn.ErrBusy):
-		return nil, &gateway.RouteRefusal{Status: http.StatusTooManyRequests, RetryAfter: time.Second, Err: err}
-	case errors.Is(err, authn.ErrUnavailable):
-		return nil, &gateway.RouteRefusal{Status: http.StatusServiceUnavailable, RetryAfter: 5 * time.Second, Err: err}
-	case err == nil && principal.Credential == authn.CredentialRegistryToken:
-		err = errors.New("a registry token is for the registry API only")
+	if err == nil && principal.Credential == authn.CredentialRegistryToken {
+		err = fmt.Errorf("%w: a registry token is for the registry API only", authn.ErrInvalid)
 	}
 	switch {
 	case err != nil:
-		return nil, &gateway.RouteRefusal{Status: http.StatusUnauthorized, Err: err}
+		return nil, refusalOf(answer.OfCredential(err), err)
 	case principal.Limits != nil:
 		// What is behind would take it for all of its owner.
 		return principal, &gateway.RouteRefusal{Status: http.StatusForbidden, Err: errLimited}
@@ -172,6 +164,12 @@ func (p *Provider) admit(front *gateway.Front, policy *authz.Policy, r *http.Req
 		return principal, &gateway.RouteRefusal{Status: http.StatusUnauthorized, Err: gateway.ErrNotSignedIn}
 	}
 	return principal, &gateway.RouteRefusal{Status: http.StatusForbidden, Err: errRouteDenied}
+}
+
+// refusalOf is a row of the table of answers. What is behind the route speaks
+// no protocol that this one knows: Caddy's error routes say it.
+func refusalOf(a answer.Answer, err error) *gateway.RouteRefusal {
+	return &gateway.RouteRefusal{Status: a.Status, RetryAfter: a.RetryAfter, Err: err}
 }
 
 // IdentityHandler asks for the identities of a realm on routes beside the
@@ -236,9 +234,7 @@ func (i *IdentityHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next
 	}
 	principal, refusal := i.identify(w, r)
 	if refusal != nil {
-		if refusal.RetryAfter > 0 {
-			w.Header().Set("Retry-After", gateway.RetryAfter(refusal.RetryAfter))
-		}
+		answer.SetRetryAfter(w.Header(), refusal.RetryAfter)
 		return caddyhttp.Error(refusal.Status, refusal.Err)
 	}
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {

@@ -13,13 +13,13 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/caddyauth"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/answer"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
 	"github.com/caddy-registry-auth/caddy-registry-auth/gateway"
 	"github.com/caddy-registry-auth/caddy-registry-auth/portal"
 	"github.com/caddy-registry-auth/caddy-registry-auth/realm"
-	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
 )
 
 func init() {
@@ -145,13 +145,14 @@ func serveOwn(w http.ResponseWriter, r *http.Request, endpoint http.Handler) {
 }
 
 func refuseAdmission(w http.ResponseWriter, r *http.Request, err error) {
-	tokenendpoint.WriteError(w, r, gateway.AdmissionStatus(err), tokenendpoint.CodeUnsupported, err.Error(), nil)
+	a := gateway.AdmissionAnswer(err)
+	answer.Write(w, r, a.Status, a.Code, a.Sentence, nil)
 }
 
 // serveOther handles what is not for the registry API.
 func (h *Handler) serveOther(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if h.OtherPaths == caddyfile.OtherPathsDeny {
-		tokenendpoint.WriteError(w, r, http.StatusNotFound, tokenendpoint.CodeUnsupported, "nothing but the registry API under /v2/ is served here", nil)
+		answer.Write(w, r, http.StatusNotFound, answer.CodeUnsupported, "nothing but the registry API under /v2/ is served here", nil)
 		return nil
 	}
 	if err := gateway.AdmitRoute(r); err != nil {
@@ -159,7 +160,7 @@ func (h *Handler) serveOther(w http.ResponseWriter, r *http.Request, next caddyh
 		return nil
 	}
 	if h.realm.HasPortal() && portal.IsWorker(r) {
-		tokenendpoint.WriteError(w, r, http.StatusForbidden, tokenendpoint.CodeDenied, "service workers are not served beside the pages: give those a host of their own", nil)
+		answer.Write(w, r, http.StatusForbidden, answer.CodeDenied, "service workers are not served beside the pages: give those a host of their own", nil)
 		return nil
 	}
 	h.realm.CleanRoute(r)

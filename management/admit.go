@@ -1,7 +1,6 @@
 package management
 
 import (
-	"errors"
 	"mime"
 	"net/http"
 
@@ -13,12 +12,8 @@ import (
 // anybody looks at the credential: browsers send passwords, certificates and
 // cookies by themselves.
 func admitted(r *http.Request) error {
-	err := admission.Check(r)
-	switch {
-	case errors.Is(err, admission.ErrTooEarly):
-		return &Error{Code: CodeTooEarly, Detail: "send the request again after the TLS handshake", err: err}
-	case err != nil:
-		return crossSite(err)
+	if err := admission.Check(r); err != nil {
+		return AsError(err)
 	}
 	return nil
 }
@@ -55,7 +50,7 @@ func proven(r *http.Request) error {
 		return nil
 	}
 	if r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("Origin") == "" && r.Header.Get("X-CSRF-Protection") == "" {
-		return crossSite(authn.ErrCrossSite)
+		return AsError(authn.ErrCrossSite)
 	}
 	return nil
 }
@@ -64,8 +59,4 @@ func proven(r *http.Request) error {
 // all of them but bearer tokens, which scripts have to know.
 func sentByBrowser(r *http.Request) bool {
 	return (r.Header.Get("Sec-Fetch-Site") != "" || r.Header.Get("Origin") != "") && bearer(r.Header["Authorization"]) == ""
-}
-
-func crossSite(err error) *Error {
-	return &Error{Code: CodeCrossSite, Detail: "the browser does not say that a page of this site asks", err: err}
 }

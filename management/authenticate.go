@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	answers "github.com/caddy-registry-auth/caddy-registry-auth/answer"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 )
 
@@ -48,15 +49,11 @@ func (a *API) caller(r *http.Request) (*Caller, error) {
 
 func (a *API) principal(r *http.Request) (*Caller, error) {
 	p, err := a.options.Authenticate(r)
-	if errors.Is(err, authn.ErrCrossSite) {
-		return nil, crossSite(err)
-	}
 	if err != nil {
-		e := AsError(err)
-		if e.Code == CodeInternal {
-			e = &Error{Code: CodeUnauthenticated, Detail: "the credential is wrong or not good any more", err: err}
+		if e, ok := errors.AsType[*Error](err); ok {
+			return nil, e
 		}
-		return nil, e
+		return nil, answered(answers.OfCredential(err), err)
 	}
 	return a.manager.Caller(p)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
-	"errors"
 	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
@@ -125,10 +124,8 @@ func (b *Bootstrap) check(who *Caller, r *state.Bootstrap, secret string) error 
 		Scheme: authn.SchemeBasic, Username: bootstrapName, Secret: secret, Remote: who.Remote,
 	}, authn.ErrInvalid)
 	b.manager.log.Warn("wrong bootstrap secret", "realm", b.manager.state.Realm(), "remote", who.Remote.String())
-	var throttled *authn.ThrottledError
-	if errors.As(wrong, &throttled) {
-		e := fail(CodeBusy, "too many wrong bootstrap secrets")
-		e.RetryAfter = throttled.RetryAfter
+	if e := AsError(wrong); e.Code == CodeBusy {
+		e.Detail = "too many wrong bootstrap secrets"
 		return e
 	}
 	return fail(CodeUnauthenticated, "the bootstrap secret is wrong%s", b.where(r))

@@ -6,8 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
-	"github.com/caddy-registry-auth/caddy-registry-auth/store"
+	answers "github.com/caddy-registry-auth/caddy-registry-auth/answer"
 )
 
 // Code says what is wrong with a call. Codes do not change from one version
@@ -120,33 +119,15 @@ func (p problems) err() error {
 	return &Error{Code: CodeInvalid, Fields: p}
 }
 
-// storeRetry is when to come back to a store that is away.
-const storeRetry = 5 * time.Second
-
 // AsError returns any error of an operation as an [*Error].
 func AsError(err error) *Error {
-	var e *Error
-	var conflict *store.ConflictError
-	var throttled *authn.ThrottledError
-	switch {
-	case errors.As(err, &e):
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e
-	case errors.As(err, &throttled):
-		return &Error{Code: CodeBusy, Detail: "too many failed attempts", RetryAfter: throttled.RetryAfter, err: err}
-	case errors.As(err, &conflict):
-		return &Error{Code: CodeConflict, Detail: conflict.Kind + " was changed by somebody else at the same time", err: err}
-	case errors.Is(err, store.ErrConflict):
-		return &Error{Code: CodeConflict, Detail: "it was changed by somebody else at the same time", err: err}
-	case errors.Is(err, store.ErrTooLarge):
-		return &Error{Code: CodeTooLarge, Detail: "it is too large to be stored", err: err}
-	case errors.Is(err, store.ErrFull):
-		return &Error{Code: CodeFull, Detail: "the store is full: nothing was changed", err: err}
-	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrReadOnly), errors.Is(err, store.ErrClosed), errors.Is(err, store.ErrLocked):
-		return &Error{Code: CodeUnavailable, Detail: "the store cannot be written at the moment", RetryAfter: storeRetry, err: err}
-	case errors.Is(err, authn.ErrUnavailable):
-		return &Error{Code: CodeUnavailable, Detail: "the credential cannot be checked at the moment", RetryAfter: storeRetry, err: err}
-	case errors.Is(err, authn.ErrBusy):
-		return &Error{Code: CodeBusy, Detail: "too much is being computed", RetryAfter: time.Second, err: err}
 	}
-	return &Error{Code: CodeInternal, Detail: "something went wrong; the log knows what, by the request's id", err: err}
+	return answered(answers.Of(err), err)
+}
+
+// answered is a row of the table of answers in the words of this API.
+func answered(a answers.Answer, err error) *Error {
+	return &Error{Code: Code(a.Problem), Detail: a.Sentence, RetryAfter: a.RetryAfter, err: err}
 }

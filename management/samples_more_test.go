@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/store"
-	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
+	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint/keys"
 )
 
 var aliceID = people["alice"].Identity().ID()
@@ -82,7 +82,7 @@ func prepareRest(s *stage) {
 // ring makes the signing keys of a stage.
 func ring(t *testing.T) func(*Options) {
 	t.Helper()
-	keys, err := tokenendpoint.OpenKeyRing(t.Context(), tokenendpoint.NewMemoryKeyStore(), tokenendpoint.KeyConfig{})
+	keys, err := keys.Open(t.Context(), keys.NewMemoryStore(), keys.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,13 +4,14 @@ import (
 	"context"
 	"time"
 
+	answers "github.com/caddy-registry-auth/caddy-registry-auth/answer"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
-	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
+	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint/keys"
 )
 
-// SigningKeys are the keys of registry tokens: a [tokenendpoint.KeyRing].
+// SigningKeys are the keys of registry tokens: a [keys.Ring].
 type SigningKeys interface {
-	ListKeys() []tokenendpoint.KeyInfo
+	ListKeys() []keys.Info
 	Rotate(ctx context.Context) error
 	Revoke(ctx context.Context) error
 }
@@ -76,7 +77,7 @@ func (m *Manager) signing(who *Caller, scope Scope) (SigningKeys, error) {
 	}
 	keys := m.keys()
 	if keys == nil {
-		return nil, &Error{Code: CodeUnavailable, Detail: "the signing keys are not ready yet", RetryAfter: storeRetry}
+		return nil, AsError(answers.Starting.Err())
 	}
 	return keys, nil
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/answer"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
@@ -70,14 +71,14 @@ func asDeviceError(err error) *deviceError {
 	switch {
 	case errors.As(err, &e):
 		return e
-	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrReadOnly), errors.Is(err, authn.ErrUnavailable):
-		return &deviceError{http.StatusServiceUnavailable, "temporarily_unavailable", txtStore, pollInterval}
-	case errors.Is(err, authn.ErrDisabled), errors.Is(err, authn.ErrExpired):
-		return &deviceError{http.StatusBadRequest, "access_denied", txtDisabled, 0}
 	case errors.As(err, &page):
 		return &deviceError{page.status, "invalid_request", page.text, 0}
 	}
-	return &deviceError{http.StatusInternalServerError, "server_error", txtInternal, 0}
+	a := answer.Of(err)
+	if a.Status == http.StatusUnauthorized { // of who let the client in, not of the client
+		return &deviceError{http.StatusBadRequest, "access_denied", txtDisabled, 0}
+	}
+	return &deviceError{a.Status, a.OAuth, capital(a.Sentence) + ".", a.RetryAfter}
 }
 
 // deviceStarted is what a client gets that begins (RFC 8628 §3.2).

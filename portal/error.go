@@ -7,9 +7,8 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/answer"
 	"github.com/caddy-registry-auth/caddy-registry-auth/management"
-	"github.com/caddy-registry-auth/caddy-registry-auth/store"
 )
 
 // pageError is why a page is not shown, in words for people.
@@ -61,11 +60,13 @@ func (e *providerError) page() *pageError {
 		return &pageError{http.StatusForbidden, "access-denied", txtCancelledTitle, fmt.Sprintf(txtCancelled, name), true}
 	case errors.As(e.err, &answered):
 		return &pageError{http.StatusBadRequest, "provider-refused", txtRefusedTitle, fmt.Sprintf(txtRefused, name), true}
-	case errors.Is(e.err, authn.ErrUnavailable):
+	}
+	switch answer.Of(e.err).Kind {
+	case answer.Unchecked:
 		return &pageError{http.StatusServiceUnavailable, "provider-away", fmt.Sprintf(txtAwayTitle, name), txtAway, true}
-	case errors.Is(e.err, authn.ErrDisabled):
+	case answer.Disabled:
 		return &pageError{http.StatusForbidden, "not-admitted", txtNotAdmittedTitle, fmt.Sprintf(txtNotAdmitted, name), true}
-	case errors.Is(e.err, authn.ErrInvalid), errors.Is(e.err, authn.ErrExpired):
+	case answer.Invalid, answer.Expired, answer.Unconfirmed:
 		return &pageError{http.StatusForbidden, "sign-in-failed", txtFailedTitle, fmt.Sprintf(txtFailed, name), true}
 	}
 	return asPage(e.err)
@@ -89,9 +90,7 @@ func (p *Portal) fail(x *exchange, err error) {
 	if e.status >= 500 {
 		p.options.Log.Error("a page cannot be shown", "path", x.r.URL.Path, "error", err)
 	}
-	if e.status == http.StatusServiceUnavailable {
-		x.w.Header().Set("Retry-After", "5")
-	}
+	answer.SetRetryAfter(x.w.Header(), management.AsError(err).RetryAfter)
 	if !navigates(x.r) {
 		x.w.Header().Set("Content-Type", "application/json")
 		x.w.WriteHeader(e.status)
@@ -111,14 +110,15 @@ func (p *Portal) fail(x *exchange, err error) {
 
 // asPage says in words for people why an operation was not done.
 func asPage(err error) *pageError {
-	if page := managementPage(management.AsError(err)); page != nil {
-		return page
+	e, found := errors.AsType[*management.Error](err)
+	if !found {
+		if answer.Of(err).Kind == answer.Disabled {
+			return &pageError{http.StatusForbidden, "disabled", txtDisabledTitle, txtDisabled, false}
+		}
+		e = management.AsError(err)
 	}
-	switch {
-	case errors.Is(err, authn.ErrDisabled):
-		return &pageError{http.StatusForbidden, "disabled", txtDisabledTitle, txtDisabled, false}
-	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrReadOnly), errors.Is(err, authn.ErrUnavailable):
-		return &pageError{http.StatusServiceUnavailable, "unavailable", txtStoreTitle, txtStore, false}
+	if page := managementPage(e); page != nil {
+		return page
 	}
 	return &pageError{http.StatusInternalServerError, "internal", txtInternalTitle, txtInternal, false}
 }

@@ -64,10 +64,12 @@ func managementPage(e *management.Error) *pageError {
 		return errNotFound
 	case management.CodeInvalid, management.CodeExists, management.CodeConflict, management.CodeDeclared, management.CodeStale, management.CodeTooLarge:
 		return &pageError{http.StatusConflict, string(e.Code), txtNotDoneTitle, detail, false}
-	case management.CodeUnavailable, management.CodeFull:
-		return &pageError{http.StatusServiceUnavailable, string(e.Code), txtStoreTitle, txtStore, false}
+	case management.CodeUnavailable:
+		return &pageError{e.Code.Status(), string(e.Code), txtStoreTitle, txtStore, false}
+	case management.CodeFull:
+		return &pageError{e.Code.Status(), string(e.Code), txtStoreTitle, txtFull, false}
 	case management.CodeBusy:
-		return &pageError{http.StatusServiceUnavailable, string(e.Code), txtBusyTitle, txtBusy, false}
+		return &pageError{e.Code.Status(), string(e.Code), txtBusyTitle, txtBusy, false}
 	}
 	return nil
 }

@@ -2,11 +2,11 @@ package portal
 
 import (
 	"context"
-	"errors"
 	"net/http"
 
 	"github.com/golang-jwt/jwt/v5"
 
+	answers "github.com/caddy-registry-auth/caddy-registry-auth/answer"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 	"github.com/caddy-registry-auth/caddy-registry-auth/store"
@@ -71,7 +71,7 @@ func (x *exchange) backChannel() error {
 			continue
 		}
 		out, err := p.LogoutToken(x.r.Context(), token)
-		if errors.Is(err, authn.ErrUnavailable) || errors.Is(err, authn.ErrBusy) {
+		if answers.OfCredential(err).RetryAfter > 0 {
 			return answer(http.StatusServiceUnavailable, `{"error":"temporarily_unavailable"}`)
 		}
 		if err != nil {

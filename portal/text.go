@@ -49,6 +49,7 @@ const (
 	txtDisabled         = "An administrator has disabled your account. Ask the registry's administrators."
 	txtStoreTitle       = "Nothing can be changed at the moment"
 	txtStore            = "The database is unavailable. Pulls, pushes and logins keep working. Try again in a minute."
+	txtFull             = "The database is full. Nothing was changed. An administrator has to make room."
 	txtInternalTitle    = "Something went wrong"
 	txtInternal         = "Try again. If it happens again, tell the registry's administrators, who find the reason in the log."
 )

@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/export"
 	"github.com/caddy-registry-auth/caddy-registry-auth/gateway"
 	"github.com/caddy-registry-auth/caddy-registry-auth/management"
-	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
+	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint/keys"
 )
 
 // OwnEndpoint returns which of the realm's own endpoints a path names, or nil.
@@ -44,9 +44,9 @@ func (r *Realm) TokenEndpoint(req *http.Request) func(*Running) http.Handler {
 	case slices.Contains(r.tokenPaths, path):
 		return func(run *Running) http.Handler { return run.endpoint }
 	case path == r.token.KeysPath():
-		return func(run *Running) http.Handler { return tokenendpoint.NewJWKSHandler(run.Front.Keys) }
+		return func(run *Running) http.Handler { return keys.NewJWKSHandler(run.Front.Keys) }
 	case path == r.token.BundlePath():
-		return func(run *Running) http.Handler { return tokenendpoint.NewCertificatesHandler(run.Front.Keys) }
+		return func(run *Running) http.Handler { return keys.NewCertificatesHandler(run.Front.Keys) }
 	}
 	return nil
 }

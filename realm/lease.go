@@ -2,7 +2,6 @@ package realm
 
 import (
 	"sync/atomic"
-	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/gateway"
@@ -54,7 +53,3 @@ func (l *lease) done() {
 		l.release()
 	}
 }
-
-// RetryAfterStart is how long clients are told to wait while the gateway is
-// starting.
-const RetryAfterStart = 2 * time.Second

@@ -19,12 +19,13 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/management"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
+	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint/keys"
 )
 
 // start reads the state and makes the realm ready for requests. If the store
 // is away it goes on trying in the background, and the realm is not ready
 // until it succeeds.
-func (r *Realm) start(old tokenendpoint.KeyStore) error {
+func (r *Realm) start(old keys.Store) error {
 	watched.show(r.shared)
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
@@ -56,7 +57,7 @@ func (r *Realm) start(old tokenendpoint.KeyStore) error {
 
 // open reads state and signing keys and begins to serve. What it starts lives
 // until ctx is done; opening itself ends with limit.
-func (r *Realm) open(ctx, limit context.Context, old tokenendpoint.KeyStore) error {
+func (r *Realm) open(ctx, limit context.Context, old keys.Store) error {
 	live, err := r.shared.open(limit)
 	if err != nil {
 		return err
@@ -187,7 +188,7 @@ func (r *Realm) withStored(run *Running) []authn.Member {
 
 // openKeys opens what encrypts stored values, and the signing keys, which are
 // taken over from where they were kept before there was a store.
-func (r *Realm) openKeys(ctx context.Context, run *Running, old tokenendpoint.KeyStore) error {
+func (r *Realm) openKeys(ctx context.Context, run *Running, old keys.Store) error {
 	var err error
 	if run.sealer, err = run.state.NewSealer(ctx, r.sealing); err != nil {
 		return fmt.Errorf("opening the data keys: %w", err)
@@ -196,7 +197,7 @@ func (r *Realm) openKeys(ctx context.Context, run *Running, old tokenendpoint.Ke
 	if err != nil {
 		return fmt.Errorf("opening signing keys: %w", err)
 	}
-	if run.Front.Keys, err = tokenendpoint.OpenKeyRing(ctx, keyring, r.token.KeyConfig(r.slog)); err != nil {
+	if run.Front.Keys, err = keys.Open(ctx, keyring, r.token.KeyConfig(r.slog)); err != nil {
 		return fmt.Errorf("opening signing keys: %w", err)
 	}
 	return nil
@@ -283,4 +284,4 @@ func (s storageKeys) Lock(ctx context.Context) (func(), error) {
 	return func() { _ = s.storage.Unlock(context.WithoutCancel(ctx), s.key) }, nil
 }
 
-var _ tokenendpoint.KeyStore = storageKeys{}
+var _ keys.Store = storageKeys{}

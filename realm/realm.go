@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/answer"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
@@ -168,8 +169,9 @@ func (r *Realm) Enter(w http.ResponseWriter, req *http.Request) *Running {
 	if run := r.Take(req.Context()); run != nil {
 		return run
 	}
-	w.Header().Set("Retry-After", gateway.RetryAfter(RetryAfterStart))
-	tokenendpoint.WriteError(w, req, http.StatusServiceUnavailable, tokenendpoint.CodeUnavailable, "the gateway is starting, try again in a moment", nil)
+	a := answer.Starting.Of()
+	answer.SetRetryAfter(w.Header(), a.RetryAfter)
+	answer.Write(w, req, a.Status, a.Code, a.Sentence, nil)
 	return nil
 }
 

@@ -10,8 +10,11 @@ package signature
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Bounds on what the registry has. What is larger is not looked at.
@@ -66,4 +69,121 @@ type Fetcher interface {
 	// Referrers returns everything that is attached to a manifest, all pages
 	// of it; none is no error. A list that cannot be read to its end is one.
 	Referrers(ctx context.Context, repository, digest string) ([]Descriptor, error)
+}
+
+const (
+	// annotation holds the base64 signature of a layer's content.
+	annotation = "dev.cosignproject.cosign/signature"
+	// maxSignature is the size of a signature in base64: RSA with 8192 bits
+	// has 1024 bytes.
+	maxSignature = 4096
+	// simpleType is what a simple-signing payload of cosign calls itself.
+	simpleType = "cosign container image signature"
+)
+
+// simplePayload is what is signed (containers/image, "Simple Signing").
+type simplePayload struct {
+	Critical struct {
+		Type  string `json:"type"`
+		Image struct {
+			Digest string `json:"docker-manifest-digest"`
+		} `json:"image"`
+	} `json:"critical"`
+}
+
+// simpleSignature returns the signature that a layer carries, nil if none.
+func simpleSignature(layer *Descriptor) []byte {
+	text := layer.Annotations[annotation]
+	if text == "" || len(text) > maxSignature {
+		return nil
+	}
+	signature, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return nil
+	}
+	return signature
+}
+
+// verifySimple reports whether a payload was signed with one of the keys and
+// says that it is about the digest. The signature comes first: what was not
+// signed is not even parsed.
+func verifySimple(keys []PublicKey, payload, signature []byte, digest string) bool {
+	if !anyVerifies(keys, payload, signature) {
+		return false
+	}
+	var p simplePayload
+	return json.Unmarshal(payload, &p) == nil && p.Critical.Type == simpleType && p.Critical.Image.Digest == digest
+}
+
+func anyVerifies(keys []PublicKey, message, signature []byte) bool {
+	for _, k := range keys {
+		if k.verifies(message, signature) {
+			return true
+		}
+	}
+	return false
+}
+
+const (
+	statementType = "application/vnd.in-toto+json"
+	// signPredicate tells a signature from an attestation such as an SBOM,
+	// which says something about an image and does not approve of it.
+	signPredicate = "https://sigstore.dev/cosign/sign/v1"
+	// maxEnvelopeSignatures is how many signatures of one envelope are tried.
+	maxEnvelopeSignatures = 10
+)
+
+// bundle is as much of a Sigstore bundle as is needed here. Signatures over a
+// mere message ("messageSignature") are for files, not for images.
+type bundle struct {
+	MediaType string `json:"mediaType"`
+	Envelope  *struct {
+		Payload     []byte `json:"payload"`
+		PayloadType string `json:"payloadType"`
+		Signatures  []struct {
+			Signature []byte `json:"sig"`
+		} `json:"signatures"`
+	} `json:"dsseEnvelope"`
+}
+
+// statement is an in-toto statement, of version 0.1 or 1.
+type statement struct {
+	Type      string `json:"_type"`
+	Predicate string `json:"predicateType"`
+	Subject   []struct {
+		Digest map[string]string `json:"digest"`
+	} `json:"subject"`
+}
+
+// verifyBundle reports whether a bundle holds a statement that was signed
+// with one of the keys and signs the digest, and nothing but it.
+func verifyBundle(keys []PublicKey, content []byte, digest string) bool {
+	var b bundle
+	if json.Unmarshal(content, &b) != nil || b.Envelope == nil || b.MediaType != typeBundle || b.Envelope.PayloadType != statementType {
+		return false
+	}
+	e := b.Envelope
+	if len(e.Signatures) > maxEnvelopeSignatures {
+		return false
+	}
+	message := preAuthentication(e.PayloadType, e.Payload)
+	for _, s := range e.Signatures {
+		if anyVerifies(keys, message, s.Signature) {
+			return signs(e.Payload, digest)
+		}
+	}
+	return false
+}
+
+// preAuthentication is what is signed of an envelope (DSSE protocol, "PAE").
+func preAuthentication(payloadType string, payload []byte) []byte {
+	return fmt.Appendf(nil, "DSSEv1 %d %s %d %s", len(payloadType), payloadType, len(payload), payload)
+}
+
+func signs(payload []byte, digest string) bool {
+	var s statement
+	if json.Unmarshal(payload, &s) != nil || !strings.HasPrefix(s.Type, "https://in-toto.io/Statement/v") {
+		return false
+	}
+	return s.Predicate == signPredicate && len(s.Subject) == 1 && "sha256:"+s.Subject[0].Digest["sha256"] == digest
 }

@@ -14,10 +14,10 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/store"
 	"github.com/caddy-registry-auth/caddy-registry-auth/store/faultstore"
 	"github.com/caddy-registry-auth/caddy-registry-auth/store/memstore"
-	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
+	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint/keys"
 )
 
-func keyring(t testing.TB, st *state.State, x *state.Sealer, old tokenendpoint.KeyStore) *state.Keyring {
+func keyring(t testing.TB, st *state.State, x *state.Sealer, old keys.Store) *state.Keyring {
 	t.Helper()
 	k, err := st.OpenKeyring(t.Context(), x, old)
 	if err != nil {
@@ -26,16 +26,16 @@ func keyring(t testing.TB, st *state.State, x *state.Sealer, old tokenendpoint.K
 	return k
 }
 
-func ring(t testing.TB, s tokenendpoint.KeyStore) *tokenendpoint.KeyRing {
+func ring(t testing.TB, s keys.Store) *keys.Ring {
 	t.Helper()
-	r, err := tokenendpoint.OpenKeyRing(t.Context(), s, tokenendpoint.KeyConfig{})
+	r, err := keys.Open(t.Context(), s, keys.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r
 }
 
-func keyIDs(r *tokenendpoint.KeyRing) string {
+func keyIDs(r *keys.Ring) string {
 	var set struct {
 		Keys []struct {
 			ID string `json:"kid"`
@@ -54,7 +54,7 @@ func TestKeyringOfSeveralGateways(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := memstore.New()
 			changed := make(chan struct{}, 100)
-			rings := make([]*tokenendpoint.KeyRing, 3)
+			rings := make([]*keys.Ring, 3)
 			var group sync.WaitGroup
 			for i := range rings {
 				st := gateway(t, s, state.Options{})
@@ -110,7 +110,7 @@ func TestKeyringOfSeveralGateways(t *testing.T) {
 }
 
 func TestKeyringTakesOver(t *testing.T) {
-	s, old := memstore.New(), tokenendpoint.NewMemoryKeyStore()
+	s, old := memstore.New(), keys.NewMemoryStore()
 	before := keyIDs(ring(t, old))
 	var group sync.WaitGroup
 	for range 3 {
@@ -129,7 +129,7 @@ func TestKeyringTakesOver(t *testing.T) {
 		t.Errorf("keys %q, want %q", got, before)
 	}
 	// The first start of all finds nothing there either.
-	fresh := keyring(t, gateway(t, memstore.New(), state.Options{}), nil, tokenendpoint.NewMemoryKeyStore())
+	fresh := keyring(t, gateway(t, memstore.New(), state.Options{}), nil, keys.NewMemoryStore())
 	if _, err := fresh.Load(t.Context()); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
@@ -205,4 +205,4 @@ func TestKeyringWithoutStore(t *testing.T) {
 	}
 }
 
-var _ tokenendpoint.KeyStore = (*state.Keyring)(nil)
+var _ keys.Store = (*state.Keyring)(nil)

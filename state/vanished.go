@@ -155,7 +155,7 @@ func VouchingFor(name string, a authn.Authenticator) (v Vouching, ok bool) {
 	}
 	switch a := a.(type) {
 	case *authn.LDAP:
-		v.Issuer = a.Facts().Identity
+		v.Issuer = a.Config().IdentityIssuer()
 		v.Every, v.Grace, v.MaxAge = a.Config().Rechecks()
 		if a.LooksUp() {
 			v.Directory = a

@@ -2,6 +2,7 @@ package state_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -10,6 +11,16 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 	"github.com/caddy-registry-auth/caddy-registry-auth/store/memstore"
 )
+
+// movingClock is moved while others look at it.
+type movingClock struct {
+	start time.Time
+	by    atomic.Int64
+}
+
+func newMovingClock() *movingClock             { return &movingClock{start: time.Now()} }
+func (c *movingClock) now() time.Time          { return c.start.Add(time.Duration(c.by.Load())) }
+func (c *movingClock) advance(d time.Duration) { c.by.Add(int64(d)) }
 
 // seenAs writes down that somebody was seen.
 func seenAs(t *testing.T, s *state.State, p *authn.Principal) string {
@@ -48,19 +59,19 @@ func owns(t *testing.T, s *state.State, p *authn.Principal, repository string) {
 func TestPersonKnownByAnotherSubject(t *testing.T) {
 	for name, since := range map[string]time.Duration{"the same entry": -time.Hour, "an entry made anew": time.Hour} {
 		t.Run(name, func(t *testing.T) {
-			now := time.Now()
-			s, err := state.Open(t.Context(), memstore.New(), "default", state.Options{Now: func() time.Time { return now }})
+			clock := newMovingClock()
+			s, err := state.Open(t.Context(), memstore.New(), "default", state.Options{Now: clock.now})
 			if err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(s.Close)
 			old := &authn.Principal{Kind: authn.KindUser, Name: "alice", Issuer: "ldap", Subject: "uid=alice,dc=x", Authenticator: "ldap:x"}
 			before := seenAs(t, s, old)
-			token := tokenOf(t, s, before, now)
+			token := tokenOf(t, s, before, clock.now())
 			owns(t, s, old, "team/app")
-			now = now.Add(2 * time.Hour)
+			clock.advance(2 * time.Hour)
 			next := *old
-			next.Subject, next.FormerSubject, next.Since = "entryUUID:1", old.Subject, now.Add(-2*time.Hour).Add(since)
+			next.Subject, next.FormerSubject, next.Since = "entryUUID:1", old.Subject, clock.now().Add(-2*time.Hour).Add(since)
 			after := seenAs(t, s, &next)
 			if _, ok := s.Users.Get(before); ok || before == after {
 				t.Error("there are two of the same person")
@@ -97,8 +108,8 @@ func TestVanishedUsersEndForGood(t *testing.T) {
 		"by a subject of their own": {state.Vouching{Authenticator: "a", MaxAge: time.Hour}, "42", 2 * time.Hour, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			now := time.Now()
-			s, err := state.Open(t.Context(), memstore.New(), "default", state.Options{Now: func() time.Time { return now }})
+			clock := newMovingClock()
+			s, err := state.Open(t.Context(), memstore.New(), "default", state.Options{Now: clock.now})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -108,10 +119,10 @@ func TestVanishedUsersEndForGood(t *testing.T) {
 				alice.Issuer = "a"
 			}
 			id := seenAs(t, s, alice)
-			tokenOf(t, s, id, now)
+			tokenOf(t, s, id, clock.now())
 			owns(t, s, alice, "team/app")
 			live := s.NewLiveness(state.LivenessOptions{Providers: []state.Vouching{x.v}})
-			now = now.Add(x.after)
+			clock.advance(x.after)
 			live.Sweep(t.Context())
 			live.Sweep(t.Context())
 			tokens := 0
@@ -127,7 +138,7 @@ func TestVanishedUsersEndForGood(t *testing.T) {
 				t.Errorf("rests: %v", rests)
 			}
 			// Whoever comes now is somebody who may come in.
-			now = now.Add(time.Minute)
+			clock.advance(time.Minute)
 			seenAs(t, s, alice)
 			live.Sweep(t.Context())
 			if err := s.Check(alice); err != nil {

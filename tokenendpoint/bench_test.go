@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint/keys"
 )
 
 // robotStage is an endpoint with one robot, as it is in service.
@@ -29,7 +30,7 @@ func robotStage(b *testing.B) (http.Handler, string) {
 	chain := authn.NewChain([]authn.Member{authn.NewMember("registry_token", s.verifier), authn.NewMember(authn.RobotsName, robots)},
 		authn.NewThrottle(nil))
 	s.Authenticate, s.Now = chain.Authenticate, nil
-	s.ring = openRing(b, NewMemoryKeyStore(), KeyConfig{})
+	s.ring = openRing(b, keys.Config{})
 	s.Keys, s.Record = s.ring, func(*http.Request, Record) {}
 	return s.Endpoint, basic("robot$ci", secret)
 }
@@ -105,9 +106,9 @@ func BenchmarkEndpoint(b *testing.B) {
 
 func BenchmarkSign(b *testing.B) {
 	payload := []byte(strings.Repeat("x", 400))
-	for _, algorithm := range []Algorithm{ES256, EdDSA, RS256} {
+	for _, algorithm := range []keys.Algorithm{keys.ES256, keys.EdDSA, keys.RS256} {
 		b.Run(string(algorithm), func(b *testing.B) {
-			r := openRing(b, NewMemoryKeyStore(), KeyConfig{Algorithm: algorithm})
+			r := openRing(b, keys.Config{Algorithm: algorithm})
 			b.ReportAllocs()
 			for b.Loop() {
 				if _, err := r.Sign(payload); err != nil {

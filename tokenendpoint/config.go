@@ -9,6 +9,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/duration"
+	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint/keys"
 )
 
 // Where the token endpoint and the public keys are if nothing else is
@@ -46,11 +49,11 @@ type Config struct {
 	// The signature algorithm: `ES256` (default), `RS256` or `EdDSA`. It
 	// matters to registries that verify tokens themselves: Distribution 2
 	// does not know `EdDSA`.
-	Algorithm Algorithm `json:"algorithm,omitempty"`
+	Algorithm keys.Algorithm `json:"algorithm,omitempty"`
 
 	// How the ids of keys are computed: `thumbprint` (RFC 7638; default, and
 	// what Distribution 3 computes) or `libtrust` (what Distribution 2 does).
-	KeyID KeyIDFormat `json:"key_id,omitempty"`
+	KeyID keys.IDFormat `json:"key_id,omitempty"`
 
 	// Puts the certificate of the signing key into each token, for registries
 	// that are configured with a `rootcertbundle`.
@@ -133,15 +136,15 @@ func (c *Config) BundlePath() string { return cmp.Or(c.CertificatesPath, Default
 
 // KeyConfig returns what the configuration says about keys. The logger gets
 // what goes wrong in the background; it may be nil.
-func (c *Config) KeyConfig(log *slog.Logger) KeyConfig {
-	return KeyConfig{
+func (c *Config) KeyConfig(log *slog.Logger) keys.Config {
+	return keys.Config{
 		Algorithm: c.Algorithm, KeyID: c.KeyID, X5C: c.X5C,
 		RotateEvery: time.Duration(c.RotateEvery), Lifetime: c.lifetime(), Log: log,
 	}
 }
 
 func (c *Config) lifetime() time.Duration {
-	return cmp.Or(time.Duration(c.Lifetime), DefaultLifetime)
+	return cmp.Or(time.Duration(c.Lifetime), keys.DefaultLifetime)
 }
 
 // Grace returns how long uploads outlive their token, zero for not at all.
@@ -182,8 +185,7 @@ func (c *Config) Validate() error {
 		}
 		seen[p] = true
 	}
-	_, err := c.KeyConfig(nil).withDefaults()
-	return err
+	return c.KeyConfig(nil).Validate()
 }
 
 // checkPath takes an absolute path in canonical form, without anything that a
@@ -194,3 +196,58 @@ func checkPath(p string) error {
 	}
 	return nil
 }
+
+// Defaults and bounds of refresh tokens.
+const (
+	DefaultRefreshTokenLifetime = 90 * 24 * time.Hour
+	DefaultRefreshTokenIdle     = 30 * 24 * time.Hour
+
+	maxRefreshTokenLifetime = 366 * 24 * time.Hour
+)
+
+// The values of [Config.RefreshTokens], [Config.RefreshTokenRotation] and
+// [Config.RefreshTokenClient].
+const (
+	On         = "on"
+	Off        = "off"
+	AnyClient  = "any"
+	SameClient = "same"
+)
+
+// HasRefreshTokens reports whether clients may keep a refresh token.
+func (c *Config) HasRefreshTokens() bool { return c.RefreshTokens == On }
+
+// RefreshLifetime is how long a refresh token lasts at the longest.
+func (c *Config) RefreshLifetime() time.Duration {
+	return cmp.Or(time.Duration(c.RefreshTokenLifetime), DefaultRefreshTokenLifetime)
+}
+
+// RefreshIdle is how long a refresh token may rest, zero for as long as it
+// lasts.
+func (c *Config) RefreshIdle() time.Duration {
+	if c.RefreshTokenIdle == 0 {
+		return min(DefaultRefreshTokenIdle, c.RefreshLifetime())
+	}
+	return max(0, time.Duration(c.RefreshTokenIdle))
+}
+
+func (c *Config) checkRefreshTokens() error {
+	for name, value := range map[string]string{"refresh_tokens": c.RefreshTokens, "refresh_token_rotation": c.RefreshTokenRotation} {
+		if value != "" && value != On && value != Off {
+			return fmt.Errorf("%s %.20q: want on or off", name, value)
+		}
+	}
+	if v := c.RefreshTokenClient; v != "" && v != AnyClient && v != SameClient {
+		return fmt.Errorf("refresh_token_client %.20q: want any or same", v)
+	}
+	if l := c.RefreshLifetime(); l < time.Minute || l > maxRefreshTokenLifetime {
+		return fmt.Errorf("refresh_token_lifetime %s: want 1m to 366d", l)
+	}
+	if i := c.RefreshIdle(); i != 0 && i < time.Minute {
+		return fmt.Errorf("refresh_token_idle %s: want at least 1m", i)
+	}
+	return nil
+}
+
+// Duration is a time span in a configuration.
+type Duration = duration.Duration

@@ -7,11 +7,14 @@
 package tokenendpoint
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"net/http"
 	"net/netip"
 	"time"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/answer"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 	"github.com/caddy-registry-auth/caddy-registry-auth/internal/admission"
@@ -26,7 +29,7 @@ type Authorizer interface {
 	Relevant(p *authn.Principal) *authn.Principal
 }
 
-// Signer turns claims into a token; [KeyRing] is one.
+// Signer turns claims into a token; keys.Ring of the package below is one.
 type Signer interface {
 	Sign(payload []byte) (string, error)
 }
@@ -74,7 +77,7 @@ type Endpoint struct {
 func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{endpoint: e, w: w, r: r, start: e.now(), keycloak: e.Config.isKeycloakPath(r.URL.Path)}
 	if err := admission.Check(r); err != nil {
-		x.fail(&failure{status: admission.Status(err), oauth: "invalid_request", code: CodeUnsupported, message: err.Error()})
+		x.fail(refusal(err))
 		return
 	}
 	switch r.Method {
@@ -86,7 +89,7 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		w.Header().Set("Allow", "GET, POST")
 		x.fail(&failure{
-			status: http.StatusMethodNotAllowed, oauth: "invalid_request", code: CodeUnsupported,
+			status: http.StatusMethodNotAllowed, oauth: "invalid_request", code: answer.CodeUnsupported,
 			message: "tokens are asked for with GET or POST",
 		})
 	}
@@ -118,4 +121,88 @@ type exchange struct {
 	// new one.
 	identityToken string
 	loggedIn      bool
+}
+
+// How a token was asked for.
+const (
+	GrantDocker   = "docker"        // GET, Docker token specification
+	GrantPassword = "password"      // POST, RFC 6749 §4.3
+	GrantRefresh  = "refresh_token" // POST, RFC 6749 §6
+)
+
+// Record says what happened to one token request. It holds no secret. What
+// the client said of itself is cut to 256 bytes and otherwise as it came:
+// write it with an encoder.
+type Record struct {
+	// Principal is who was authenticated; nil if nobody was.
+	Principal *authn.Principal
+	// Requested and Granted are the accesses asked for and given.
+	Requested, Granted []authz.Access
+	// Grant is one of the Grant constants; empty if the request was neither.
+	Grant string
+	// Service is the registry that the token is for.
+	Service string
+	// ClientID and Account are what the client claims to be and for whom.
+	// Nothing was decided by them.
+	ClientID, Account string
+	// TokenID is the "jti" of the token; empty if none was issued.
+	TokenID string
+	// IdentityToken is the public id of an identity token that was handed out;
+	// empty if none was.
+	IdentityToken string
+	// Expires is when the token ends.
+	Expires time.Time
+	// Status is the status of the answer, Code its error code; empty for 200.
+	Status int
+	Code   answer.Code
+	// Err is why there is no token; nil for 200.
+	Err error
+	// Duration is how long it took to decide and sign.
+	Duration time.Duration
+}
+
+const maxRecorded = 256
+
+// record completes and hands over a record.
+func (x *exchange) record(rec Record) {
+	if x.endpoint.Record == nil {
+		return
+	}
+	rec.Principal, rec.Requested, rec.Grant, rec.Service = x.principal, x.requested, x.grant, x.service
+	rec.ClientID, rec.Account = x.clientID[:min(len(x.clientID), maxRecorded)], x.account[:min(len(x.account), maxRecorded)]
+	if parsed, err := authn.ParseSecret(x.identityToken); x.loggedIn && err == nil {
+		rec.IdentityToken = parsed.ID
+	}
+	rec.Duration = x.endpoint.now().Sub(x.start)
+	x.endpoint.Record(x.r, rec)
+}
+
+// ServiceOf returns the service that a token request names, "" if it names
+// none or is not readable, for who has to choose among several endpoints. The
+// body of a POST is there again afterwards, as far as an [Endpoint] reads it.
+func ServiceOf(r *http.Request) string {
+	query := r.URL.RawQuery
+	if r.Method == http.MethodPost && r.Body != nil {
+		body := r.Body
+		read, err := io.ReadAll(io.LimitReader(body, maxForm+1))
+		if err != nil {
+			return ""
+		}
+		r.Body = &rereadBody{Reader: io.MultiReader(bytes.NewReader(read), body), Closer: body}
+		query = string(read)
+	}
+	if len(query) > maxForm {
+		return ""
+	}
+	p, err := parseParameters(query)
+	if err != nil {
+		return ""
+	}
+	return p.get("service")
+}
+
+// rereadBody is a body whose beginning was put back.
+type rereadBody struct {
+	io.Reader
+	io.Closer
 }

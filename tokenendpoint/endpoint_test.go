@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/answer"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 )
@@ -174,7 +175,7 @@ func TestRefusals(t *testing.T) {
 	const form = "grant_type=password&username=alice&password=alice"
 	token := func(s *stage) string {
 		w := s.get("", basic("alice", "alice"))
-		var a answer
+		var a reply
 		_ = json.Unmarshal(w.Body.Bytes(), &a)
 		return a.Token
 	}
@@ -182,86 +183,86 @@ func TestRefusals(t *testing.T) {
 		ask    func(*stage) *httptest.ResponseRecorder
 		status int
 		oauth  string
-		code   Code
+		code   answer.Code
 		retry  string
 	}{
 		"wrong password": {func(s *stage) *httptest.ResponseRecorder {
 			return s.get("scope=repository:pub/app:pull", basic("alice", "x"))
-		}, 401, "invalid_grant", CodeUnauthorized, ""},
-		"unknown user":   {func(s *stage) *httptest.ResponseRecorder { return s.get("", basic("eve", "x")) }, 401, "invalid_grant", CodeUnauthorized, ""},
-		"no user":        {func(s *stage) *httptest.ResponseRecorder { return s.get("", basic("", "x")) }, 401, "invalid_grant", CodeUnauthorized, ""},
-		"empty password": {func(s *stage) *httptest.ResponseRecorder { return s.get("", basic("alice", "")) }, 401, "invalid_grant", CodeUnauthorized, ""},
-		"expired":        {func(s *stage) *httptest.ResponseRecorder { return s.get("", basic("alice", "expired")) }, 401, "invalid_grant", CodeUnauthorized, ""},
-		"disabled":       {func(s *stage) *httptest.ResponseRecorder { return s.get("", basic("alice", "disabled")) }, 401, "invalid_grant", CodeUnauthorized, ""},
-		"from elsewhere": {func(s *stage) *httptest.ResponseRecorder { return s.get("", basic("alice", "elsewhere")) }, 401, "invalid_grant", CodeUnauthorized, ""},
-		"provider away":  {func(s *stage) *httptest.ResponseRecorder { return s.get("", basic("alice", "away")) }, 503, "temporarily_unavailable", CodeUnavailable, "5"},
-		"busy":           {func(s *stage) *httptest.ResponseRecorder { return s.get("", basic("alice", "busy")) }, 429, "temporarily_unavailable", CodeTooManyRequests, "2"},
-		"throttled":      {func(s *stage) *httptest.ResponseRecorder { return s.get("", basic("alice", "throttled")) }, 429, "temporarily_unavailable", CodeTooManyRequests, "2"},
+		}, 401, "invalid_grant", answer.CodeUnauthorized, ""},
+		"unknown user":   {func(s *stage) *httptest.ResponseRecorder { return s.get("", basic("eve", "x")) }, 401, "invalid_grant", answer.CodeUnauthorized, ""},
+		"no user":        {func(s *stage) *httptest.ResponseRecorder { return s.get("", basic("", "x")) }, 401, "invalid_grant", answer.CodeUnauthorized, ""},
+		"empty password": {func(s *stage) *httptest.ResponseRecorder { return s.get("", basic("alice", "")) }, 401, "invalid_grant", answer.CodeUnauthorized, ""},
+		"expired":        {func(s *stage) *httptest.ResponseRecorder { return s.get("", basic("alice", "expired")) }, 401, "invalid_grant", answer.CodeUnauthorized, ""},
+		"disabled":       {func(s *stage) *httptest.ResponseRecorder { return s.get("", basic("alice", "disabled")) }, 401, "invalid_grant", answer.CodeUnauthorized, ""},
+		"from elsewhere": {func(s *stage) *httptest.ResponseRecorder { return s.get("", basic("alice", "elsewhere")) }, 401, "invalid_grant", answer.CodeUnauthorized, ""},
+		"provider away":  {func(s *stage) *httptest.ResponseRecorder { return s.get("", basic("alice", "away")) }, 503, "temporarily_unavailable", answer.CodeUnavailable, "5"},
+		"busy":           {func(s *stage) *httptest.ResponseRecorder { return s.get("", basic("alice", "busy")) }, 429, "temporarily_unavailable", answer.CodeTooManyRequests, "1"},
+		"throttled":      {func(s *stage) *httptest.ResponseRecorder { return s.get("", basic("alice", "throttled")) }, 429, "temporarily_unavailable", answer.CodeTooManyRequests, "2"},
 		"two credentials": {func(s *stage) *httptest.ResponseRecorder {
 			return s.get("", basic("alice", "alice"), basic("bob", "bob"))
-		}, 400, "invalid_request", CodeUnsupported, ""},
-		"broken header": {func(s *stage) *httptest.ResponseRecorder { return s.get("", "Basic !") }, 400, "invalid_request", CodeUnsupported, ""},
-		"other scheme":  {func(s *stage) *httptest.ResponseRecorder { return s.get("", "Negotiate abc") }, 401, "invalid_grant", CodeUnauthorized, ""},
+		}, 400, "invalid_request", answer.CodeUnauthorized, ""},
+		"broken header": {func(s *stage) *httptest.ResponseRecorder { return s.get("", "Basic !") }, 400, "invalid_request", answer.CodeUnauthorized, ""},
+		"other scheme":  {func(s *stage) *httptest.ResponseRecorder { return s.get("", "Negotiate abc") }, 401, "invalid_grant", answer.CodeUnauthorized, ""},
 		"a registry token": {func(s *stage) *httptest.ResponseRecorder {
 			return s.get("scope=repository:team/app:pull", "Bearer "+token(s))
-		}, 401, "invalid_grant", CodeUnauthorized, ""},
-		"unknown bearer": {func(s *stage) *httptest.ResponseRecorder { return s.get("scope=repository:pub/app:pull", "Bearer abc") }, 401, "invalid_grant", CodeUnauthorized, ""},
+		}, 401, "invalid_grant", answer.CodeUnauthorized, ""},
+		"unknown bearer": {func(s *stage) *httptest.ResponseRecorder { return s.get("scope=repository:pub/app:pull", "Bearer abc") }, 401, "invalid_grant", answer.CodeUnauthorized, ""},
 		"other service": {func(s *stage) *httptest.ResponseRecorder {
 			return s.get("service=other&scope=repository:team/app:pull", basic("alice", "alice"))
-		}, 400, "invalid_request", CodeUnsupported, ""},
+		}, 400, "invalid_request", answer.CodeUnsupported, ""},
 		"service twice": {func(s *stage) *httptest.ResponseRecorder {
 			return s.get("service=reg.test&service=other", basic("alice", "alice"))
-		}, 400, "invalid_request", CodeUnsupported, ""},
-		"broken query": {func(s *stage) *httptest.ResponseRecorder { return s.get("scope=%zz", basic("alice", "alice")) }, 400, "invalid_request", CodeUnsupported, ""},
-		"semicolons":   {func(s *stage) *httptest.ResponseRecorder { return s.get("a=b;c=d", basic("alice", "alice")) }, 400, "invalid_request", CodeUnsupported, ""},
+		}, 400, "invalid_request", answer.CodeUnsupported, ""},
+		"broken query": {func(s *stage) *httptest.ResponseRecorder { return s.get("scope=%zz", basic("alice", "alice")) }, 400, "invalid_request", answer.CodeUnsupported, ""},
+		"semicolons":   {func(s *stage) *httptest.ResponseRecorder { return s.get("a=b;c=d", basic("alice", "alice")) }, 400, "invalid_request", answer.CodeUnsupported, ""},
 		"101 scopes": {func(s *stage) *httptest.ResponseRecorder {
 			return s.get(strings.Repeat("&scope=repository:a/b:pull", 101), basic("alice", "alice"))
-		}, 400, "invalid_request", CodeUnsupported, ""},
+		}, 400, "invalid_request", answer.CodeUnsupported, ""},
 		"5000 scopes": {func(s *stage) *httptest.ResponseRecorder {
 			return s.get(strings.Repeat("&scope=repository:a/b:pull", 5000), basic("alice", "alice"))
-		}, 400, "invalid_request", CodeUnsupported, ""},
+		}, 400, "invalid_request", answer.CodeUnsupported, ""},
 		"DELETE": {func(s *stage) *httptest.ResponseRecorder {
 			w := httptest.NewRecorder()
 			s.ServeHTTP(w, httptest.NewRequest("DELETE", "/v2/token", nil))
 			return w
-		}, 405, "invalid_request", CodeUnsupported, ""},
+		}, 405, "invalid_request", answer.CodeUnsupported, ""},
 
 		"POST, wrong password": {func(s *stage) *httptest.ResponseRecorder {
 			return s.post("grant_type=password&username=alice&password=x")
-		}, 401, "invalid_grant", CodeUnauthorized, ""},
+		}, 401, "invalid_grant", answer.CodeUnauthorized, ""},
 		"POST, empty password": {func(s *stage) *httptest.ResponseRecorder {
 			return s.post("grant_type=password&username=alice&password=")
-		}, 401, "invalid_grant", CodeUnauthorized, ""},
-		"POST, nobody":   {func(s *stage) *httptest.ResponseRecorder { return s.post("grant_type=password") }, 400, "invalid_request", CodeUnsupported, ""},
-		"POST, no grant": {func(s *stage) *httptest.ResponseRecorder { return s.post("username=alice&password=alice") }, 400, "invalid_request", CodeUnsupported, ""},
+		}, 401, "invalid_grant", answer.CodeUnauthorized, ""},
+		"POST, nobody":   {func(s *stage) *httptest.ResponseRecorder { return s.post("grant_type=password") }, 400, "invalid_request", answer.CodeUnsupported, ""},
+		"POST, no grant": {func(s *stage) *httptest.ResponseRecorder { return s.post("username=alice&password=alice") }, 400, "invalid_request", answer.CodeUnsupported, ""},
 		"POST, client_credentials": {func(s *stage) *httptest.ResponseRecorder {
 			return s.post("grant_type=client_credentials&client_id=x&service=reg.test")
-		}, 400, "unsupported_grant_type", CodeUnsupported, ""},
+		}, 400, "unsupported_grant_type", answer.CodeUnsupported, ""},
 		"POST, refresh_token": {func(s *stage) *httptest.ResponseRecorder {
 			return s.post("grant_type=refresh_token&refresh_token=x&client_id=x")
-		}, 400, "unsupported_grant_type", CodeUnsupported, ""},
-		"POST, other service":  {func(s *stage) *httptest.ResponseRecorder { return s.post(form + "&service=other") }, 400, "invalid_request", CodeUnsupported, ""},
-		"POST, password twice": {func(s *stage) *httptest.ResponseRecorder { return s.post(form + "&password=x") }, 400, "invalid_request", CodeUnsupported, ""},
+		}, 400, "unsupported_grant_type", answer.CodeUnsupported, ""},
+		"POST, other service":  {func(s *stage) *httptest.ResponseRecorder { return s.post(form + "&service=other") }, 400, "invalid_request", answer.CodeUnsupported, ""},
+		"POST, password twice": {func(s *stage) *httptest.ResponseRecorder { return s.post(form + "&password=x") }, 400, "invalid_request", answer.CodeUnsupported, ""},
 		"POST, in the query": {func(s *stage) *httptest.ResponseRecorder {
 			return s.post("", func(r *http.Request) { r.URL.RawQuery = form })
-		}, 400, "invalid_request", CodeUnsupported, ""},
+		}, 400, "invalid_request", answer.CodeUnsupported, ""},
 		"POST, JSON": {func(s *stage) *httptest.ResponseRecorder {
 			return s.post(`{"grant_type":"password"}`, func(r *http.Request) { r.Header.Set("Content-Type", "application/json") })
-		}, 400, "invalid_request", CodeUnsupported, ""},
+		}, 400, "invalid_request", answer.CodeUnsupported, ""},
 		"POST, multipart": {func(s *stage) *httptest.ResponseRecorder {
 			return s.post(form, func(r *http.Request) { r.Header.Set("Content-Type", "multipart/form-data; boundary=x") })
-		}, 400, "invalid_request", CodeUnsupported, ""},
+		}, 400, "invalid_request", answer.CodeUnsupported, ""},
 		"POST, no type": {func(s *stage) *httptest.ResponseRecorder {
 			return s.post(form, func(r *http.Request) { r.Header.Del("Content-Type") })
-		}, 400, "invalid_request", CodeUnsupported, ""},
+		}, 400, "invalid_request", answer.CodeUnsupported, ""},
 		"POST, two types": {func(s *stage) *httptest.ResponseRecorder {
 			return s.post(form, func(r *http.Request) { r.Header.Add("Content-Type", "application/json") })
-		}, 400, "invalid_request", CodeUnsupported, ""},
-		"POST, too large":  {func(s *stage) *httptest.ResponseRecorder { return s.post(form + "&x=" + strings.Repeat("x", maxForm)) }, 413, "invalid_request", CodeSizeInvalid, ""},
-		"POST, not a form": {func(s *stage) *httptest.ResponseRecorder { return s.post("%zz") }, 400, "invalid_request", CodeUnsupported, ""},
+		}, 400, "invalid_request", answer.CodeUnsupported, ""},
+		"POST, too large":  {func(s *stage) *httptest.ResponseRecorder { return s.post(form + "&x=" + strings.Repeat("x", maxForm)) }, 413, "invalid_request", answer.CodeSizeInvalid, ""},
+		"POST, not a form": {func(s *stage) *httptest.ResponseRecorder { return s.post("%zz") }, 400, "invalid_request", answer.CodeUnsupported, ""},
 		"POST, broken off": {func(s *stage) *httptest.ResponseRecorder {
 			return s.post("", func(r *http.Request) { r.Body = brokenBody{} })
-		}, 400, "invalid_request", CodeUnsupported, ""},
+		}, 400, "invalid_request", answer.CodeUnsupported, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t)
@@ -274,7 +275,7 @@ func TestRefusals(t *testing.T) {
 				Error       string `json:"error"`
 				Description string `json:"error_description"`
 				Errors      []struct {
-					Code    Code
+					Code    answer.Code
 					Message string
 				}
 			}

@@ -9,8 +9,10 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/answer"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint/keys"
 )
 
 // errTokenSize says that what a policy needs to know of a principal does not
@@ -41,7 +43,7 @@ func (x *exchange) issue(oauth bool) {
 	x.record(Record{
 		Status: http.StatusOK, Granted: t.granted, TokenID: t.id, Expires: x.start.Add(t.lifetime),
 	})
-	writeToken(x.w, t, oauth, x.identityToken)
+	writeToken(x.w, x.r, t, oauth, x.identityToken)
 }
 
 // mint signs a token. Where it would be too large, the accesses asked for last
@@ -53,7 +55,7 @@ func (x *exchange) mint() (issued, error) {
 		Issuer: e.Issuer, Subject: authn.RegistrySubject(x.principal), Audience: x.service, ID: t.id,
 		ExpiresAt: x.start.Add(t.lifetime).Unix(),
 		// Registries whose clock is behind must not refuse a fresh token.
-		NotBefore: x.start.Add(-Leeway).Unix(), IssuedAt: x.start.Unix(),
+		NotBefore: x.start.Add(-keys.Leeway).Unix(), IssuedAt: x.start.Unix(),
 		Principal: authn.NewRegistryPrincipal(e.Policy.Relevant(x.principal)),
 	}
 	for {
@@ -123,7 +125,7 @@ func limits(granted []authz.Access) []authn.Limit {
 
 // writeToken answers in the form of both specifications. There is no
 // "issued_at": a client whose clock is wrong would compare it with its own.
-func writeToken(w http.ResponseWriter, t issued, oauth bool, identityToken string) {
+func writeToken(w http.ResponseWriter, r *http.Request, t issued, oauth bool, identityToken string) {
 	body := make([]byte, 0, 2*len(t.token)+256)
 	body = append(body, `{"token":"`...)
 	body = append(body, t.token...)
@@ -132,7 +134,7 @@ func writeToken(w http.ResponseWriter, t issued, oauth bool, identityToken strin
 	body = append(body, `","expires_in":`...)
 	// Clients take a shorter time for a minute, or come back for each request.
 	// Until then the leeway keeps the token good.
-	body = strconv.AppendInt(body, int64(max(t.lifetime, Leeway)/time.Second), 10)
+	body = strconv.AppendInt(body, int64(max(t.lifetime, keys.Leeway)/time.Second), 10)
 	if oauth {
 		// Types, names and actions need no escapes in JSON.
 		body = append(body, `,"token_type":"Bearer","scope":"`...)
@@ -145,11 +147,6 @@ func writeToken(w http.ResponseWriter, t issued, oauth bool, identityToken strin
 		body = append(body, '"')
 	}
 	body = append(body, "}\n"...)
-	h := w.Header()
-	h["Docker-Distribution-Api-Version"] = apiVersion
-	h["Content-Type"] = contentJSON
-	h["Cache-Control"] = noStore
-	h["Pragma"] = noCache
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
-	_, _ = w.Write(body) // the client went away: nobody to tell
+	w.Header().Set("Pragma", "no-cache")
+	answer.WriteJSON(w, r, http.StatusOK, body)
 }

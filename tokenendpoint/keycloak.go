@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/answer"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 )
 
@@ -78,7 +79,7 @@ func (x *exchange) failKeycloak(f *failure) bool {
 	case http.StatusUnauthorized:
 		// With this browsers ask for a password, which Keycloak leaves to others.
 		x.w.Header().Set("WWW-Authenticate", `Basic realm="`+string(appendParameter(nil, x.endpoint.Service))+`", charset="UTF-8"`)
-		x.writeKeycloak(f.status, errorBody{Errors: []errorItem{{Code: CodeUnauthorized, Message: keycloakWrongLogin, Detail: keycloakDetail(x.requested)}}})
+		x.writeKeycloak(f.status, answer.Document{Errors: []answer.Item{{Code: answer.CodeUnauthorized, Message: keycloakWrongLogin, Detail: keycloakDetail(x.requested)}}})
 	case http.StatusBadRequest:
 		x.writeKeycloak(f.status, struct {
 			Error       string `json:"error"`
@@ -104,5 +105,5 @@ func (x *exchange) writeKeycloak(status int, body any) {
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false)
 	_ = encoder.Encode(body) // strings only: there is no such error
-	writeJSON(x.w, x.r, status, out.Bytes())
+	answer.WriteJSON(x.w, x.r, status, out.Bytes())
 }

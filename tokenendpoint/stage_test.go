@@ -14,7 +14,24 @@ import (
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint/keys"
 )
+
+var start = time.Date(2027, 1, 15, 8, 0, 0, 0, time.UTC)
+
+// clock is a clock that tests set.
+type clock struct{ at time.Time }
+
+func (c *clock) now() time.Time { return c.at }
+
+func openRing(t testing.TB, cfg keys.Config) *keys.Ring {
+	t.Helper()
+	r, err := keys.Open(context.Background(), keys.NewMemoryStore(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
 
 // accounts is an authenticator of people whose password is their name, and of
 // secrets that fail in a way of their own.
@@ -46,7 +63,7 @@ func (a accounts) Authenticate(_ context.Context, c *authn.Credential) (*authn.P
 type stage struct {
 	*Endpoint
 	clock    *clock
-	ring     *KeyRing
+	ring     *keys.Ring
 	verifier *authn.RegistryToken
 	records  []Record
 }
@@ -57,8 +74,8 @@ func person(name string, groups ...string) *authn.Principal {
 
 func newStage(t testing.TB) *stage {
 	t.Helper()
-	s := &stage{clock: newClock()}
-	s.ring = openRing(t, NewMemoryKeyStore(), s.clock.cfg())
+	s := &stage{clock: &clock{at: start}}
+	s.ring = openRing(t, keys.Config{Now: s.clock.now})
 	people := accounts{
 		"alice": person("alice", "team", "unmentioned"), "bob": person("bob"), "root": person("root"),
 		"robot$ci": {Kind: authn.KindRobot, Name: "ci", Credential: "robot_secret", CredentialID: "abc", Expires: start.Add(90 * time.Second)},
@@ -125,8 +142,8 @@ func (s *stage) post(form string, change ...func(*http.Request)) *httptest.Respo
 	return w
 }
 
-// answer is a token answer, decoded strictly.
-type answer struct {
+// reply is a token answer, decoded strictly.
+type reply struct {
 	Token       string  `json:"token"`
 	AccessToken string  `json:"access_token"`
 	ExpiresIn   int     `json:"expires_in"`
@@ -134,14 +151,14 @@ type answer struct {
 	Scope       *string `json:"scope"`
 }
 
-func readAnswer(t *testing.T, w *httptest.ResponseRecorder) answer {
+func readAnswer(t *testing.T, w *httptest.ResponseRecorder) reply {
 	t.Helper()
 	if w.Code != 200 {
 		t.Fatalf("%d %s", w.Code, w.Body)
 	}
 	decoder := json.NewDecoder(w.Body)
 	decoder.DisallowUnknownFields() // no issued_at, no refresh_token
-	var a answer
+	var a reply
 	if err := decoder.Decode(&a); err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +171,11 @@ func readAnswer(t *testing.T, w *httptest.ResponseRecorder) answer {
 // claims returns what a token says, as any registry reads it.
 func claims(t *testing.T, token string) (c map[string]any) {
 	t.Helper()
-	if err := json.Unmarshal(fromBase64(base64.RawURLEncoding, strings.Split(token, ".")[1]), &c); err != nil {
+	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(payload, &c); err != nil {
 		t.Fatal(err)
 	}
 	return c

@@ -31,14 +31,6 @@ func Check(r *http.Request) error {
 	return SameSite(r)
 }
 
-// Status is the HTTP status for an error of this package.
-func Status(err error) int {
-	if errors.Is(err, ErrTooEarly) {
-		return http.StatusTooEarly
-	}
-	return http.StatusForbidden
-}
-
 // Fresh returns [ErrTooEarly] for a change in TLS early data: of our own
 // connection, or of a proxy's in front of us, which says so (RFC 8470 §5.1).
 func Fresh(r *http.Request) error {

@@ -3,9 +3,11 @@
 package process
 
 import (
+	"errors"
 	"runtime"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 )
@@ -21,3 +23,16 @@ var Hashing = authn.NewHashPool(max(1, runtime.GOMAXPROCS(0)-1))
 // Verified remembers passwords that a slow hash was computed for, so that a
 // reload does not make every robot's next request slow.
 var Verified = authn.NewVerifiedCache()
+
+// Show makes collectors visible in the metrics of a configuration. They live
+// as long as the process and are registered with each one: counters survive a
+// reload, and two sites share them.
+func Show(ctx caddy.Context, collectors ...prometheus.Collector) error {
+	registry := ctx.GetMetricsRegistry()
+	for _, c := range collectors {
+		if err := registry.Register(c); err != nil && !errors.As(err, new(prometheus.AlreadyRegisteredError)) {
+			return err
+		}
+	}
+	return nil
+}

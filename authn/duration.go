@@ -1,6 +1,0 @@
-package authn
-
-import "github.com/caddy-registry-auth/caddy-registry-auth/internal/duration"
-
-// Duration is a time span in a configuration.
-type Duration = duration.Duration
