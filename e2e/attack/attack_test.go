@@ -1,36 +1,35 @@
 package main
 
 import (
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/attack/runner"
 	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/process"
-	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/stage"
 )
 
-// TestAttackRows plays the rows of testdata/attacks.jsonl and of the files in
-// ATTACK_CASES.
-func TestAttackRows(t *testing.T) {
+func newRunner(t *testing.T) *runner.Runner {
+	t.Helper()
 	process.Need(t, "docker-registry")
-	s, err := stage.Start(t.Context(), stage.Options{Record: true, Managed: true})
+	r, err := runner.New()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := s.Stop(); err != nil {
+		if err := r.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	r, err := runner.New(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.Close() })
+	return r
+}
 
-	files := append([]string{"../testdata/attacks.jsonl", "../testdata/attacks-own.jsonl"}, filepath.SplitList(os.Getenv("ATTACK_CASES"))...)
-	rows, err := runner.Load(files...)
+// TestAttackRows plays the rows of testdata, or of the files in ATTACK_CASES
+// alone.
+func TestAttackRows(t *testing.T) {
+	r := newRunner(t)
+	rows, err := runner.Load(runner.Files("../testdata", filepath.SplitList(os.Getenv("ATTACK_CASES"))...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,5 +39,51 @@ func TestAttackRows(t *testing.T) {
 	}
 	if report.Passed == 0 {
 		t.Error("no row was played")
+	}
+}
+
+// TestRowsLeaveTheStageAsItWas: rows that destroy do not fail those that come
+// after them.
+func TestRowsLeaveTheStageAsItWas(t *testing.T) {
+	r := newRunner(t)
+	bearer := func(value string) [][2]string { return [][2]string{{"Authorization", "Bearer " + value}} }
+	pulls := runner.Row{
+		Method: http.MethodGet, Path: "/v2/team/app/manifests/x",
+		Headers: bearer("{{token:robot$reader:team/app:pull}}"), ExpectStatus: []int{200},
+	}
+	for _, destroys := range []runner.Row{
+		{
+			ID: "image", Method: http.MethodDelete, Path: "/v2/team/app/manifests/{{digest:team/app:x}}",
+			Headers: bearer("{{token:robot$janitor:team/app:pull,push,delete}}"), ExpectStatus: []int{202},
+		},
+		{
+			ID: "blob", Method: http.MethodDelete, Path: "/v2/team/app/blobs/{{digest:team/app:config}}",
+			Headers: bearer("{{token:robot$janitor:team/app:pull,push,delete}}"), ExpectStatus: []int{202},
+		},
+		{
+			ID: "keys", Method: http.MethodPost, Path: "{{admin}}/signing-keys/revoke-all", Group: "admin",
+			Headers: append(bearer("{{adminkey}}"), [2]string{"Content-Type", "application/json"}), ExpectStatus: []int{200},
+		},
+		{
+			ID: "project", Method: http.MethodPut, Path: "{{admin}}/projects/team2", Body: `{"patterns":["team/app/**"]}`, Group: "admin",
+			Headers: bearer("{{adminkey}}"), ExpectStatus: []int{200, 201},
+		},
+	} {
+		for _, row := range []runner.Row{destroys, pulls} {
+			wrong, err := r.Play(t.Context(), row)
+			if err != nil || len(wrong) > 0 {
+				t.Errorf("after %s: %s: %v, %v", destroys.ID, row.Path, wrong, err)
+			}
+		}
+	}
+	// A fresh stage has no administrator yet.
+	for range 2 {
+		wrong, err := r.Play(t.Context(), runner.Row{
+			Stage: "fresh", Group: "bootstrap", Method: http.MethodPost, Path: "{{admin}}/bootstrap",
+			Body: `{"secret":"{{boot}}"}`, ExpectStatus: []int{201},
+		})
+		if err != nil || len(wrong) > 0 {
+			t.Errorf("bootstrap of a fresh stage: %v, %v", wrong, err)
+		}
 	}
 }

@@ -13,9 +13,9 @@ import (
 )
 
 // TestCosign signs with a real cosign 3, in the documented way and with a
-// signing configuration without services. COSIGN names the program.
+// signing configuration without services. It runs where there is a cosign.
 func TestCosign(t *testing.T) {
-	program := process.Optional(t, "COSIGN")
+	program := process.Optional(t, "cosign")
 	process.Need(t, "crane", upstream.Distribution3.Program)
 	keys := t.TempDir()
 	for _, args := range [][]string{

@@ -15,11 +15,11 @@ import (
 )
 
 // TestExportedZot has a real zot verify tokens by the exported configuration.
-// ZOT names the program. Versions before 2.1.3 know RS256 only, and those
+// It runs where there is a zot. Versions before 2.1.3 know RS256 only, and those
 // before 2 ask for a scope that nobody has where clients log in: so nobody does
 // here.
 func TestExportedZot(t *testing.T) {
-	program := process.Optional(t, "ZOT")
+	program := process.Optional(t, "zot")
 	s := startTokenServer(t, upstream.Distribution2, "algorithm RS256")
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "gateway.pem"), string(exported(t, s, "", "certificates")))

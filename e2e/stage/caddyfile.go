@@ -39,17 +39,24 @@ func (s *Stage) Config() (gateway.Config, error) {
 	}
 	token, realm, signIn, log := s.options.Token, s.options.Realm, "", ""
 	if s.options.Managed {
-		token, realm, signIn, log = token+managedToken, realm+managedRealm, managedSignIn, managedLog
+		realm, signIn, log = realm+managedRealm, managedSignIn, managedLog
+		if !s.options.NoIdentityTokens {
+			token += managedToken
+		}
 		env = append(env, "BOOTSTRAP_SECRET="+s.BootstrapSecret, "CLIENT_SECRET="+idp.ClientSecret, "HASH_ALICE="+LocalHash)
 	}
+	public := s.options.Public
+	if public == "" {
+		public = s.URL
+	}
 	replace := strings.NewReplacer(
-		"HOST", host, "PORT", port, "URL", s.URL, "SERVICE", Service, "CLIENT", Client,
+		"PUBLIC", public, "HOST", host, "PORT", port, "SERVICE", Service, "CLIENT", Client,
 		"ISSUER_A", issuer, "ISSUER_B", s.SecondIdP.Issuer, "ISSUER_CI", s.CI.Issuer, "JOB", Job,
 		"TOKEN_LINES", token, "REALM_LINES", realm, "SIGN_IN_LINES", signIn, "LOG_LINES", log,
 		"UPSTREAM_AUTH", upstreamAuth, "REGISTRY", registry,
 	)
 	return gateway.Config{
-		Global:   globalOptions,
+		Global:   strings.Replace(globalOptions, "SERVERS_LINES", s.options.Servers, 1),
 		Sites:    replace.Replace(site),
 		Env:      env,
 		ReadyURL: s.URL + "/v2/",
@@ -60,6 +67,7 @@ func (s *Stage) Config() (gateway.Config, error) {
 // the tests are about.
 const globalOptions = `	servers {
 		max_header_size 4MiB
+		SERVERS_LINES
 	}`
 
 // site answers any Host on its port: what the gateway says of itself must
@@ -69,7 +77,7 @@ http://:PORT {
 	bind HOST
 	log LOG_LINES
 	registry_auth {
-		public_url URL
+		public_url PUBLIC
 		service SERVICE
 		oidc ISSUER_A CLIENT {
 			username preferred_username

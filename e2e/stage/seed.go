@@ -26,7 +26,9 @@ var seeds = []struct {
 	{"pub/other", []string{"x"}, "another public application"},
 }
 
-func (s *Stage) seed(ctx context.Context) error {
+// Seed pushes the images that are there from the start, also to repair what
+// was deleted or overwritten since.
+func (s *Stage) Seed(ctx context.Context) error {
 	s.Images = map[string]*upstream.Image{}
 	for _, seed := range seeds {
 		image, err := upstream.NewImage("content.txt", []byte(seed.content))

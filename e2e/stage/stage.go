@@ -56,8 +56,13 @@ type Options struct {
 	// and Env variables ("NAME=value") for the placeholders in them.
 	Realm string
 	Env   []string
-	// Managed adds what changes at run time: see managed.go.
-	Managed bool
+	// Managed adds what changes at run time: see managed.go. NoIdentityTokens
+	// is a managed stage that gives and takes none.
+	Managed, NoIdentityTokens bool
+	// Public is the public_url, the stage's own URL if it is empty.
+	Public string
+	// Servers are further lines for the global options of servers.
+	Servers string
 	// Broken makes the second provider faulty from the start.
 	Broken func(http.ResponseWriter, *http.Request) bool
 }
@@ -96,12 +101,22 @@ func Start(ctx context.Context, o Options) (*Stage, error) {
 	}
 	s := &Stage{options: o, dir: dir, Robots: newRobots(), BootstrapSecret: rand.Text() + rand.Text()}
 	s.stops = append(s.stops, func() error { return os.RemoveAll(dir) })
-	for _, step := range []func(context.Context) error{s.startProviders, s.startUpstream, s.seed, s.startGateway} {
+	for _, step := range []func(context.Context) error{s.startProviders, s.startUpstream, s.Seed, s.startGateway} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("set the stage: %w", err), s.Stop())
 		}
 	}
 	return s, nil
+}
+
+// Reconfigure changes the options of the gateway and reloads it.
+func (s *Stage) Reconfigure(ctx context.Context, change func(*Options)) error {
+	change(&s.options)
+	config, err := s.Config()
+	if err != nil {
+		return err
+	}
+	return s.Gateway.Reload(ctx, config)
 }
 
 // Stop takes everything down again.

@@ -27,7 +27,7 @@ func (r *Runner) fetch(ctx context.Context, method, path string, header http.Hea
 	if err != nil {
 		return err
 	}
-	req.Header = header
+	req.Host, req.Header = r.host, header
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return err

@@ -25,11 +25,11 @@ func (a *attempt) state() (string, error) {
 }
 
 // browser returns what browsers have, and what providers send them back with.
-func (r *Runner) browser(ctx context.Context, what, person string) (string, error) {
+func (r *Runner) browser(ctx context.Context, what, mutation, person string) (string, error) {
 	switch what {
 	case "session":
 		value, err := r.session(ctx, person)
-		return sessionCookie + "=" + value, err
+		return r.sessionCookie + "=" + value, err
 	case "sessionvalue":
 		return r.session(ctx, person)
 	case "csrf":
@@ -37,13 +37,23 @@ func (r *Runner) browser(ctx context.Context, what, person string) (string, erro
 	case "code-badnonce":
 		return r.code(ctx, "alice", jose.Object{"nonce": "of another sign-in"})
 	case "code":
-		return r.code(ctx, person, nil)
+		claim, value, ok := strings.Cut(mutation, "=")
+		if !ok {
+			return r.code(ctx, person, nil)
+		}
+		return r.code(ctx, person, jose.Object{claim: parseValue(value)})
 	}
 	a, err := r.attempt(ctx, person)
 	if err != nil {
 		return "", err
 	}
-	if what == "state" {
+	switch what {
+	case "state-used":
+		if err := r.useUp(ctx, a, person); err != nil {
+			return "", err
+		}
+		return a.state()
+	case "state":
 		return a.state()
 	}
 	return a.cookies, nil
@@ -93,10 +103,22 @@ func (r *Runner) codeFor(a *attempt, person string, more jose.Object) (string, e
 	return r.stage.IdP.Authorize(a.address, claims)
 }
 
+// useUp ends a sign-in as it should, in the browser that began it.
+func (r *Runner) useUp(ctx context.Context, a *attempt, person string) error {
+	done, err := r.comeBack(ctx, a, person)
+	if err == nil && done.status != http.StatusSeeOther {
+		err = fmt.Errorf("sign %s in: %d", person, done.status)
+	}
+	return err
+}
+
 // session signs somebody in and returns the session cookie's value.
 func (r *Runner) session(ctx context.Context, person string) (string, error) {
 	if value, ok := r.sessions[person]; ok {
-		return value, nil
+		// Later sign-ins of the same person may have taken its place.
+		if _, err := r.csrfOf(ctx, value); err == nil {
+			return value, nil
+		}
 	}
 	begun, err := r.visit(ctx, "/auth/sign-in?return_to=/auth/", "")
 	if err != nil {
@@ -107,7 +129,7 @@ func (r *Runner) session(ctx context.Context, person string) (string, error) {
 		return "", err
 	}
 	for _, c := range (&http.Response{Header: done.header}).Cookies() {
-		if c.Name == sessionCookie && c.Value != "" {
+		if c.Name == r.sessionCookie && c.Value != "" {
 			r.sessions[person] = c.Value
 			return r.secret(c.Value, nil)
 		}
@@ -149,8 +171,12 @@ func (r *Runner) csrf(ctx context.Context, person string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return r.csrfOf(ctx, value)
+}
+
+func (r *Runner) csrfOf(ctx context.Context, session string) (string, error) {
 	var answer struct{ Token string }
-	err = r.fetch(ctx, http.MethodGet, "/auth/csrf", http.Header{"Cookie": {sessionCookie + "=" + value}}, "", &answer)
+	err := r.fetch(ctx, http.MethodGet, "/auth/csrf", http.Header{"Cookie": {r.sessionCookie + "=" + session}}, "", &answer)
 	return answer.Token, err
 }
 
@@ -160,13 +186,13 @@ func (r *Runner) visit(ctx context.Context, path, cookies string) (*answer, erro
 	if cookies != "" {
 		q.headers = append(q.headers, [2]string{"Cookie", cookies})
 	}
-	return q.send(ctx, r.stage.Addr, net.IPv4(127, 202, 0, 1))
+	return r.send(ctx, q, net.IPv4(127, 202, 0, 1))
 }
 
 // keptSession checks that a sign-in made a session of its own.
 func (o *outcome) keptSession(planted string) (string, error) {
 	for _, c := range (&http.Response{Header: o.answer.header}).Cookies() {
-		if c.Name == sessionCookie {
+		if c.Name == o.sessionCookie {
 			return found(c.Value == planted || c.Value == "", "the session is %q", c.Value)
 		}
 	}

@@ -14,7 +14,7 @@ func (r *Runner) other(ctx context.Context, id string) (*outcome, error) {
 		return nil, unsupported("comparison with row %s, which is not there", id)
 	}
 	r.played++
-	row = translate(row)
+	row = r.translate(row)
 	q, err := r.fill(ctx, row, 0)
 	if err != nil {
 		return nil, err

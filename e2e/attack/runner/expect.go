@@ -14,8 +14,8 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/stage"
 )
 
-// expectation checks one word of expect_not: it returns what is wrong, or ""
-// if the forbidden thing did not happen.
+// expectation checks one word of expect or expect_not: it returns what
+// happened, or "" if it did not.
 type expectation func(o *outcome, argument string) (string, error)
 
 // expectations by the part of the word before its first separator.
@@ -24,6 +24,7 @@ var expectations = map[string]expectation{
 	"header":        (*outcome).hasHeader,
 	"body":          (*outcome).hasBody,
 	"log":           (*outcome).hasLog,
+	"cookie":        (*outcome).hasCookie,
 	"upstream":      (*outcome).reached,
 	"outbound":      (*outcome).calledOut,
 	"grant":         (*outcome).granted,
@@ -45,8 +46,8 @@ var expectations = map[string]expectation{
 	},
 }
 
-// unwanted checks a word of expect_not.
-func (o *outcome) unwanted(word string) (string, error) {
+// happened checks a word.
+func (o *outcome) happened(word string) (string, error) {
 	end := strings.IndexAny(word, ":=>")
 	if end < 0 {
 		return "", unsupported("expectation %q", word)
@@ -94,10 +95,65 @@ func (o *outcome) hasBody(argument string) (string, error) {
 	return found(bytes.Contains(o.answer.body, []byte(argument)), "%q in the body", argument)
 }
 
+// hasLog checks TEXT and missing:TEXT.
 func (o *outcome) hasLog(argument string) (string, error) {
-	return found(slices.ContainsFunc(o.log, func(line string) bool {
-		return strings.Contains(line, argument) || strings.Contains(line, unescape(argument))
-	}), "%q in the log", argument)
+	text, missing := strings.CutPrefix(argument, "missing:")
+	has := slices.ContainsFunc(o.log(), func(line string) bool {
+		return strings.Contains(line, text) || strings.Contains(line, unescape(text))
+	})
+	if missing {
+		return found(!has, "no %q in the log", text)
+	}
+	return found(has, "%q in the log", text)
+}
+
+// awaitLog waits a moment for the lines that a row wants to see.
+func (o *outcome) awaitLog(wanted, unwanted []string) {
+	var lines []string
+	for _, word := range wanted {
+		if text, ok := strings.CutPrefix(word, "log:"); ok {
+			lines = append(lines, text)
+		}
+	}
+	for _, word := range unwanted {
+		if text, ok := strings.CutPrefix(word, "log:missing:"); ok {
+			lines = append(lines, text)
+		}
+	}
+	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if !slices.ContainsFunc(lines, func(text string) bool {
+			has, err := o.hasLog(text)
+			return has == "" && err == nil
+		}) {
+			return
+		}
+	}
+}
+
+// hasCookie checks NAME, NAME~ATTRIBUTE and missing:NAME~ATTRIBUTE of the
+// cookies that are set: "some cookie of that name has, or has not, HttpOnly".
+// NAME is a part of the name, and may be empty for every cookie.
+func (o *outcome) hasCookie(argument string) (string, error) {
+	argument, missing := strings.CutPrefix(argument, "missing:")
+	name, attribute, _ := strings.Cut(argument, "~")
+	of := 0
+	for _, line := range o.answer.header.Values("Set-Cookie") {
+		pair, attributes, _ := strings.Cut(line, ";")
+		cookie, value, _ := strings.Cut(pair, "=")
+		if value == "" || !strings.Contains(cookie, name) {
+			continue
+		}
+		of++
+		has := attribute == "" || slices.ContainsFunc(strings.Split(attributes, ";"), func(a string) bool {
+			a = strings.ToLower(strings.TrimSpace(a))
+			key, _, _ := strings.Cut(a, "=")
+			return a == strings.ToLower(attribute) || key == strings.ToLower(attribute)
+		})
+		if has != missing {
+			return fmt.Sprintf("cookie %s;%s", cookie, attributes), nil
+		}
+	}
+	return found(missing && of == 0, "no cookie %q is set", name)
 }
 
 func (o *outcome) calledOut(argument string) (string, error) {

@@ -25,8 +25,8 @@ type forge struct {
 }
 
 // mutate applies one mutation by name: a special one (see forgeries), else
-// NAME=VALUE, NAME+DURATION, NAME-DURATION or no_NAME for a header field or
-// claim. Values are JSON where they parse as such, else text.
+// NAME=VALUE, NAME+DURATION, NAME-DURATION, no_NAME or dup_NAME=VALUE for a
+// header field or claim. Values are JSON where they parse as such, else text.
 func (f *forge) mutate(mutation string) (string, error) {
 	if special, ok := forgeries[mutation]; ok {
 		return special(f)
@@ -35,6 +35,11 @@ func (f *forge) mutate(mutation string) (string, error) {
 		if field, value, ok := strings.Cut(name, "="); ok {
 			f.header = f.header.With(field, parseValue(value))
 			return f.sign()
+		}
+	}
+	if name, ok := strings.CutPrefix(mutation, "dup_"); ok {
+		if field, value, ok := strings.Cut(name, "="); ok {
+			return f.twice(field, parseValue(value))
 		}
 	}
 	if suffix, ok := strings.CutPrefix(mutation, "append_"); ok {

@@ -180,6 +180,19 @@ func (f *forge) duplicateClaim() (string, error) {
 	return jose.Compact(f.header.Bytes(), []byte(payload), jose.KeySigner(f.key, f.alg))
 }
 
+// twice names a header field or claim twice, first with the value given.
+func (f *forge) twice(name string, value any) (string, error) {
+	header, claims := f.header.Bytes(), f.claims.Bytes()
+	first := jose.Object{name: value}.Bytes()
+	first[len(first)-1] = ','
+	if headerFields[name] {
+		header = append(first, header[1:]...)
+	} else {
+		claims = append(first, claims[1:]...)
+	}
+	return jose.Compact(header, claims, jose.KeySigner(f.key, f.alg))
+}
+
 // otherLastCharacter changes bits of the last character that carry no data.
 func otherLastCharacter(token string) string {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"

@@ -14,16 +14,19 @@ import (
 // outcome is everything that came of a row.
 type outcome struct {
 	row       Row
+	target    string // of the request, filled in
 	answer    *answer
 	upstream  []upstream.Request
 	wire      []byte
-	log       []string
+	log       func() []string // until now
 	faults    []string
 	collab    string
 	outbound  int
 	growth    int64       // of the gateway's memory, in bytes
 	throttled bool        // one of the repetitions was answered 429
 	statuses  map[int]int // how often the requests of a race were answered so
+
+	sessionCookie string // the name of the session's
 
 	// peer returns the answer to another row, isAdmin whether somebody is
 	// administrator now, signedIn where the browser is sent that goes on with
@@ -121,7 +124,7 @@ func (o *outcome) invariants(s *secrets) []string {
 	for _, line := range o.faults {
 		broken = append(broken, "log: "+line)
 	}
-	for _, line := range o.log {
+	for _, line := range o.log() {
 		if secret, ok := s.in(line); ok {
 			broken = append(broken, "secret "+secret+" in the log")
 			break

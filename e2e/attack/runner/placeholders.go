@@ -56,12 +56,16 @@ func (r *Runner) resolve(ctx context.Context, name, mutation, argument string) (
 	case "session-api":
 		token, err := r.secret(r.idToken(ctx, "", argument))
 		return "Bearer " + token, err
-	case "session", "sessionvalue", "csrf", "code", "code-badnonce", "state", "prelogin":
-		return r.browser(ctx, name, argument)
+	case "session", "sessionvalue", "csrf", "code", "code-badnonce", "state", "state-used", "prelogin":
+		return r.browser(ctx, name, mutation, argument)
+	case "issuer":
+		return r.stage.IdP.Issuer, nil
+	case "second-issuer":
+		return r.stage.SecondIdP.Issuer, nil
 	case "service":
 		return stage.Service, nil
 	case "host":
-		return r.stage.Addr, nil
+		return r.host, nil
 	case "public_url":
 		return r.stage.URL, nil
 	case "collab":
@@ -192,7 +196,9 @@ func (r *Runner) until(ctx context.Context, token string, want int) error {
 		if err != nil {
 			return err
 		}
-		req.Header.Set("Authorization", "Bearer "+token)
+		if token != "" {
+			req.Header.Set("Authorization", "Bearer "+token)
+		}
 		res, err := http.DefaultClient.Do(req)
 		if err != nil {
 			return err

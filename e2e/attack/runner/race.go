@@ -23,7 +23,7 @@ func (r *Runner) race(ctx context.Context, row Row, o *outcome, q *request) erro
 	answers[0] = o.answer
 	var running sync.WaitGroup
 	for i := 1; i < contenders; i++ {
-		running.Go(func() { answers[i], errs[i] = q.send(ctx, r.stage.Addr, net.IPv4(127, 201, 0, byte(i))) })
+		running.Go(func() { answers[i], errs[i] = r.send(ctx, q, net.IPv4(127, 201, 0, byte(i))) })
 	}
 	running.Wait()
 	for i, a := range answers {

@@ -11,8 +11,8 @@ import (
 // Report counts how rows went.
 type Report struct{ Passed, Failed int }
 
-// PlayAll plays all rows and prints one line per failing row and a closing
-// count. Those about the first administrator come first, while there is none.
+// PlayAll plays all rows, in an order that needs few stages, and prints one
+// line per failing row and a closing count.
 func (r *Runner) PlayAll(ctx context.Context, rows []Row, out io.Writer) *Report {
 	report := &Report{}
 	r.rows = map[string]Row{}
@@ -20,7 +20,7 @@ func (r *Runner) PlayAll(ctx context.Context, rows []Row, out io.Writer) *Report
 		r.rows[row.ID] = row
 	}
 	rows = slices.Clone(rows)
-	slices.SortStableFunc(rows, func(a, b Row) int { return rank(a) - rank(b) })
+	slices.SortStableFunc(rows, func(a, b Row) int { return strings.Compare(a.rank(), b.rank()) })
 	for _, row := range rows {
 		wrong, err := r.Play(ctx, row)
 		if err != nil {
@@ -35,13 +35,6 @@ func (r *Runner) PlayAll(ctx context.Context, rows []Row, out io.Writer) *Report
 	}
 	fmt.Fprintf(out, "%d passed, %d failed\n", report.Passed, report.Failed)
 	return report
-}
-
-func rank(row Row) int {
-	if row.Group == groupBootstrap {
-		return 0
-	}
-	return 1
 }
 
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }

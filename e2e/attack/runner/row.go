@@ -3,8 +3,9 @@
 //
 // A row names a method, a path, headers as a list of pairs and a body, all
 // with placeholders such as {{token:alice:team/app:pull}}, the statuses it
-// may be answered with, and words for what must not happen (see expect.go).
-// What the stage cannot provide fails the row.
+// may be answered with, and words for what must and must not happen (see
+// expect.go). What the stage cannot provide fails the row. A row that changed
+// something is followed by a repair or by another stage (see scene.go).
 package runner
 
 import (
@@ -12,6 +13,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 )
 
 // Row is one case.
@@ -24,10 +26,24 @@ type Row struct {
 	Headers      [][2]string `json:"headers"`
 	Body         string      `json:"body"`
 	ExpectStatus []int       `json:"expect_status"`
-	ExpectNot    []string    `json:"expect_not"`
+	// Expect has the words for what must happen, ExpectNot for what must not.
+	Expect    []string `json:"expect"`
+	ExpectNot []string `json:"expect_not"`
+	// Stage is the scene that the row needs: see scenes. Rows may also say so
+	// in their Setup.
+	Stage string `json:"stage"`
 	// Raw rows go out byte for byte; others may be repaired as a client
 	// library would, where HTTP could not carry them.
 	Raw bool `json:"raw"`
+}
+
+// Files are those of the repository, whose folder is root, unless others are
+// chosen: then these alone.
+func Files(root string, chosen ...string) []string {
+	if len(chosen) > 0 {
+		return chosen
+	}
+	return []string{filepath.Join(root, "attacks.jsonl"), filepath.Join(root, "attacks-own.jsonl")}
 }
 
 // Load reads the rows of files.

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -14,24 +15,30 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/stage"
 )
 
-// Runner plays rows on a stage, which must have a recorder.
+// Runner plays rows, on a stage that it sets and repairs.
 type Runner struct {
-	stage    *stage.Stage
 	attacker *idp.Key
 	collab   *collab
 	secrets  secrets
 	guesses  int
 	played   int
 	rows     map[string]Row
-	uploads  map[string]string // query of open uploads by id
 
-	adminKey string              // of the management API, see admin
-	sessions map[string]string   // values of session cookies by person
-	attempts map[string]*attempt // sign-ins of this row by who makes them
+	// The stage with what is special about it and the name that it goes by,
+	// whether a row was played on it and whether one left it other than it was.
+	stage        *stage.Stage
+	scene, host  string
+	used, spoilt bool
+
+	uploads       map[string]string   // query of open uploads by id
+	adminKey      string              // of the management API, see admin
+	sessions      map[string]string   // values of session cookies by person
+	sessionCookie string              // its name
+	attempts      map[string]*attempt // sign-ins of this row by who makes them
 }
 
 // New returns a runner. Close it.
-func New(s *stage.Stage) (*Runner, error) {
+func New() (*Runner, error) {
 	attacker, err := idp.NewKey("ES256")
 	if err != nil {
 		return nil, err
@@ -40,44 +47,55 @@ func New(s *stage.Stage) (*Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Runner{stage: s, attacker: attacker, collab: collab, uploads: map[string]string{}, sessions: map[string]string{}}
-	for _, robot := range s.Robots {
-		r.secrets.add(robot.Secret)
-	}
-	r.secrets.add(stage.UpstreamPassword)
-	r.secrets.add(idp.ClientSecret)
-	r.secrets.add(s.BootstrapSecret)
-	r.secrets.add(stage.LocalPassword)
-	return r, nil
+	return &Runner{attacker: attacker, collab: collab}, nil
 }
 
-// Close ends the runner's listener.
-func (r *Runner) Close() error { return r.collab.close() }
+// Close ends the stage and the runner's listener.
+func (r *Runner) Close() error { return errors.Join(r.strike(), r.collab.close()) }
 
 // Play plays one row and returns what is wrong with the outcome: nothing if
 // it passed. There is an error if the stage cannot play it.
 func (r *Runner) Play(ctx context.Context, row Row) ([]string, error) {
-	row = translate(row)
+	if err := r.setStage(ctx, row.scene()); err != nil {
+		return nil, err
+	}
+	r.used = true
+	o, wrong, err := r.play(ctx, row)
+	r.mend(ctx, o, len(wrong) > 0)
+	return wrong, err
+}
+
+func (r *Runner) play(ctx context.Context, row Row) (*outcome, []string, error) {
+	row = r.translate(row)
 	r.attempts = map[string]*attempt{}
 	r.played++
 	if setup, ok := setups[row.ID]; ok {
 		if err := setup(ctx, r); err != nil {
-			return nil, fmt.Errorf("setup: %w", err)
+			return nil, nil, fmt.Errorf("setup: %w", err)
 		}
 	}
 	q, err := r.fill(ctx, row, 0)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	words, err := r.words(ctx, row)
+	wanted, err := r.words(ctx, row.Expect)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	unwanted, err := r.words(ctx, row.ExpectNot)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := r.turn(ctx); err != nil {
+		return nil, nil, err
 	}
 	o, err := r.observe(ctx, row, q)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return o.judge(words, &r.secrets)
+	o.awaitLog(wanted, unwanted)
+	wrong, err := o.judge(wanted, unwanted, &r.secrets)
+	return o, wrong, err
 }
 
 // fill replaces the placeholders of a row for its n-th repetition.
@@ -102,10 +120,11 @@ func (r *Runner) fill(ctx context.Context, row Row, n int) (*request, error) {
 	return q, nil
 }
 
-func (r *Runner) words(ctx context.Context, row Row) ([]string, error) {
+// words are those of a row with their placeholders filled in.
+func (r *Runner) words(ctx context.Context, of []string) ([]string, error) {
 	e := r.expander(ctx, 0)
 	var words []string
-	for _, word := range row.ExpectNot {
+	for _, word := range of {
 		word, err := e.expand(word)
 		if err != nil {
 			return nil, err
@@ -124,7 +143,7 @@ func (r *Runner) expander(ctx context.Context, n int) *expander {
 // observe sends the request and looks at everything around it.
 func (r *Runner) observe(ctx context.Context, row Row, q *request) (*outcome, error) {
 	from := net.IPv4(127, 100, byte(r.played>>8), byte(r.played))
-	o := &outcome{row: row, collab: r.collab.URL, statuses: map[int]int{}}
+	o := &outcome{row: row, target: q.target, collab: r.collab.URL, statuses: map[int]int{}, sessionCookie: r.sessionCookie}
 	o.peer = func(id string) (*outcome, error) { return r.other(ctx, id) }
 	o.isAdmin = func(person string) (bool, error) { return r.isAdmin(ctx, person) }
 	o.signedIn = func() (string, error) { return r.finish(ctx, o.answer) }
@@ -133,7 +152,7 @@ func (r *Runner) observe(ctx context.Context, row Row, q *request) (*outcome, er
 		return nil, err
 	}
 	logged, recorded, called := r.stage.Gateway.Log.Mark(), r.stage.Recorder.Mark(), r.collab.calls()
-	if o.answer, err = q.send(ctx, r.stage.Addr, from); err != nil {
+	if o.answer, err = r.send(ctx, q, from); err != nil {
 		return nil, err
 	}
 	if err := r.repeat(ctx, row, o, from); err != nil {
@@ -148,7 +167,8 @@ func (r *Runner) observe(ctx context.Context, row Row, q *request) (*outcome, er
 		return nil, err
 	}
 	o.growth = after - before
-	o.log, o.faults = r.stage.Gateway.Log.Since(logged), r.stage.Gateway.Log.Faults(logged)
+	o.log = func() []string { return r.stage.Gateway.Log.Since(logged) }
+	o.faults = r.stage.Gateway.Log.Faults(logged)
 	o.upstream, o.wire = r.stage.Recorder.Since(recorded), r.stage.Recorder.Wire()
 	o.outbound = r.collab.calls() - called
 	return o, nil
@@ -170,7 +190,7 @@ func (r *Runner) repeat(ctx context.Context, row Row, o *outcome, from net.IP) e
 		if err != nil {
 			return err
 		}
-		a, err := q.send(ctx, r.stage.Addr, from)
+		a, err := r.send(ctx, q, from)
 		if err != nil {
 			return err
 		}
@@ -180,18 +200,27 @@ func (r *Runner) repeat(ctx context.Context, row Row, o *outcome, from net.IP) e
 }
 
 // judge returns what is wrong.
-func (o *outcome) judge(words []string, s *secrets) ([]string, error) {
+func (o *outcome) judge(wanted, unwanted []string, s *secrets) ([]string, error) {
 	wrong := o.invariants(s)
 	if !o.expected() {
 		wrong = append(wrong, fmt.Sprintf("status %d, want %v: %.120q", o.answer.status, o.row.ExpectStatus, o.answer.body))
 	}
-	for _, word := range words {
-		problem, err := o.unwanted(word)
+	for _, word := range wanted {
+		happened, err := o.happened(word)
 		if err != nil {
 			return wrong, err
 		}
-		if problem != "" {
-			wrong = append(wrong, problem)
+		if happened == "" {
+			wrong = append(wrong, "not so: "+word)
+		}
+	}
+	for _, word := range unwanted {
+		happened, err := o.happened(word)
+		if err != nil {
+			return wrong, err
+		}
+		if happened != "" {
+			wrong = append(wrong, happened)
 		}
 	}
 	return wrong, nil

@@ -70,9 +70,14 @@ func (q *request) has(name string) bool {
 	return false
 }
 
+// send sends a request to the stage, under the name that the stage goes by.
+func (r *Runner) send(ctx context.Context, q *request, from net.IP) (*answer, error) {
+	return q.send(ctx, r.stage.Addr, r.host, from)
+}
+
 // send sends the request from a loopback address of the caller's choice, so
 // that rows do not share the gateway's counters of failures.
-func (q *request) send(ctx context.Context, addr string, from net.IP) (*answer, error) {
+func (q *request) send(ctx context.Context, addr, host string, from net.IP) (*answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: from}}
@@ -85,7 +90,7 @@ func (q *request) send(ctx context.Context, addr string, from net.IP) (*answer, 
 		_ = conn.SetDeadline(deadline)
 	}
 	start := time.Now()
-	go func() { _, _ = conn.Write(q.bytes(addr)) }() // an early answer ends the connection under it
+	go func() { _, _ = conn.Write(q.bytes(host)) }() // an early answer ends the connection under it
 	method := q.method
 	if method != http.MethodHead {
 		method = http.MethodGet // only whether there is a body matters here

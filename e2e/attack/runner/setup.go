@@ -54,7 +54,7 @@ func (r *Runner) guess(ctx context.Context, i int) error {
 		method: http.MethodGet, target: stage.TokenPath + "?service=" + stage.Service,
 		headers: [][2]string{{"Authorization", stage.Basic("robot$ci", guess)}},
 	}
-	a, err := q.send(ctx, r.stage.Addr, net.IPv4(127, 200, 0, 1))
+	a, err := r.send(ctx, q, net.IPv4(127, 200, 0, 1))
 	if err != nil {
 		return err
 	}
@@ -79,6 +79,6 @@ func headForeignBlob(ctx context.Context, r *Runner) error {
 		method: http.MethodHead, target: "/v2/pub/app/blobs/" + digest,
 		headers: [][2]string{{"Authorization", "Bearer " + token}},
 	}
-	_, err = q.send(ctx, r.stage.Addr, net.IPv4(127, 200, 0, 2))
+	_, err = r.send(ctx, q, net.IPv4(127, 200, 0, 2))
 	return err
 }

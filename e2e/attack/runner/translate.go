@@ -7,8 +7,10 @@ import (
 )
 
 const (
-	apiPath       = "/auth/api/v1"
-	sessionCookie = "registry_session" // without https there is no __Host-
+	apiPath = "/auth/api/v1"
+
+	// plainSessionCookie has a __Host- before it where there is https.
+	plainSessionCookie = "registry_session"
 
 	groupAdmin, groupBootstrap, groupBrowser = "admin", "bootstrap", "browser"
 
@@ -24,11 +26,11 @@ var (
 		"{{admin}}", apiPath, "/auth/login?", "/auth/sign-in?", "/auth/me", apiPath+"/whoami",
 		"page_size=", "limit=", "/robots/robot$other", "/robots/"+foreignRobot, "/robots/robot$", "/robots/",
 	)
-	headerNames = strings.NewReplacer("__Host-session", sessionCookie, "{{admin}}", "Bearer {{adminkey}}")
 )
 
 // translate says a row in the product's words.
-func translate(row Row) Row {
+func (r *Runner) translate(row Row) Row {
+	headerNames := strings.NewReplacer("__Host-session", r.sessionCookie, "{{admin}}", "Bearer {{adminkey}}")
 	row.Path, row.Headers = pathNames.Replace(row.Path), slices.Clone(row.Headers)
 	for i := range row.Headers {
 		row.Headers[i][1] = headerNames.Replace(row.Headers[i][1])
