@@ -30,8 +30,8 @@ type scene struct {
 	config gateway.Config
 }
 
-// start runs a gateway. In sites, ADDR is the address to listen on, URL its
-// base URL, and UPSTREAM the server behind, which answers as the handler does;
+// start runs a gateway. In sites, ADDR is the address to listen on, PORT its
+// port, for a site of any name, URL its base URL, and UPSTREAM the server behind, which answers as the handler does;
 // nil answers 200 to everything. Global options may stand before them.
 func start(t *testing.T, sites string, handler http.HandlerFunc, env ...string) *scene {
 	t.Helper()
@@ -69,7 +69,7 @@ func (s *scene) write(sites string) {
 }
 
 func (s *scene) expand(sites string) string {
-	return strings.NewReplacer("ADDR", s.Addr, "URL", s.URL, "UPSTREAM", strings.TrimPrefix(s.Upstream.URL, "http://")).Replace(sites)
+	return strings.NewReplacer("ADDR", s.Addr, "PORT", s.Addr[strings.LastIndexByte(s.Addr, ':')+1:], "URL", s.URL, "UPSTREAM", strings.TrimPrefix(s.Upstream.URL, "http://")).Replace(sites)
 }
 
 // reload puts other sites in force, written as for [start].
