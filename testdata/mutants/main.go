@@ -1,7 +1,7 @@
 // Command mutants changes one condition, error or statement of a package at a
 // time and says which changes no test notices.
 //
-//	go run ./testdata/mutants [-files a.go,b.go] [-tests ./pkg,./other] ./pkg
+//	go run ./testdata/mutants [-files a.go,b.go] [-tests ./pkg,./other] [-for 10m] ./pkg
 //
 // All mutants are compiled into one test binary, behind a number that the
 // environment gives, so that a mutant costs a run of the tests that reach it
@@ -42,6 +42,7 @@ func main() {
 	tests := flag.String("tests", "", "packages whose tests run, comma-separated (the mutated one)")
 	skip := flag.String("skip", "", "tests that do not run, comma-separated")
 	only := flag.String("only", "", "numbers of the mutants to run, comma-separated")
+	limit := flag.Duration("for", time.Hour, "stop after this long")
 	flag.Parse()
 	if flag.NArg() != 1 {
 		flag.Usage()
@@ -69,12 +70,15 @@ func main() {
 			log.Fatal(err)
 		}
 	}
-	var killed, survived, unreached int
+	var killed, survived, unreached, left int
+	end := time.Now().Add(*limit)
 	for _, m := range mutants {
 		if *only != "" && !slices.Contains(list(*only), strconv.Itoa(m.id)) {
 			continue
 		}
 		switch {
+		case time.Now().After(end):
+			left++
 		case len(reached[m.id]) == 0:
 			unreached++
 			fmt.Println("UNREACHED", m)
@@ -85,8 +89,8 @@ func main() {
 			fmt.Println("SURVIVED ", m)
 		}
 	}
-	fmt.Printf("%s %s: %d mutants, %d killed, %d survived, %d not reached by a test\n",
-		flag.Arg(0), *files, killed+survived+unreached, killed, survived, unreached)
+	fmt.Printf("%s %s: %d mutants, %d killed, %d survived, %d not reached by a test, %d left\n",
+		flag.Arg(0), *files, killed+survived+unreached+left, killed, survived, unreached, left)
 }
 
 func list(s string) []string {
