@@ -30,9 +30,10 @@ type scene struct {
 	config gateway.Config
 }
 
-// start runs a gateway. In sites, ADDR is the address to listen on, URL its
-// base URL, and UPSTREAM the server behind, which answers as the handler does;
-// nil answers 200 to everything.
+// start runs a gateway. In sites, ADDR is the address to listen on, PORT its
+// port, for a site of any name, URL its base URL, and UPSTREAM the server
+// behind, which answers as the handler does; nil answers 200 to everything.
+// Global options may stand before them.
 func start(t *testing.T, sites string, handler http.HandlerFunc, env ...string) *scene {
 	t.Helper()
 	return startWith(t, "", sites, handler, env...)
@@ -68,7 +69,7 @@ func startWith(t *testing.T, global, sites string, handler http.HandlerFunc, env
 }
 
 func (s *scene) expand(sites string) string {
-	return strings.NewReplacer("ADDR", s.Addr, "URL", s.URL, "UPSTREAM", strings.TrimPrefix(s.Upstream.URL, "http://")).Replace(sites)
+	return strings.NewReplacer("ADDR", s.Addr, "PORT", s.Addr[strings.LastIndexByte(s.Addr, ':')+1:], "URL", s.URL, "UPSTREAM", strings.TrimPrefix(s.Upstream.URL, "http://")).Replace(sites)
 }
 
 // reload puts other sites in force, written as for [start].

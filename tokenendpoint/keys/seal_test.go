@@ -3,6 +3,7 @@ package keys
 import (
 	"bytes"
 	"testing"
+	"time"
 )
 
 func TestSealOpensForItsPurposeOnly(t *testing.T) {
@@ -49,3 +50,30 @@ func TestSealOpensForItsPurposeOnly(t *testing.T) {
 }
 
 func second(_ []byte, ok bool) bool { return ok }
+
+// TestOldKeysOpenNothing: what was sealed with a key goes with the key's last
+// token, also while the key is still in the ring.
+func TestOldKeysOpenNothing(t *testing.T) {
+	clock := newClock()
+	r := openRing(t, NewMemoryStore(), clock.cfg())
+	sealed, err := r.Seal("upload", []byte("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Rotate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	clock.pass(DefaultPublish + r.cfg.keep() - time.Second)
+	if _, ok := r.Open("upload", sealed); !ok {
+		t.Error("it goes before the last token")
+	}
+	clock.pass(time.Second)
+	if _, ok := r.Open("upload", sealed); ok {
+		t.Error("it stays after the last token")
+	}
+	for _, short := range []string{"!", "AA", "AAAAAAAAAAAAAAAA", sealed + "=", sealed + "\n"} {
+		if _, ok := r.Open("upload", short); ok {
+			t.Errorf("%q opens", short)
+		}
+	}
+}
