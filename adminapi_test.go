@@ -100,7 +100,7 @@ func TestCommandsOnTheMachine(t *testing.T) {
 }
 
 // TestBootstrapOnTheMachine: whoever has the machine needs no secret, and may
-// begin anew.
+// start over.
 func TestBootstrapOnTheMachine(t *testing.T) {
 	g, address := startAdministered(t, "unix")
 	at := " --address " + address

@@ -2,9 +2,12 @@ package registryauth_test
 
 import (
 	"bytes"
+	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 )
 
@@ -74,5 +77,37 @@ func TestExamples(t *testing.T) {
 		if n := len(example.FindAll(data, -1)); n == 0 || n != bytes.Count(data, []byte("// Output:")) {
 			t.Errorf("%s: %d examples, of which not every one is run", dir, n)
 		}
+	}
+}
+
+// translated are words that give away a sentence which was thought in another
+// language. Subject, verb and object in plain English say the same.
+var translated = regexp.MustCompile(`(?i)\b(anew|for ever|meanwhile|what is said of|that there are|to who|of who|for who has)\b`)
+
+// TestPlainEnglish holds comments, messages and docs to it.
+func TestPlainEnglish(t *testing.T) {
+	const most = 58 // goal: 0
+	found := 0
+	err := filepath.WalkDir(".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "node_modules" || name != "." && strings.HasPrefix(d.Name(), ".")):
+			return filepath.SkipDir
+		case name == "ratchet_test.go" || path.Ext(name) != ".go" && path.Ext(name) != ".md":
+			return nil
+		}
+		text, err := os.ReadFile(name)
+		n := len(translated.FindAll(text, -1))
+		if found += n; n > 0 {
+			t.Logf("%s: %d", name, n)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found > most {
+		t.Errorf("%d of the words of %s, want at most %d", found, translated, most)
 	}
 }

@@ -186,7 +186,7 @@ var table = map[Kind]Answer{
 	},
 }
 
-// wrong is what is said of every account that may not come in.
+// wrong is the one message for every account that cannot sign in.
 const wrong = "the user name, password or token is not valid"
 
 // kinds are the rows for the errors of the packages below, the first that

@@ -146,7 +146,7 @@ type GroupKeeper interface {
 // that saw it last, and is not shared: where that one keeps groups, p gets
 // those of now. If it is not configured any more, another one that has users of
 // the same issuer is asked, and it is [ErrDisabled] if there is none. Nobody
-// vouches for who has not been seen yet, and has none.
+// vouches for users who have not been seen yet, and has none.
 func (ch *Chain) Vouch(p *Principal, c *Credential) error {
 	if p.Authenticator == "" {
 		return nil
@@ -243,12 +243,12 @@ type RecheckConfig struct {
 	Recheck Duration `json:"recheck,omitempty"`
 
 	// How long users who could not be asked about go on, because the provider
-	// is away; a negative value for ever. Default: 24 hours.
+	// is away; a negative value: no limit. Default: 24 hours.
 	RecheckGrace Duration `json:"recheck_grace,omitempty"`
 
 	// How long users go on without a new sign-in who cannot be asked about:
 	// whom the provider gave no refresh token for, or of a directory without
-	// a service account; a negative value for ever. Default: 30 days.
+	// a service account; a negative value: no limit. Default: 30 days.
 	SignInMaxAge Duration `json:"sign_in_max_age,omitempty"`
 }
 
@@ -262,7 +262,7 @@ const (
 
 // Rechecks returns how often users are asked about, and how long they go on
 // where that is not possible at the moment, and where it never is; negative:
-// never and for ever.
+// never and without a limit.
 func (c RecheckConfig) Rechecks() (every, grace, maxAge time.Duration) {
 	return c.Recheck.OrDefault(defaultRecheck), c.RecheckGrace.OrDefault(defaultRecheckGrace), c.SignInMaxAge.OrDefault(defaultSignInMaxAge)
 }

@@ -144,7 +144,7 @@ func (a *BasicExchange) verify(ctx context.Context, token string) (map[string]an
 		return nil, time.Time{}, err
 	case errors.Is(err, ErrNotMine):
 		return nil, time.Time{}, fmt.Errorf("%w: the provider's token is not a JWT of the issuer", ErrUnavailable)
-	case err != nil: // not the fault of who signs in
+	case err != nil: // not the fault of the person signing in
 		return nil, time.Time{}, fmt.Errorf("%w: the provider's token: %s", ErrUnavailable, err.Error())
 	}
 	return p.Claims, p.Expires, nil

@@ -103,7 +103,7 @@ func (c *cache[V]) drop() { c.generation.Add(1) }
 
 // Defaults of a [VerifiedCache]. A wrong answer is kept for a shorter time, so
 // that guesses do not take the place of those who are right; it is enough for a
-// client that tries the same wrong password for ever to cost next to nothing.
+// client that keeps trying the same wrong password to cost next to nothing.
 const (
 	verifiedEntries  = 16 << 10
 	verifiedPositive = 10 * time.Minute

@@ -363,7 +363,7 @@ func (t *Throttle) strike(account, secret uint64) int {
 }
 
 // sourceOf is the address by which a client is counted: with IPv6 its /64,
-// for who has one address there has all of them.
+// since whoever has one address there has all of them.
 func sourceOf(a netip.Addr) string { return sourceNetwork(a).String() }
 
 func sourceNetwork(a netip.Addr) netip.Addr {

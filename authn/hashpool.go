@@ -71,7 +71,7 @@ func NewHashPool(workers int) *HashPool {
 // Do runs check when the claimant's turn comes; check reports whether the
 // secret was right. Do returns [ErrBusy] without having run it when too many
 // are waiting or the turn does not come within some seconds, and the context's
-// error when the client has gone meanwhile.
+// error when the client has gone in the meantime.
 func (p *HashPool) Do(ctx context.Context, who Claimant, check func() bool) error {
 	who.From = sourceNetwork(who.From)
 	turn, err := p.acquire(ctx, who)

@@ -182,7 +182,7 @@ func (h *Htpasswd) load() error {
 	if err != nil {
 		return fmt.Errorf("htpasswd: %w", err)
 	}
-	h.follow(h.table.Load(), table) // who comes back is not taken for who has left
+	h.follow(h.table.Load(), table) // a user who comes back is not the one who left
 	h.table.Store(table)
 	return nil
 }
@@ -212,7 +212,7 @@ func (h *Htpasswd) Authenticate(ctx context.Context, c *Credential) (*Principal,
 }
 
 // Recheck implements [Rechecker]. What was issued to somebody who has left the
-// file since is not that of who has the name now.
+// file since belongs to another user of that name.
 func (h *Htpasswd) Recheck(p *Principal, _ *Credential) error {
 	if since := h.Missing(p); !p.Issued.IsZero() && p.Issued.Before(since) {
 		return fmt.Errorf("%w: user %s was not in the file since", ErrGone, p.Name)
@@ -227,7 +227,7 @@ type leavers struct {
 	changes int
 }
 
-// follow takes note of who has left the file.
+// follow records which users have left the file.
 func (h *Htpasswd) follow(before, now *passwordTable) {
 	if before == nil {
 		h.left.Store(&leavers{since: time.Now()})

@@ -29,7 +29,7 @@ type LDAP struct {
 	cache     time.Duration
 }
 
-// directory gives sessions to who needs one.
+// directory hands out LDAP connections.
 type directory interface {
 	// with calls do with a session, which do must not keep. It may call it a
 	// second time if the first session turns out to be dead.
@@ -352,7 +352,7 @@ func activeDirectory(answer *ldap.Error) error {
 // errBroken says that a connection is of no use any more.
 var errBroken = errors.New("connection to the directory broke")
 
-// directoryAway wraps what is not the fault of who signs in.
+// directoryAway wraps errors that are not the fault of the person signing in.
 func directoryAway(err error) error {
 	var answer *ldap.Error
 	if !errors.As(err, &answer) || answer.ResultCode >= ldap.ErrorNetwork {

@@ -300,7 +300,7 @@ func (t *passwordTable) add(name string, u passwordUser, groups []string) error 
 }
 
 // passwordFingerprint tells one password of a user from the next in log lines
-// and registry tokens, without being of use to who wants to guess it. Stored
+// and registry tokens, without helping anybody to guess it. Stored
 // hashes have a salt that nobody outside knows; one without is stretched.
 func passwordFingerprint(name string, h Hash) string {
 	const purpose = "caddy-registry-auth password fingerprint"

@@ -20,7 +20,7 @@ import (
 // there are several.
 const MTLSName = "mtls"
 
-// CredentialCertificate is the [Principal.Credential] of who showed a client
+// CredentialCertificate is the [Principal.Credential] of a principal with a client
 // certificate.
 const CredentialCertificate = "client_certificate"
 

@@ -14,7 +14,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// CredentialRegistryToken is [Principal.Credential] of who shows one of our
+// CredentialRegistryToken is the [Principal.Credential] of a caller with one of our
 // own registry tokens.
 const CredentialRegistryToken = "registry_token"
 
@@ -146,7 +146,7 @@ func (t *RegistryToken) verify(ctx context.Context, token string, now time.Time)
 	if err != nil {
 		return nil, invalidToken(err)
 	}
-	generation := t.cache.Generation() // before the key, which may be withdrawn meanwhile
+	generation := t.cache.Generation() // before the key, which may be withdrawn in the meantime
 	key, ok := t.cfg.Keys.VerificationKey(ctx, id)
 	if !ok {
 		return nil, invalidToken(errTokenKey)
@@ -349,7 +349,7 @@ func (c *TokenCache) Get(token string, now time.Time) (*Principal, bool) {
 }
 
 // Put remembers a verified token until the given time, its expiry plus leeway.
-// Use [TokenCache.PutGeneration] where keys can be withdrawn meanwhile.
+// Use [TokenCache.PutGeneration] where keys can be withdrawn at the same time.
 func (c *TokenCache) Put(token string, p *Principal, until time.Time) {
 	c.PutGeneration(c.Generation(), token, p, until)
 }

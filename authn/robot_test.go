@@ -355,7 +355,7 @@ func TestStoredRobotOfATakenName(t *testing.T) {
 				t.Errorf("%s: %v, %v", name, p, err)
 			}
 		}
-		// That it is disabled does not matter to who acts as the other one.
+		// That it is disabled does not matter to a workload that acts as the other one.
 		if err := rs.AdmitRobot("ci", netip.Addr{}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -25,7 +25,7 @@ type TrustedHeaders struct {
 	authorities                authorities
 }
 
-// CredentialHeader is the [Principal.Credential] of who a trusted proxy named.
+// CredentialHeader is the [Principal.Credential] of a user named by a trusted proxy.
 const CredentialHeader = "trusted_header"
 
 // maxHeaderList is how long a header with a list may be, in bytes.

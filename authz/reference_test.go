@@ -275,7 +275,7 @@ func (reference) rolesOf(source string, p *authn.Principal) []string {
 	return nil
 }
 
-// sources are those whose roles count for a principal: all that there are, or
+// sources are those whose roles count for a principal: all of them, or
 // the first that has something for it.
 func (ref reference) sources(p *authn.Principal) []string {
 	all := ref.cfg.RoleSources

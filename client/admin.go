@@ -80,7 +80,7 @@ func (c *Client) root(ctx context.Context) (string, error) {
 
 // RealmError says that it has to be said which realm is meant.
 type RealmError struct {
-	// Realms are those that there are.
+	// Realms lists the realms.
 	Realms []string
 }
 

@@ -56,7 +56,7 @@ func (f *Front) Serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Han
 	return x.serve()
 }
 
-// Credential is what a request shows of who sends it.
+// Credential reads the credential of a request.
 func (f *Front) Credential(r *http.Request) (*authn.Credential, error) {
 	c, err := authn.FromHeader(r.Header, ClientAddr(r))
 	if err != nil {

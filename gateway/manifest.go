@@ -50,7 +50,7 @@ func (x *exchange) refuseManifest(err error) error {
 }
 
 // stillGood looks at the principal once more, after something that took its
-// time: it may have been disabled, revoked or replaced meanwhile.
+// time: it may have been disabled, revoked or replaced since.
 func (x *exchange) stillGood() error {
 	x.policy = x.front.Policy()
 	if err := x.front.Chain.Recheck(x.principal, x.credential); err != nil {

@@ -77,7 +77,7 @@ func (x *exchange) awaitOwners(ctx context.Context, by []authz.OwnedBy) error {
 	return nil
 }
 
-// decideAgain decides with the owners that there are now.
+// decideAgain decides again with the current owners.
 func (x *exchange) decideAgain() {
 	query := x.query(x.request.Target(), x.request.Action())
 	query.Absent = x.absent

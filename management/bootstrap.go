@@ -401,7 +401,7 @@ func (b *Bootstrap) matches(r *state.Bootstrap, secret string) bool {
 	return right == 1
 }
 
-// where says where a secret is that was generated, to who asks for it.
+// where tells the caller where a generated secret is.
 func (b *Bootstrap) where(r *state.Bootstrap) string {
 	if b.config.Secret != "" || r.SecretAt == "" {
 		return ""

@@ -16,7 +16,7 @@ import (
 
 // Document is everything that is managed but secrets, for [Manager.Export] and
 // [Manager.Import], and for the bootstrap file. A list that is absent says
-// nothing; one that is empty says that there are none.
+// nothing; an empty one means none.
 type Document struct {
 	Version          int              `json:"version" doc:"Of the format: 1." min:"1" max:"1"`
 	ReadOnly         *bool            `json:"read_only,omitempty" doc:"Whether the whole registry is switched to read-only."`

@@ -78,7 +78,7 @@ func (m *Manager) showHarbor(r *Robot) harborRobot {
 	return out
 }
 
-// harborInput reads what is said of a robot. Before is the robot that there
+// harborInput reads the request body for a robot. Before is the robot that there
 // is, nil for a new one.
 func (m *Manager) harborInput(in *harborRobot, before *Robot) (string, RobotInput, error) {
 	var out RobotInput

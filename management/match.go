@@ -47,7 +47,7 @@ const tries = 8
 // tryAgain is the first wait; tests do not wait.
 var tryAgain = 15 * time.Millisecond
 
-// again does an operation anew while it fails because somebody else changed
+// again retries an operation that failed because somebody else changed
 // what it was about at the same time.
 func again(ctx context.Context, do func() error) error {
 	for n := 1; ; n++ {

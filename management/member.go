@@ -16,7 +16,7 @@ type Member struct {
 	MemberInput
 }
 
-// MemberInput is what is said of a member.
+// MemberInput is the request body for a member.
 type MemberInput struct {
 	Role     string     `json:"role,omitempty" doc:"The role. Either this or actions." max:"128"`
 	Actions  []string   `json:"actions,omitempty" doc:"The actions." max:"7" enum:"pull,push,delete,overwrite,list,manage,*"`

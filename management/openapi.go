@@ -182,7 +182,7 @@ type schema = map[string]any
 //	doc:"…"       description
 //	max:"64"      most characters of a text, most members of a list
 //	min:"1"       fewest
-//	enum:"a,b"    the values that there are, of a text or of a list's members
+//	enum:"a,b"    the allowed values, of a text or of a list's members
 //	optional:"-"  with a body: may be left out (omitempty and pointers may, too)
 
 // schemaOf returns the schema of a type. Named structs go to components.

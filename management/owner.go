@@ -139,7 +139,7 @@ func ownerObject(repository string) state.Object {
 	return state.Object{Kind: "owner", ID: repository, Name: repository}
 }
 
-// ownedID returns the id of the record of who owns a repository, "team-a/app",
+// ownedID returns the id of the ownership record of a repository, "team-a/app",
 // or a namespace, which people write with a slash at its end: "team-a/".
 func ownedID(name string) (id string, ok bool) {
 	if namespace, is := strings.CutSuffix(name, "/"); is {

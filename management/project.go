@@ -27,7 +27,7 @@ type Project struct {
 // Revision is which version of it this is, for a [Match].
 func (p *Project) Revision() uint64 { return p.revision }
 
-// ProjectInput is what is said of a project.
+// ProjectInput is the request body for a project.
 type ProjectInput struct {
 	Description string   `json:"description,omitempty" max:"1000"`
 	Patterns    []string `json:"patterns" doc:"Which repositories belong to it." min:"1" max:"100"`

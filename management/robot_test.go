@@ -109,7 +109,7 @@ func TestRobotsNeverExceedTheirMaker(t *testing.T) {
 			t.Errorf("%s: %d, want %d: %s", c.name, got.status, c.status, got.body)
 		}
 	}
-	// What an administrator's robot may do is not handed to who may do less,
+	// What an administrator's robot may do is not handed to a caller who may do less,
 	// not by its secret either.
 	s.admin("PUT", "/robots/team-a+strong", `{"permissions":[{"name":"team-a/**","actions":["pull"]}]}`).want(201)
 	s.call("alice", "POST", "/robots/team-a+strong/rotate", nil).want(200)

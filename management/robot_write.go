@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/store"
 )
 
-// RobotInput is what is said of a robot when it is made or replaced.
+// RobotInput is the request body for creating or replacing a robot.
 type RobotInput struct {
 	RobotSettings
 	SecretInput
@@ -164,7 +164,7 @@ func (m *Manager) putRobot(ctx context.Context, who *Caller, name string, settin
 	return made, !exists, err
 }
 
-// checkRobot checks what is said of a robot, and that the caller may give what
+// checkRobot checks the request body for a robot, and that the caller may give what
 // it gives.
 func (m *Manager) checkRobot(who *Caller, name string, in RobotInput) (*state.Robot, error) {
 	var wrong problems

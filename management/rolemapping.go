@@ -19,7 +19,7 @@ type RoleMapping struct {
 	revision uint64
 }
 
-// RoleMappingInput is what is said of a role mapping.
+// RoleMappingInput is the request body for a role mapping.
 type RoleMappingInput struct {
 	Role          string     `json:"role" doc:"A role of ours, built in or declared, or ADMIN, DEVELOPER or READ_ONLY. admin without patterns is an administrator." min:"1" max:"128"`
 	PrincipalName string     `json:"principal_name,omitempty" doc:"A name for people to read." max:"256"`

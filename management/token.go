@@ -249,7 +249,7 @@ func (m *Manager) roomForToken(t *state.Token) error {
 
 func (m *Manager) alive(expires time.Time) bool { return expires.IsZero() || m.now().Before(expires) }
 
-// checkToken checks what is said of a token, and that it is not more than what
+// checkToken checks the request body for a token, and that it is not more than what
 // the caller shows.
 func (m *Manager) checkToken(who *Caller, in NewToken) (*state.Token, error) {
 	var wrong problems

@@ -78,7 +78,7 @@ func asDeviceError(err error) *deviceError {
 		return &deviceError{page.status, "invalid_request", page.text, 0}
 	}
 	a := answer.Of(err)
-	if a.Status == http.StatusUnauthorized { // of who let the client in, not of the client
+	if a.Status == http.StatusUnauthorized { // of the person who approved the client, not of the client
 		return &deviceError{http.StatusBadRequest, "access_denied", txtDisabled, 0}
 	}
 	return &deviceError{a.Status, a.OAuth, capital(a.Sentence) + ".", a.RetryAfter}

@@ -55,7 +55,7 @@ func (c *counter) prune(now time.Time) {
 	}
 }
 
-// addressKey is an address as it is counted: with IPv6 its /64, for who has
+// addressKey is an address as it is counted: with IPv6 its /64, since whoever has
 // one address there has all of them.
 func addressKey(a netip.Addr) string {
 	a = a.Unmap().WithZone("")

@@ -71,7 +71,7 @@ type front struct {
 	forgotten atomic.Bool
 	sealer    gcm
 	clock     atomic.Int64
-	compiled  atomic.Pointer[authz.Policy] // nil: to be made anew
+	compiled  atomic.Pointer[authz.Policy] // nil: to be compiled again
 }
 
 func (f *front) now() time.Time          { return time.Now().Add(time.Duration(f.clock.Load())) }

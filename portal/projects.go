@@ -262,7 +262,7 @@ func (x *exchange) sent(name, now string) string {
 	return now
 }
 
-// changeProject changes what is said of a project, unless somebody has changed
+// changeProject changes a project, unless somebody has changed
 // it since the form was shown.
 func (x *exchange) changeProject() error {
 	m, who, err := x.manager()

@@ -34,7 +34,7 @@ func (x *exchange) signingKeys() error {
 	}})
 }
 
-// rotateKeys makes a new key; tokens that there are stay good.
+// rotateKeys makes a new key; existing tokens remain valid.
 func (x *exchange) rotateKeys() error {
 	return x.changeKeys(txtKeysRotateNote, txtKeysRotate, func(m *management.Manager, who *management.Caller) error {
 		_, err := m.RotateSigningKeys(x.r.Context(), who)
@@ -42,7 +42,7 @@ func (x *exchange) rotateKeys() error {
 	})
 }
 
-// revokeKeys makes a new key and ends all tokens that there are.
+// revokeKeys makes a new key and ends all existing tokens.
 func (x *exchange) revokeKeys() error {
 	return x.changeKeys(txtKeysRevokeNote, txtKeysRevoke, func(m *management.Manager, who *management.Caller) error {
 		_, err := m.RevokeSigningKeys(x.r.Context(), who)

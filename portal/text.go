@@ -315,7 +315,7 @@ const (
 	txtKeyNext        = "next"
 	txtKeyAccepted    = "accepted"
 	txtKeysRotate     = "Rotate now"
-	txtKeysRotateNote = "Publishes a new key, which signs as soon as everybody had time to fetch it. Tokens that there are stay good."
+	txtKeysRotateNote = "Publishes a new key that becomes active once clients have had time to fetch it. Existing tokens stay valid."
 	txtKeysRevoke     = "Revoke all keys"
 	txtKeysRevokeNote = "Makes a new key and ends every registry token at once. Clients get new ones by themselves; what is under way may fail once."
 

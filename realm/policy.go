@@ -20,7 +20,7 @@ type livePolicy struct {
 	names    management.Declared // which the store cannot have
 	config   management.Config
 	current  atomic.Pointer[authz.Policy]
-	changed  chan struct{} // has one entry if it is to be made anew
+	changed  chan struct{} // has one entry if it is to be compiled again
 	wanted   atomic.Uint64 // how often that was said
 	logger   *zap.Logger
 
@@ -45,7 +45,7 @@ func newLivePolicy(declared authz.Config, config management.Config, logger *zap.
 // beginning to its end.
 func (p *livePolicy) load() *authz.Policy { return p.current.Load() }
 
-// touch makes the policy anew, soon and in the background.
+// touch schedules a recompile of the policy in the background.
 func (p *livePolicy) touch() {
 	p.wanted.Add(1)
 	select {

@@ -17,7 +17,7 @@ import (
 )
 
 // TestSignIn goes from nothing to the first page, sees the session, and loses
-// it in the ways that there are.
+// it in each of its ways.
 func TestSignIn(t *testing.T) {
 	s := newScene(t)
 	w := s.window(t)

@@ -60,7 +60,7 @@ type cluster struct {
 
 	key    *idp.Key
 	issued map[string][]string // audiences by token
-	asks   string              // the token of who may ask
+	asks   string              // the token of a caller who may ask
 	mu     sync.Mutex
 }
 

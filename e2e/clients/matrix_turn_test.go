@@ -22,7 +22,7 @@ type visitor struct {
 type turn struct {
 	shown   []visitor // answered as the cell says, sooner or later; the first also to the client
 	shorter *visitor  // what the client shows instead, where it cannot show a megabyte
-	welcome []visitor // get in meanwhile
+	welcome []visitor // get in during the outage
 	served  []visitor // get in, too, but may have to wait with the others
 	repair  func()    // ends the failure
 	after   []visitor // get in then
