@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/slapd"
+	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/stage"
 	"golang.org/x/crypto/bcrypt"
 )
 
@@ -138,8 +138,8 @@ func TestNameThatComesBackToTheCaddyfileIsSomebodyElse(t *testing.T) {
 	reverse_proxy UPSTREAM
 }`
 	}
-	s := start(t, site("user alice {env.PASSWORD}"), created, "PASSWORD="+authn.HashPassword("password"))
-	alice := basic("alice", "password")
+	s := start(t, site("user alice {env.PASSWORD}"), created, "PASSWORD="+stage.LocalHash)
+	alice := basic("alice", stage.LocalPassword)
 	pat := bearer(s.accessToken(alice))
 	if !s.is(200, pat) {
 		t.Fatal("no access token")

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/stage"
 )
 
@@ -50,7 +49,7 @@ func TestRobotNamesCannotBeToldByTime(t *testing.T) {
 		}
 	}
 	reverse_proxy UPSTREAM
-}`, nil, "CI_HASH="+hash, "PASSWORD="+authn.HashPassword("alice's password"))
+}`, nil, "CI_HASH="+hash, "PASSWORD="+stage.LocalHash)
 	took := map[string][]time.Duration{}
 	for i := range 7 {
 		for _, name := range []string{"ci", "robot-ci", "robot-nobody", "nobody"} {

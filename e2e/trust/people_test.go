@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/stage"
 )
 
 // The people of the scenes that have some: `user <name> {env.PASSWORD}` in a
@@ -73,5 +73,5 @@ func firstID(list string) string {
 // newRobotSecret makes the secret of a robot and its stored form.
 func newRobotSecret(t *testing.T) (secret, stored string) {
 	t.Helper()
-	return authn.NewSecret(authn.SecretRobot)
+	return stage.NewSecret()
 }
