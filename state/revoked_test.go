@@ -105,3 +105,34 @@ func TestRestrictedUsersComeInAgain(t *testing.T) {
 		t.Errorf("a record that was deleted: %v", err)
 	}
 }
+
+// TestRevocationsDoNotHideEachOther: one that ends nothing of what is shown
+// leaves the next ones their say.
+func TestRevocationsDoNotHideEachOther(t *testing.T) {
+	s := open(t, memstore.New())
+	at := time.Now().Truncate(time.Second)
+	alice := &authn.Principal{Kind: authn.KindUser, Name: "alice", Issuer: "https://idp", Subject: "1"}
+	id := seenAs(t, s, alice)
+	item, _ := s.Users.Get(id)
+	out := *item.Value
+	out.NotBefore = at.Add(-time.Hour)
+	commit(t, s, func(tx *state.Tx) { s.PutUser(tx, id, &out, item) })
+	token := *alice
+	token.Credential, token.CredentialID, token.Issued = authn.CredentialRegistryToken, "j", at
+	put := func(id string, notBefore time.Time) {
+		commit(t, s, func(tx *state.Tx) {
+			state.Put(tx, s.Revocations, id, &state.Revocation{NotBefore: notBefore}, store.Precondition{})
+		})
+	}
+	for _, ended := range []string{state.RevokeAll, state.RevokePrincipal("user:alice"), state.RevokeToken("j")} {
+		put(state.RevokeAll, at.Add(-time.Hour))
+		put(state.RevokePrincipal("user:alice"), at.Add(-time.Hour))
+		if err := s.Check(&token); err != nil {
+			t.Fatalf("before %s: %v", ended, err)
+		}
+		put(ended, at.Add(time.Hour))
+		if err := s.Check(&token); !errors.Is(err, authn.ErrExpired) {
+			t.Errorf("%s: %v", ended, err)
+		}
+	}
+}
