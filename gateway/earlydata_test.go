@@ -21,7 +21,7 @@ func TestEarlyDataOfOurOwnConnections(t *testing.T) {
 				}
 				got := 0
 				if err := door(r); err != nil {
-					got = AdmissionStatus(err)
+					got = AdmissionAnswer(err).Status
 				}
 				if got != want {
 					t.Errorf("%s, %s, handshake complete %v: %d, want %d", name, method, complete, got, want)
