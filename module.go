@@ -19,8 +19,8 @@
 // in caddyfile.
 package registryauth
 
-// The modules that they register are the plugin.
 import (
+	// The modules that these register are the plugin.
 	_ "github.com/caddy-registry-auth/caddy-registry-auth/command"
 	_ "github.com/caddy-registry-auth/caddy-registry-auth/handlers"
 	_ "github.com/caddy-registry-auth/caddy-registry-auth/methods"

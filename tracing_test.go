@@ -5,12 +5,12 @@ import (
 	"net/http/httptest"
 	"testing"
 
-	"github.com/caddy-registry-auth/caddy-registry-auth/handlers"
-
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/handlers"
 )
 
 func TestDecisionHasASpan(t *testing.T) {

@@ -35,7 +35,8 @@ func TestMembersHaveNamesOfTheirOwn(t *testing.T) {
 		{"clients of one issuer", []Facts{from(people("a", ""), "i", ""), from(people("b", ""), "i", "email")}, ""},
 		{
 			"clients first, then people by two claims",
-			[]Facts{from(people("a", ""), "i", ""), from(people("b", ""), "i", "email"), from(people("c", ""), "i", "sub")}, "b and c",
+			[]Facts{from(people("a", ""), "i", ""), from(people("b", ""), "i", "email"), from(people("c", ""), "i", "sub")},
+			"b and c",
 		},
 		{"one name", []Facts{{Name: "a"}, {Name: "a"}}, `"a" is configured twice`},
 		{"one issuer", []Facts{{Name: "a", Issuers: []string{"i"}}, {Name: "b", Issuers: []string{"j", "i"}}}, "a and b are for tokens of the same issuer"},

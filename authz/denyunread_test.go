@@ -81,7 +81,7 @@ func TestDenyRulesOfUnreadCredentials(t *testing.T) {
 		if d.Allowed == c.denied {
 			t.Errorf("%s: allowed %v by %v", name, d.Allowed, d.Rule)
 		}
-		if got := p.Allowed(c.who, &Query{Type: TypeRepository, Repository: "a/x/y"}); c.config == nil && c.rule.Denies[0].Conditions.From == nil && got.Has(Push) == c.denied {
+		if got := p.Allowed(c.who, &Query{Type: TypeRepository, Repository: "a/x/y"}); c.config == nil && c.rule.Denies[0].From == nil && got.Has(Push) == c.denied {
 			t.Errorf("%s: a token allows %q", name, got)
 		}
 	}

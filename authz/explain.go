@@ -206,14 +206,14 @@ func (p *Policy) ExplainOwn(principal *authn.Principal, q *Query) *Explanation {
 	x.Would = nil
 	ids := p.subjects.resolve(principal, nil)
 	if !x.Allowed && !p.sees(principal, q) {
-		x.Rules, x.Decision.Rule, x.Decision.Missing = nil, nil, q.Action
+		x.Rules, x.Rule, x.Missing = nil, nil, q.Action
 		return x
 	}
 	for i := range x.Rules {
 		x.Rules[i].Rule = x.Rules[i].Rule.own(ids)
 	}
-	if x.Decision.Rule != nil && x.Decision.Rule != limitRule {
-		x.Decision.Rule = x.Decision.Rule.own(ids)
+	if x.Rule != nil && x.Rule != limitRule {
+		x.Rule = x.Rule.own(ids)
 	}
 	return x
 }

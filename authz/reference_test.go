@@ -119,7 +119,7 @@ func (ref reference) one(p *authn.Principal, q *Query, tag string, admin bool, a
 func (ref reference) may(p *authn.Principal, repository string, a Action, tag string, unknown bool) (allowed, depends bool) {
 	maybeAllowed, maybeDenied := false, false
 	about := func(g Grant, deny bool) bool {
-		if !ref.actions(g).Has(a) || g.Shadow || !ref.holds(g.Subjects, g.Mapped, p) && !(deny && ref.unread(g.Subjects, p)) {
+		if !ref.actions(g).Has(a) || g.Shadow || !ref.holds(g.Subjects, g.Mapped, p) && (!deny || !ref.unread(g.Subjects, p)) {
 			return false
 		}
 		switch {

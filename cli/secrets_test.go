@@ -6,11 +6,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-registry-auth/caddy-registry-auth/internal/terminal"
-
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/terminal"
 )
 
 // TestKeys shows a key in each of the ways.

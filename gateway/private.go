@@ -24,10 +24,9 @@ func (x *exchange) shared() bool {
 // (RFC 9111 §5.2.2.7). Registries say of blobs that they never change, which is
 // true, and that anybody may keep them, which only holds for open ones.
 func keepPrivate(h http.Header) {
-	switch control := h["Cache-Control"]; {
-	case control == nil:
+	if control := h["Cache-Control"]; control == nil {
 		h["Cache-Control"] = privateOnly
-	default:
+	} else {
 		h["Cache-Control"] = []string{privateControl(control)}
 	}
 	for name := range h {

@@ -106,16 +106,16 @@ func (m *Manager) withinTerms(who *Caller, from []string, expires time.Time, wro
 			return
 		}
 	}
-	for _, t := range terms {
-		switch {
-		case t.Changing:
-			wrong.add("expires", "you are an administrator at some hours or as an expression says, and this cannot be bound to that")
-		case !sourcesWithin(from, t.From):
-			wrong.add("from", "you are an administrator only from %v", t.From)
-		default:
-			wrong.add("expires", "you are an administrator only until %s", t.Until.Format(time.RFC3339))
-		}
+	if len(terms) == 0 {
 		return
+	}
+	switch t := terms[0]; {
+	case t.Changing:
+		wrong.add("expires", "you are an administrator at some hours or as an expression says, and this cannot be bound to that")
+	case !sourcesWithin(from, t.From):
+		wrong.add("from", "you are an administrator only from %v", t.From)
+	default:
+		wrong.add("expires", "you are an administrator only until %s", t.Until.Format(time.RFC3339))
 	}
 }
 

@@ -331,8 +331,10 @@ func (x *exchange) proposeRobot() (*proposal, error) {
 	return &proposal{
 		question: txtRobotAsk, lead: txtConfirmNote, button: txtRobotCreate, back: "robots",
 		facts: []fact{
-			{txtItsName, cell{Text: in.Name}}, {txtRobotMay, cell{Text: permissionsText(in.Permissions), Code: true}},
-			{txtExpires, x.expiry(in.Expires)}, {txtFrom, cell{Text: orAnywhere(in.From)}},
+			{txtItsName, cell{Text: in.Name}},
+			{txtRobotMay, cell{Text: permissionsText(in.Permissions), Code: true}},
+			{txtExpires, x.expiry(in.Expires)},
+			{txtFrom, cell{Text: orAnywhere(in.From)}},
 		},
 	}, nil
 }

@@ -135,7 +135,7 @@ func (x *exchange) deviceFirst(a *attempt, in *authn.SignedIn, secret string, pl
 	u, err := url.Parse(a.Return)
 	if err != nil || !p.freshly(in, time.Unix(a.Started, 0)) {
 		http.Redirect(x.w, x.r, localPath(a.Return, p.prefix), http.StatusSeeOther)
-		return nil
+		return nil //nolint:nilerr // an address that cannot be read leads to the start
 	}
 	return x.lastPage(rand.Text(), &state.Confirmation{
 		User: session.Record.User, Session: session.ID, Path: "device/approve", Form: map[string][]string{"user_code": {u.Query().Get("user_code")}}, Created: now.UTC(),

@@ -138,7 +138,7 @@ const (
 	txtTokenCreate          = "Create token"
 	txtTokenNameHelp        = "What it is for, for example \"laptop\"."
 	txtTokenDays            = "Expires in"
-	txtTokenPermissions     = "Limit to repositories (optional)"
+	txtTokenPermissions     = "Limit to repositories (optional)"                                                                                //nolint:gosec // words for people, no credential
 	txtTokenPermissionsHelp = "One rule per line: pattern, then actions, for example team/** pull push. Leave empty for everything you can do." //nolint:gosec // words for people, no credential
 	txtTokenGoodFor         = "Permissions"
 	txtTokenAll             = "everything you can do"
@@ -211,7 +211,7 @@ const (
 	txtStored          = "stored"
 	txtSource          = "Source"
 	txtSecrets         = "Secrets"
-	txtSecretsCaption  = "Secrets of the robot" //nolint:gosec // words for people, no credential
+	txtSecretsCaption  = "Secrets of the robot"
 	txtRotate          = "Rotate the secret"
 	txtRotateNote      = "Makes a new secret. The old secret keeps working for a while, so that machines can change over."
 	txtRotateDo        = "Make a new secret"

@@ -49,9 +49,6 @@ type App struct {
 	checks  []func() error
 }
 
-// defaultStore is the module of the store where none is configured.
-const defaultStore = caddyfile.StoreNamespace + ".bolt"
-
 // CaddyModule returns the Caddy module information.
 func (App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "registry_auth", New: func() caddy.Module { return new(App) }}

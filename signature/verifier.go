@@ -109,7 +109,7 @@ func likely(referrers []Descriptor) []string {
 		}
 	}
 	for _, list := range [][]string{said, maybe} {
-		rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+		rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] }) //nolint:gosec // what is looked at first is no secret
 	}
 	return append(said, maybe...)
 }
@@ -141,7 +141,7 @@ func (s *search) manifest(ctx context.Context, reference string) (bool, error) {
 	}
 	m, err := readManifest(body)
 	if err != nil || mediaType != typeManifest {
-		return false, nil //nolint:nilerr // no signature manifest, whatever it is
+		return false, nil // no signature manifest, whatever it is
 	}
 	// cosign adds a layer for each signature: the newest is the last.
 	for i := range slices.Backward(m.Layers) {

@@ -8,9 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/bcrypt"
+
 	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/slapd"
 	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/stage"
-	"golang.org/x/crypto/bcrypt"
 )
 
 // eventually waits for something that the gateway does in the background.

@@ -29,7 +29,7 @@ func idToken(t *testing.T, p *idp.Hostile, subject string, change func(jose.Obje
 }
 
 // tokenFor gets a registry token as docker does.
-func (s *scene) tokenFor(scope string, credential string) string {
+func (s *scene) tokenFor(scope, credential string) string {
 	s.t.Helper()
 	var answer struct{ Token string }
 	body := s.wants(200, "GET", "/v2/token?service=registry&scope="+scope, "", credential)
