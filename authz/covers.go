@@ -82,9 +82,7 @@ type holding struct {
 func (p *Policy) Holdings(principal *authn.Principal, q *Query) *Holdings {
 	if p.IsAdmin(principal, q) {
 		h := &Holdings{policy: p, admin: true, catalog: p.holdsCatalog(principal, q)}
-		if principal != nil {
-			h.limits = principal.Limits
-		}
+		h.bound(principal)
 		return h
 	}
 	return p.PlainHoldings(principal, q)
@@ -94,12 +92,7 @@ func (p *Policy) Holdings(principal *authn.Principal, q *Query) *Holdings {
 // administrator.
 func (p *Policy) PlainHoldings(principal *authn.Principal, q *Query) *Holdings {
 	h := &Holdings{policy: p, catalog: p.holdsCatalog(principal, q)}
-	if principal != nil {
-		h.limits = principal.Limits
-	}
-	if p.stale(principal) {
-		h.limits = []authn.Limit{}
-	}
+	h.bound(principal)
 	ids, unread := p.subjects.resolve(principal, nil), p.subjects.unread(principal)
 	for _, r := range p.rules {
 		if !r.Shadow && (r.about(ids) >= 0 || r.Kind == RuleDeny && r.about(unread) >= 0) {
@@ -110,6 +103,17 @@ func (p *Policy) PlainHoldings(principal *authn.Principal, q *Query) *Holdings {
 		h.own = p.facts.Permissions(principal)
 	}
 	return h
+}
+
+// bound keeps them within the limits of the credential. One from before a deny
+// rule that it says nothing about holds nothing.
+func (h *Holdings) bound(principal *authn.Principal) {
+	if principal != nil {
+		h.limits = principal.Limits
+	}
+	if h.policy.stale(principal) {
+		h.limits = []authn.Limit{}
+	}
 }
 
 // add takes in a rule that concerns the principal.
