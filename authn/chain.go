@@ -119,9 +119,10 @@ func (ch *Chain) principal(ctx context.Context, c *Credential) (*Principal, erro
 // The principal is shared between requests, so a copy gets them.
 func (ch *Chain) withRoles(p *Principal, e *Evidence) (*Principal, error) {
 	var all []string
+	unread := false
 	for _, n := range ch.roles {
 		source, _ := n.Authenticator.(RoleSource)
-		roles, err := source.AmbientRoles(e)
+		roles, told, err := source.AmbientRoles(e)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", n.Name, err)
 		}
@@ -129,12 +130,14 @@ func (ch *Chain) withRoles(p *Principal, e *Evidence) (*Principal, error) {
 			return nil, fmt.Errorf("%s: %w", n.Name, err)
 		}
 		all = append(all, roles...)
+		// Robots have no roles of people that they could go around.
+		unread = unread || !told && p.Kind != KindRobot
 	}
-	if all == nil {
+	if all == nil && !unread {
 		return p, nil
 	}
 	richer := *p
-	richer.HeaderRoles = all
+	richer.HeaderRoles, richer.HeaderRolesUnread = all, unread
 	return &richer, nil
 }
 

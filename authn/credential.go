@@ -169,6 +169,7 @@ type Ambient interface {
 // a request, however that principal proved itself.
 type RoleSource interface {
 	// AmbientRoles returns the roles that the evidence, which may be nil,
-	// gives. It is asked for every request and must not block.
-	AmbientRoles(e *Evidence) ([]string, error)
+	// gives, and whether it tells them at all: a request that came around the
+	// proxy does not. It is asked for every request and must not block.
+	AmbientRoles(e *Evidence) (roles []string, told bool, err error)
 }

@@ -58,6 +58,9 @@ type Principal struct {
 	// HeaderRoles are what a trusted proxy says with each request, however
 	// the principal proved itself.
 	HeaderRoles []string
+	// HeaderRolesUnread says that the request shows no such roles, not even
+	// that there are none: it came by another way than the proxy's.
+	HeaderRolesUnread bool
 
 	// Claims are the verified claims of the token, for policies that look at
 	// them. Read-only; nil where there was no token.

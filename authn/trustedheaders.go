@@ -120,14 +120,19 @@ func (t *TrustedHeaders) AuthenticateAmbient(_ context.Context, c *Credential) (
 
 // AmbientRoles implements [RoleSource] where the proxy says roles and no name:
 // they are those of whoever proves himself otherwise.
-func (t *TrustedHeaders) AmbientRoles(e *Evidence) ([]string, error) {
-	if t.user != "" || e == nil || !t.Trusts(e) {
-		return nil, nil
+func (t *TrustedHeaders) AmbientRoles(e *Evidence) (roles []string, told bool, err error) {
+	if t.user != "" {
+		return nil, true, nil // those are in the principal
+	}
+	if e == nil || !t.Trusts(e) {
+		return nil, false, nil
 	}
 	if err := t.unambiguous(e.Header); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return t.list(e.Header, t.roles)
+	_, told = e.Header[t.roles]
+	roles, err = t.list(e.Header, t.roles)
+	return roles, told, err
 }
 
 // Trusts reports whether headers count that come with this evidence.

@@ -296,7 +296,7 @@ func (v *variables) ResolveName(name string) (any, bool) {
 		}
 		return list(p.Groups), true
 	case "principal.roles":
-		if p.RolesUnread {
+		if p.RolesUnread || p.HeaderRolesUnread {
 			return nil, false
 		}
 		return list(slices.Concat(p.Roles, p.HeaderRoles)), true

@@ -131,7 +131,7 @@ func (t *subjects) unread(p *authn.Principal) []subjectID {
 	if p.GroupsUnread {
 		ids = append(ids, t.denied.groups...)
 	}
-	if p.RolesUnread && slices.Contains(t.sources, rolesOfToken) {
+	if p.RolesUnread && slices.Contains(t.sources, rolesOfToken) || p.HeaderRolesUnread && slices.Contains(t.sources, rolesOfHeader) {
 		ids = append(ids, t.denied.roles...)
 	}
 	if mayHaveClaims(p) {

@@ -241,27 +241,49 @@ func (s *Sessions) surplus(user string, before *Session, now time.Time) []*state
 }
 
 // renew notes that the person has signed in again at the provider, whose
-// session may be another one since: a logout there ends this one, too.
+// session may be another one since: a logout there ends this one, too, and what
+// was got for the session before may not be good any more.
 func (s *Sessions) renew(ctx context.Context, session *Session, in *authn.SignedIn) error {
-	const tries = 3 // the session is also written when it is used
+	const tries = 3 // the session is also written when it is used, and the user when asked about
 	var err error
 	for range tries {
-		item, ok := s.options.State.Sessions.Get(session.ID)
-		if !ok || in.Session == "" || in.Session == item.Value.ProviderSession {
+		var tx state.Tx
+		if !s.renewed(&tx, session, in) {
 			return nil
 		}
-		next := *item.Value
-		next.ProviderSession = in.Session
-		if s.options.Sealer != nil {
-			next.IDToken = s.options.Sealer.Seal([]byte(in.IDToken), sessionPlace(session.ID))
-		}
-		var tx state.Tx
-		state.Put(&tx, s.options.State.Sessions, session.ID, &next, state.Unchanged(item))
 		if err = s.options.State.Commit(ctx, &tx); !errors.Is(err, store.ErrConflict) {
 			return err
 		}
 	}
 	return err
+}
+
+// renewed puts into tx what has changed, and reports whether anything has.
+func (s *Sessions) renewed(tx *state.Tx, session *Session, in *authn.SignedIn) bool {
+	st, seal := s.options.State, s.options.Sealer
+	item, ok := st.Sessions.Get(session.ID)
+	if !ok {
+		return false
+	}
+	changed := false
+	if in.Session != "" && in.Session != item.Value.ProviderSession {
+		next := *item.Value
+		next.ProviderSession = in.Session
+		if seal != nil {
+			next.IDToken = seal.Seal([]byte(in.IDToken), sessionPlace(session.ID))
+		}
+		state.Put(tx, st.Sessions, session.ID, &next, state.Unchanged(item))
+		changed = true
+	}
+	if in.RefreshToken != "" && seal != nil {
+		p := *in.Principal
+		p.Claims, p.Issued = s.options.Policy().Relevant(&p).Claims, time.Time{}
+		id, user, known, _ := st.See(&p)
+		user.Provider = &state.ProviderGrant{Sealed: seal.Seal([]byte(in.RefreshToken), state.ProviderPlace(id)), Checked: s.options.Now().UTC()}
+		st.PutUser(tx, id, user, known)
+		changed = true
+	}
+	return changed
 }
 
 // End ends sessions, whoever they belong to.

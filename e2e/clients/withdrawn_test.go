@@ -147,7 +147,7 @@ func TestChangedAtRunTime(t *testing.T) {
 	}
 
 	t.Run("role mapping", func(t *testing.T) {
-		administer(t, s, "POST", "/role-mappings", `{"principal":"mallory","role":"DEVELOPER","patterns":["team-a/**"]}`, 201)
+		administer(t, s, "POST", "/role-mappings", `{"principal":"user:mallory","role":"DEVELOPER","patterns":["team-a/**"]}`, 201)
 		time.Sleep(time.Second)
 		mapped := token("mallory", "team-a/app")
 		within(t, s, mapped, "team-a/app", 202)

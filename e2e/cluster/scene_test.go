@@ -130,7 +130,7 @@ func (n *node) send(ctx context.Context, method, path, authorization, body strin
 	if authorization != "" {
 		req.Header.Set("Authorization", authorization)
 	}
-	if strings.HasPrefix(body, "{") {
+	if strings.HasPrefix(body, "{") || body == "" && method == http.MethodPost && strings.Contains(path, "/auth/api/") {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	res, err := http.DefaultClient.Do(req)

@@ -24,9 +24,12 @@ func answerWithName(w http.ResponseWriter, r *http.Request) {
 func TestUsersOfNoSourceAreCalledLikeRobots(t *testing.T) {
 	p := provider(t)
 	asked := newBehind(t, answerWithName)
-	s := startWith(t, `	servers {
+	s := start(t, `{
+	servers {
 		trusted_proxies static 127.0.0.1/32
-	}`, `http://ADDR {
+	}
+}
+http://ADDR {
 	registry_auth {
 		oidc `+p.Issuer+` registry {
 			prefix o-

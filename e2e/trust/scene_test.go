@@ -36,12 +36,6 @@ type scene struct {
 // Global options may stand before them.
 func start(t *testing.T, sites string, handler http.HandlerFunc, env ...string) *scene {
 	t.Helper()
-	return startWith(t, "", sites, handler, env...)
-}
-
-// startWith is start with lines for the global options.
-func startWith(t *testing.T, global, sites string, handler http.HandlerFunc, env ...string) *scene {
-	t.Helper()
 	port, err := process.FreePort()
 	if err != nil {
 		t.Fatal(err)
@@ -49,11 +43,10 @@ func startWith(t *testing.T, global, sites string, handler http.HandlerFunc, env
 	s := &scene{t: t, Addr: fmt.Sprintf("127.0.0.1:%d", port), Upstream: newBehind(t, handler)}
 	s.URL = "http://" + s.Addr
 	s.config = gateway.Config{
-		Global:   global,
-		Sites:    s.expand(sites),
 		Env:      append([]string{"ADMIN_KEY=" + adminKey}, env...),
 		ReadyURL: s.URL + "/v2/",
 	}
+	s.write(sites)
 	if s.Gateway, err = gateway.Start(t.Context(), s.config); err != nil {
 		t.Fatal(err)
 	}
@@ -68,6 +61,14 @@ func startWith(t *testing.T, global, sites string, handler http.HandlerFunc, env
 	return s
 }
 
+// write takes over the sites, and global options before them.
+func (s *scene) write(sites string) {
+	s.config.Global, s.config.Sites = "", s.expand(sites)
+	if options, rest, ok := strings.Cut(s.config.Sites, "\n}\n"); ok && strings.HasPrefix(options, "{\n") {
+		s.config.Global, s.config.Sites = strings.TrimPrefix(options, "{\n"), rest
+	}
+}
+
 func (s *scene) expand(sites string) string {
 	return strings.NewReplacer("ADDR", s.Addr, "PORT", s.Addr[strings.LastIndexByte(s.Addr, ':')+1:], "URL", s.URL, "UPSTREAM", strings.TrimPrefix(s.Upstream.URL, "http://")).Replace(sites)
 }
@@ -75,7 +76,7 @@ func (s *scene) expand(sites string) string {
 // reload puts other sites in force, written as for [start].
 func (s *scene) reload(sites string) {
 	s.t.Helper()
-	s.config.Sites = s.expand(sites)
+	s.write(sites)
 	if err := s.Reload(s.t.Context(), s.config); err != nil {
 		s.t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/gateway"
 	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/idp"
 	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/jose"
+	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/stage"
 )
 
 // idToken is a token of a provider for the client "registry", whose claims
@@ -163,4 +164,36 @@ func TestNewDenyRuleHoldsForOldTokens(t *testing.T) {
 	if status, body := s.pushes(bearer(s.tokenFor("repository:team/app:pull,push", basic("bob", other)))); status != 201 {
 		t.Errorf("who is in another group: %d: %s", status, body)
 	}
+}
+
+// TestDenyRulesDoNotOpenAroundTheProxy: roles that a proxy adds are not none for
+// a request that came without them.
+func TestDenyRulesDoNotOpenAroundTheProxy(t *testing.T) {
+	s := start(t, `{
+	servers {
+		trusted_proxies static 127.0.0.1
+	}
+}
+http://ADDR {
+	registry_auth {
+		service registry.test
+		local {
+			user alice {env.PASSWORD}
+		}
+		trusted_headers {
+			roles X-Registry-Roles
+		}
+		project team/** {
+			developer authenticated
+			deny push role:contractor
+		}
+	}
+	reverse_proxy UPSTREAM
+}`, nil, "PASSWORD="+stage.LocalHash)
+	alice := basic("alice", stage.LocalPassword)
+	const push = "/v2/team/app/blobs/uploads/"
+	s.wants(http.StatusForbidden, "POST", push, "", alice, "X-Registry-Roles: contractor")
+	s.wants(http.StatusOK, "POST", push, "", alice, "X-Registry-Roles: employee")
+	s.wants(http.StatusForbidden, "POST", push, "", alice)
+	s.wants(http.StatusOK, "GET", "/v2/team/app/tags/list", "", alice)
 }
