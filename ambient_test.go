@@ -281,7 +281,7 @@ func TestTrustedProxyHeaders(t *testing.T) {
 		t.Errorf("a wrong password counts, whatever the header says: %d", a.StatusCode)
 	}
 	if token := g.token("repository:corp/app:pull", alice...); g.do("GET", corp, "", bearer(token)).StatusCode != 200 {
-		t.Error("a token of who is named in headers is not accepted")
+		t.Error("a token of a user named in headers is not accepted")
 	}
 
 	// A trusted proxy that is not in `from`, and one that is none.
@@ -320,7 +320,7 @@ func TestTrustedProxyHeaders(t *testing.T) {
 	g.url = url
 }
 
-// TestHeaderRoles: the role of a header is added to who has a token, for the
+// TestHeaderRoles: the role of a header is added to a caller with a token, for the
 // request that shows it.
 func TestHeaderRoles(t *testing.T) {
 	g := startGateway(t, standardRealm)

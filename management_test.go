@@ -113,7 +113,7 @@ func TestStoredRules(t *testing.T) {
 		t.Error("by token: refused")
 	}
 	g.manage("DELETE", "/role-mappings/robot:ci", "", 204)
-	within(t, time.Second, "a token of who has lost the role is good", byToken(401))
+	within(t, time.Second, "a token of a user who lost the role is good", byToken(401))
 
 	g.manage("PUT", "/projects/stored", `{"patterns":["stored/**"],"members":[{"role":"developer","subject":"robot:ci"}]}`, 201)
 	within(t, time.Second, "the project is not in force", byToken(200))

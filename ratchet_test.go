@@ -86,7 +86,7 @@ var translated = regexp.MustCompile(`(?i)\b(anew|for ever|meanwhile|what is said
 
 // TestPlainEnglish holds comments, messages and docs to it.
 func TestPlainEnglish(t *testing.T) {
-	const most = 58 // goal: 0
+	const most = 27 // goal: 0
 	found := 0
 	err := filepath.WalkDir(".", func(name string, d fs.DirEntry, err error) error {
 		switch {

@@ -177,7 +177,7 @@ func (e *External) principal(a *externalAnswer) (*Principal, error) {
 	if a.TTL != nil && *a.TTL < 0 {
 		return nil, errors.New("ttl is negative")
 	}
-	if p.Kind == KindUser { // an empty list says that there are none, a missing one says nothing
+	if p.Kind == KindUser { // an empty list means none, a missing one says nothing
 		p.GroupsUnread, p.RolesUnread = a.Groups == nil, a.Roles == nil
 	}
 	var err error

@@ -299,7 +299,7 @@ func (f passwordFile) same(before passwordFile) bool {
 }
 
 // readPasswordFile reads a regular file of bounded size that nobody writes
-// meanwhile.
+// in the meantime.
 func readPasswordFile(path string) (passwordFile, error) {
 	file, err := os.Open(path)
 	if err != nil {

@@ -147,7 +147,7 @@ func TestProviderDownAtStart(t *testing.T) {
 	if n := provider.discoveries.Load(); n != 1 {
 		t.Errorf("%d attempts without a pause", n)
 	}
-	for range 10 { // the pause grows, but not for ever
+	for range 10 { // the pause grows, but has a limit
 		clock.advance(retryMost)
 		outcome(t, a, token, ErrUnavailable)
 	}

@@ -38,7 +38,7 @@ type Principal struct {
 
 	// FormerSubject is by which subject the same person was known before, if
 	// that may be; Since is from when on at the earliest. Empty where there is
-	// no such thing, and not part of who somebody is.
+	// no such thing, and not part of an identity.
 	FormerSubject string
 	Since         time.Time
 
@@ -59,7 +59,7 @@ type Principal struct {
 	// the principal proved itself.
 	HeaderRoles []string
 	// HeaderRolesUnread says that the request shows no such roles, not even
-	// that there are none: it came by another way than the proxy's.
+	// an empty list: it came by another way than the proxy's.
 	HeaderRolesUnread bool
 
 	// Claims are the verified claims of the token, for policies that look at

@@ -199,7 +199,7 @@ func TestFailedBindsStayBelowALockOut(t *testing.T) {
 		_ = try("alice", old)
 	}
 	if err := try("alice", old); !errors.As(err, &throttled) {
-		t.Errorf("an old password is shown for ever: %v", err)
+		t.Errorf("an old password is shown without end: %v", err)
 	}
 	now = now.Add(failedBindWindow)
 	if err := try("alice", right); err != nil {

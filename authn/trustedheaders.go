@@ -111,7 +111,7 @@ func (t *TrustedHeaders) AuthenticateAmbient(_ context.Context, c *Credential) (
 	if p.Roles, err = t.list(h, t.roles); err != nil {
 		return nil, err
 	}
-	// An empty header says that there are none, a missing one says nothing.
+	// An empty header means none, a missing one says nothing.
 	_, groups := h[t.groups]
 	_, roles := h[t.roles]
 	p.GroupsUnread, p.RolesUnread = !groups, !roles && t.roles != ""

@@ -94,6 +94,6 @@ func TestReasonSaysThatTheCredentialIsSilent(t *testing.T) {
 	}
 	who.GroupsUnread, who.Groups = false, []string{"interns"}
 	if d = p.Decide(who, q); strings.Contains(d.Reason(), "does not say") {
-		t.Error("says so of who is in the group:", d.Reason())
+		t.Error("says so of a member of the group:", d.Reason())
 	}
 }

@@ -164,7 +164,7 @@ type Config struct {
 	APIKeys []StaticKeyConfig `json:"api_keys,omitempty"`
 
 	// How long a robot may be good for at most, from when it was made or
-	// changed. Default: for ever.
+	// changed. Default: no limit.
 	RobotMaxLifetime Duration `json:"robot_max_lifetime,omitempty"`
 
 	// How long a personal access token may be good for at most; -1: for

@@ -84,7 +84,7 @@ func (p *livePolicy) inForce(ctx context.Context) {
 	}
 }
 
-// start makes the policy of what is stored, and makes it anew whenever that
+// start makes the policy of what is stored, and compiles it again whenever that
 // changes, until ctx is done.
 func (p *livePolicy) start(ctx context.Context, s *state.State) {
 	cancel := s.OnPolicy(p.touch) // before it is read, so that no change is missed

@@ -43,7 +43,7 @@ type Vouching struct {
 	Reused func(subject string) bool
 	// Every is how often a user is asked about, Grace how long one goes on
 	// beyond that while the provider does not answer, MaxAge how long without
-	// a refresh token. Negative: never, and for ever.
+	// a refresh token. Negative: never, and without a limit.
 	Every, Grace, MaxAge time.Duration
 }
 

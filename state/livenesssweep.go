@@ -160,7 +160,7 @@ func (l *Liveness) token(id string, u *User) (string, error) {
 	return string(plain), err
 }
 
-// change changes the record of a user unless somebody signed in meanwhile,
+// change changes the record of a user unless somebody signed in since,
 // which is newer than what the provider has said to us.
 func (l *Liveness) change(ctx context.Context, id string, sealed []byte, change func(*Tx, *User)) error {
 	for {
@@ -330,7 +330,7 @@ func (l *Liveness) later(id string, p *asked) {
 }
 
 // write changes the record of a user unless it has changed since the question:
-// whoever signed in meanwhile is newer than the answer, and asked about again.
+// whoever signed in since is newer than the answer, and asked about again.
 // It returns outcome if that worked.
 func (l *Liveness) write(ctx context.Context, item *Item[User], outcome LivenessOutcome, change func(*Tx, *User)) LivenessOutcome {
 	next := *item.Value

@@ -16,7 +16,7 @@ import (
 // LoginConfig says how identity tokens are.
 type LoginConfig struct {
 	// Lifetime is how long one lasts at the longest, Idle how long it may rest
-	// between two exchanges; zero: for ever, within its lifetime.
+	// between two exchanges; zero: no limit within its lifetime.
 	Lifetime, Idle time.Duration
 	// Rotate gives clients that keep it a new one with each exchange.
 	Rotate bool

@@ -105,7 +105,7 @@ func (u *User) restricted() bool {
 }
 
 // admits says whether what was issued to the user at a time is still good. A
-// time that is not known is that of a credential which proves anew who it is.
+// time that is not known is that of a credential which proves again who it is.
 func (u *User) admits(issued time.Time) error {
 	switch {
 	case u.Disabled:

@@ -263,7 +263,7 @@ func (s *State) take(b store.Batch, told, restored bool) {
 	s.deleted = keep
 }
 
-// follow takes the store's changes as they come, for ever.
+// follow takes the store's changes as they come, until it is closed.
 func (s *State) follow(ctx context.Context) {
 	const shortest, longest = 50 * time.Millisecond, time.Second
 	wait := shortest

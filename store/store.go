@@ -39,7 +39,7 @@ type Store interface {
 	// Watch calls deliver with every change of a realm after a sequence
 	// number, this process's own among them, in the order of their sequence
 	// numbers, until ctx is done (nil) or the store fails. Of a document that
-	// changed several times meanwhile only the last state is certain to be
+	// changed several times since, only the last state is certain to be
 	// delivered. It returns [ErrGone] if changes since then are no longer
 	// known, for example after a restore: load again. A change reaches deliver
 	// in less than a second. deliver is called once at the beginning, as soon

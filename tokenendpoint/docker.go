@@ -63,7 +63,7 @@ func (x *exchange) authenticate(c *authn.Credential) *failure {
 	case p == nil:
 		return unavailable(errors.New("the authenticator answered with nobody"))
 	case p.Credential == authn.CredentialRegistryToken:
-		// It would be good for ever if it could be exchanged for a new one.
+		// It would never expire if it could be exchanged for a new one.
 		return unauthorized("a registry token can't be exchanged for another one", authn.ErrInvalid)
 	}
 	x.principal = p

@@ -178,7 +178,7 @@ func (x *exchange) record(rec Record) {
 }
 
 // ServiceOf returns the service that a token request names, "" if it names
-// none or is not readable, for who has to choose among several endpoints. The
+// none or is not readable, for a caller that has to choose among several endpoints. The
 // body of a POST is there again afterwards, as far as an [Endpoint] reads it.
 func ServiceOf(r *http.Request) string {
 	query := r.URL.RawQuery

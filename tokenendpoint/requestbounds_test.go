@@ -32,7 +32,7 @@ func TestQueryIsBounded(t *testing.T) {
 			t.Errorf("%d bytes: %d, want %d", n, w.Code, want)
 		}
 	}
-	// What is said of a parameter that comes twice is short as well.
+	// The message about a parameter that comes twice is short as well.
 	name := strings.Repeat("n", 1000)
 	if w := s.get(name+"=1&"+name+"=2", basic("alice", "alice")); w.Code != 400 || strings.Contains(w.Body.String(), name[:65]) {
 		t.Errorf("%d %s", w.Code, w.Body)

@@ -101,7 +101,7 @@ func TestTwo(t *testing.T) {
 		if err := a.Restart(t.Context(), a.config); err != nil {
 			t.Fatal(err)
 		}
-		a.want(t, "what was made meanwhile", late, 200)
+		a.want(t, "what was made in that time", late, 200)
 		a.want(t, "its own token of before", token, 200)
 	})
 }

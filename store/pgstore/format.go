@@ -40,7 +40,7 @@ var upgrades = [Format]string{
 	);`,
 }
 
-// upgradeLock is the advisory lock of who makes or changes tables: an
+// upgradeLock is the advisory lock of whoever makes or changes tables: an
 // arbitrary number.
 const upgradeLock = 0x7265675f61757468
 
