@@ -215,9 +215,23 @@ func (l *Liveness) save(ctx context.Context, id string, sealed []byte, token str
 	return LivenessOK
 }
 
+// signInLasts is how long a browser takes at most from the provider's answer to
+// the gateway.
+const signInLasts = time.Second
+
 // gone ends what a user has who is not there any more. Access tokens stay to
 // be seen, and are refused.
 func (l *Liveness) gone(ctx context.Context, id string, sealed []byte, why error) LivenessOutcome {
+	// Signing in again may have ended what the token was got for, a moment
+	// before the token that it gives is written down.
+	select {
+	case <-ctx.Done():
+		return LivenessUnsaved
+	case <-time.After(signInLasts):
+	}
+	if item, ok := l.state.Users.Get(id); ok && item.Value.Provider != nil && !slices.Equal(item.Value.Provider.Sealed, sealed) {
+		return LivenessOK
+	}
 	err := l.change(ctx, id, sealed, func(tx *Tx, u *User) {
 		u.Gone, u.Provider = true, nil
 		ended := l.state.endLogins(tx, id, l.state.now())
