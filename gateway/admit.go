@@ -84,7 +84,11 @@ func settleClient(r *http.Request) {
 	if server == nil || server.TrustedProxiesStrict > 0 || !fromTrustedProxy(r) {
 		return
 	}
-	if client := forwardedClient(r.Header, server.ClientIPHeaders, func(a netip.Addr) bool { return trusts(server, r, a) }); client != "" {
+	client := forwardedClient(r.Header, server.ClientIPHeaders, func(a netip.Addr) bool { return trusts(server, r, a) })
+	if peer := peerAddr(r); client == "" && peer.IsValid() {
+		client = peer.String() // and not the leftmost of the proxies, which the client can choose
+	}
+	if client != "" {
 		caddyhttp.SetVar(r.Context(), caddyhttp.ClientIPVarKey, client)
 	}
 }
