@@ -65,6 +65,15 @@ func (tx *Tx) Note(who Actor, action string, object Object, before, after any) {
 	tx.events = append(tx.events, e)
 }
 
+// Objects returns what the audit events of a transaction are about.
+func (tx *Tx) Objects() []Object {
+	list := make([]Object, len(tx.events))
+	for i, e := range tx.events {
+		list[i] = e.Object
+	}
+	return list
+}
+
 // Commit makes the changes. When it returns nil they are durable, and this
 // process already sees them. A precondition that does not hold is
 // [store.ErrConflict]; [store.ErrUnavailable] means that nothing is known.
