@@ -51,9 +51,9 @@ type State struct {
 	deleted []store.Document
 	// histories counts how often the store has gone back, as after a restore.
 	histories int
-	seen    atomic.Uint64 // sequence number up to which the store has told
-	changed atomic.Int64  // when that was, in Unix nanoseconds
-	health  atomic.Pointer[Health]
+	seen      atomic.Uint64 // sequence number up to which the store has told
+	changed   atomic.Int64  // when that was, in Unix nanoseconds
+	health    atomic.Pointer[Health]
 	// listeners are what OnPolicy and OnSigningKeys were given.
 	listeners, keyListeners sync.Map
 	cancel                  context.CancelFunc
