@@ -179,7 +179,7 @@ func (r *Realm) withStored(run *Running) []authn.Member {
 	list[at] = authn.NewMember(authn.RobotsName, robots)
 	for i := range list {
 		if w, ok := list[i].Authenticator.(*authn.Workload); ok {
-			list[i].Authenticator = w.ActingAs(robots)
+			list[i].Authenticator = w.ActingAs(robots, run.state)
 		}
 	}
 	tokens := authn.NewIssued(authn.SecretPersonalToken, run.state, nil)

@@ -2,10 +2,12 @@ package state
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
@@ -80,6 +82,8 @@ func (s *State) Sync(ctx context.Context) error {
 type Spent struct {
 	// Until is how long it could be shown otherwise.
 	Until time.Time `json:"until"`
+	// By tells apart who has used it.
+	By string `json:"by,omitempty"`
 }
 
 // SpentID returns the id of something that is good once: what it is for, whose it
@@ -96,23 +100,30 @@ var ErrSpent = errors.New("it was used before, and it is good once")
 // used for, or not at all. [ErrSpent]: it was used before; of two gateways at
 // once, the commit of one fails with [store.ErrConflict].
 func (s *State) Spend(tx *Tx, id string, until time.Time) error {
+	return s.spend(tx, id, until, "")
+}
+
+func (s *State) spend(tx *Tx, id string, until time.Time, by string) error {
 	condition := Absent
 	if item, ok := s.SpentOnce.Get(id); ok {
-		if s.now().Before(item.Value.Until) {
+		if s.now().Before(item.Value.Until) && (by == "" || by != item.Value.By) {
 			return ErrSpent
 		}
 		condition = Unchanged(item)
 	}
-	Put(tx, s.SpentOnce, id, &Spent{Until: until.UTC()}, condition)
+	Put(tx, s.SpentOnce, id, &Spent{Until: until.UTC(), By: by}, condition)
 	return nil
 }
 
 // SpendToken implements [authn.Spender]: of all gateways on the store, and before
-// and after a restart, a token is accepted once.
+// and after a restart, a token is accepted once. One of which it is not known
+// whether that was written down is accepted when it is shown here again.
 func (s *State) SpendToken(ctx context.Context, issuer, id string, until time.Time) error {
+	key := SpentID("token", issuer, id)
+	by, unsure := s.unsure.take(key)
 	err := s.Again(ctx, func() error {
 		var tx Tx
-		if err := s.Spend(&tx, SpentID("token", issuer, id), until); err != nil {
+		if err := s.spend(&tx, key, until, by); err != nil {
 			return err
 		}
 		return s.Commit(ctx, &tx)
@@ -120,8 +131,44 @@ func (s *State) SpendToken(ctx context.Context, issuer, id string, until time.Ti
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, store.ErrUnavailable), unsure && errors.Is(err, store.ErrConflict):
+		s.unsure.keep(key, by)
 	case errors.Is(err, ErrSpent), errors.Is(err, store.ErrConflict):
 		return fmt.Errorf("%w: the token was used before, and it is accepted once", authn.ErrInvalid)
 	}
-	return fmt.Errorf("%w: whether the token was used before cannot be written down: %w", authn.ErrUnavailable, err)
+	return fmt.Errorf("%w: that the token was used cannot be written down: %w", authn.ErrUnavailable, err)
+}
+
+// unsure remembers by what this process would know its own records, of which it is
+// not known whether they were written: the answer got lost.
+type unsure struct {
+	mu   sync.Mutex
+	mine map[string]string
+}
+
+// maxUnsure bounds what is remembered. What is not has to end by itself.
+const maxUnsure = 1000
+
+// take returns by what this process knows a record as its own, and whether it may
+// be there; each is taken once.
+func (u *unsure) take(key string) (by string, maybe bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if by, maybe = u.mine[key]; maybe {
+		delete(u.mine, key)
+		return by, true
+	}
+	return rand.Text(), false
+}
+
+// keep notes that a record may have been written.
+func (u *unsure) keep(key, by string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.mine == nil {
+		u.mine = map[string]string{}
+	}
+	if len(u.mine) < maxUnsure {
+		u.mine[key] = by
+	}
 }

@@ -88,6 +88,7 @@ type State struct {
 	restrictions restrictions
 	usage        usageWriter
 	rivals       rivals
+	unsure       unsure
 	sightings    chan *authn.Principal
 }
 
