@@ -69,7 +69,7 @@ func (x *exchange) serve() error {
 	case errors.Is(err, errTooMuch):
 		return x.refuse(outcomeDenied, http.StatusPreconditionFailed, answer.CodeDenied, err.Error(), err.Error())
 	case err != nil:
-		return x.refuseAs(answer.Of(err), err)
+		return x.refuseAs(answerOf(err), err)
 	case !x.decision.Allowed:
 		return x.refuseAccess()
 	case x.request.Route == authz.RouteCatalog && x.decision.Rule != nil && x.decision.Rule.Kind == authz.RuleCatalog:
