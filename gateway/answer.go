@@ -97,7 +97,7 @@ func (g *gate) ReadFrom(src io.Reader) (int64, error) {
 // can be; the client of one that cannot, since its body is gone, comes again.
 func (g *gate) block(challenges []string) {
 	x := g.exchange
-	if x.front.Upstream.refused(upstream.Ask(x.request.Accesses()), g.shown, challenges) {
+	if x.front.Upstream.refused(x.right(), g.shown, challenges) {
 		g.blocked, g.again = true, !g.last
 		if g.last {
 			clearBody(g.Header())

@@ -55,6 +55,15 @@ func (x *exchange) forward() error {
 	return err
 }
 
+// right is what the registry must let the gateway do for the request, where its
+// credential depends on that.
+func (x *exchange) right() upstream.Question {
+	if x.front.Upstream.nature != upstream.Renewable {
+		return upstream.Question{}
+	}
+	return upstream.Ask(x.request.Accesses())
+}
+
 // repeatable reports whether a request can be sent once more: it has no body, or
 // one that is in memory.
 func (x *exchange) repeatable() bool {
@@ -66,7 +75,7 @@ func (x *exchange) repeatable() bool {
 // once more, since the registry does not accept the credential; not if it is
 // the last time.
 func (x *exchange) send(r *http.Request, last bool) (again bool, err error) {
-	shown, err := x.front.Upstream.show(r.Context(), r.Header, upstream.Ask(x.request.Accesses()), x.credential)
+	shown, err := x.front.Upstream.show(r.Context(), r.Header, x.right(), x.credential)
 	if err != nil {
 		x.refuseUpstream(x.w, err)
 		return false, nil
