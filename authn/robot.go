@@ -274,8 +274,12 @@ func (rs *Robots) Recheck(p *Principal, c *Credential) error {
 	if r == nil || p.Kind != KindRobot {
 		return fmt.Errorf("%w: robot %s does not exist any more", ErrDisabled, p.Name)
 	}
-	if p.Origin != "" {
-		s := r.secret(p.OriginID)
+	id := p.OriginID
+	if p.Origin == "" && p.Credential == credentialRobotSecret {
+		id = p.CredentialID
+	}
+	if p.Origin != "" || id != "" {
+		s := r.secret(id)
 		if s == nil {
 			return fmt.Errorf("%w: robot %s does not have this secret any more", ErrDisabled, p.Name)
 		}

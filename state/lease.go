@@ -31,8 +31,9 @@ type leaseRecord struct {
 // No two clocks are compared. Who waits for a lease measures on its own clock
 // how long it has seen it unrenewed, and the holder counts from before it was
 // written: they only have to agree on how long a second is, to within a tenth.
-// What is done under a lease should still be written with a precondition: a
-// process that was stopped for a while does not know that its lease has ended.
+// What is done under a lease should still be written with a precondition, or
+// sent only after a look at [Lease.Left]: a process that was stopped for a while
+// does not know that its lease has ended.
 type Lease struct {
 	state    *State
 	name     string
@@ -116,6 +117,14 @@ func (l *Lease) Until() time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.until
+}
+
+// Left returns for how long the lease is held for certain. It goes by the clock
+// that has gone further since: one of the machine's two stands still while a
+// virtual machine is paused, the other may be set back.
+func (l *Lease) Left() time.Duration {
+	until, now := l.Until(), l.state.now()
+	return min(until.Sub(now), until.Round(0).Sub(now.Round(0)))
 }
 
 // Renew makes the lease last its duration from now on.
