@@ -79,7 +79,10 @@ func New(o Options) (*Portal, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	p := &Portal{options: o, prefix: o.Config.PathPrefix(), mux: http.NewServeMux()}
+	p := &Portal{
+		options: o, prefix: o.Config.PathPrefix(), mux: http.NewServeMux(),
+		codesAsked: counter{purpose: "device_code", beside: o.State}, codesWrong: counter{purpose: "user_code", beside: o.State},
+	}
 	for _, a := range o.Providers {
 		c := a.Config()
 		next := &provider{OIDC: a, id: providerID(c.Prefix), name: c.DisplayName}

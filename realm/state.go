@@ -64,6 +64,7 @@ func (s *sharedState) open(ctx context.Context) (*state.State, error) {
 	live, err := state.Open(ctx, opened, s.realm, state.Options{
 		Log:     slogger(log),
 		OnEvent: func(e state.Event) { logEvent(log, s.realm, e) },
+		Shared:  s.store.shared(),
 	})
 	if err != nil {
 		return nil, err
@@ -117,6 +118,12 @@ func (s *sharedStore) get(ctx context.Context) (store.Store, error) {
 	}
 	s.store = opened
 	return opened, nil
+}
+
+// shared reports whether several gateways may have the store open.
+func (s *sharedStore) shared() bool {
+	several, ok := s.opener.(store.Sharer)
+	return ok && several.Shared()
 }
 
 // Destruct closes the store when no configuration and no request uses it.
