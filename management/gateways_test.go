@@ -190,7 +190,7 @@ func TestImportSaysOneThingOfEach(t *testing.T) {
 	}
 }
 
-// TestImportedKeysHaveOneName, among themselves and with those that there are.
+// TestImportedKeysHaveOneName, among themselves and with those in the store.
 func TestImportedKeysHaveOneName(t *testing.T) {
 	s := newStage(t)
 	s.admin("POST", "/keys", `{"name":"terraform","scopes":["*"]}`).want(201)

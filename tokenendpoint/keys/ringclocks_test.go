@@ -37,7 +37,7 @@ func TestRingUnderSkewedClocks(t *testing.T) {
 		type tok struct {
 			kid   string
 			by    *gw
-			until time.Time // by the clock of who made it
+			until time.Time // by the clock of its maker
 		}
 		var live []tok
 		publishedAt := map[string]time.Time{}
@@ -84,7 +84,7 @@ func TestRingUnderSkewedClocks(t *testing.T) {
 			live = slices.DeleteFunc(live, func(k tok) bool {
 				done := true
 				for _, o := range gws {
-					// accepted until its exp + leeway by the clock of who looks
+					// accepted until its exp + leeway by the own clock
 					if !now.Add(o.offset).Before(k.until.Add(Leeway)) {
 						continue
 					}
