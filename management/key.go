@@ -272,7 +272,7 @@ func (m *Manager) withKey(ctx context.Context, who *Caller, id string, match Mat
 		if !ok {
 			return noKey(id)
 		}
-		if err := match.check(item.Revision, m.unsure.made(who, keyObject(id, item.Value), done(item.Value))); err != nil {
+		if err := match.check(item.Revision, m.didBefore(ctx, who, keyObject(id, item.Value), match, item.Revision, done(item.Value))); err != nil {
 			return err
 		}
 		if !who.scopes.hasAll(item.Value.Scopes) {

@@ -133,7 +133,7 @@ func (d *managed[T, V, In]) replace(ctx context.Context, who *Caller, name strin
 func (d *managed[T, V, In]) write(ctx context.Context, who *Caller, name string, before *state.Item[T], next *T, match Match, event string) (*V, bool, error) {
 	revision, condition := expect(before)
 	same := before != nil && equalRecord(before.Value, next)
-	if err := match.check(revision, d.manager.unsure.made(who, d.object(name), same)); err != nil {
+	if err := match.check(revision, d.manager.didBefore(ctx, who, d.object(name), match, revision, same)); err != nil {
 		return nil, false, err
 	}
 	if same {

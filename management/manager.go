@@ -152,7 +152,7 @@ func (m *Manager) commit(ctx context.Context, who *Caller, tx *state.Tx, answer 
 	defer cancel()
 	if err := m.state.Commit(ctx, tx); err != nil {
 		if errors.Is(err, store.ErrUnavailable) {
-			m.unsure.add(who, tx.Objects(), m.now())
+			m.unsure.add(who, tx, m.now())
 		}
 		return err
 	}

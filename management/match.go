@@ -54,7 +54,14 @@ type revised interface {
 // that it is done, if it was (RFC 9110 §13.1.1 leaves that to the server).
 type unsure struct {
 	mu      sync.Mutex
-	changes map[unsureChange]time.Time // until when it is remembered
+	changes map[unsureChange]unsureEvent
+}
+
+// unsureEvent is the audit event by which it is known later that the change was
+// made, and until when that is remembered.
+type unsureEvent struct {
+	id    string
+	until time.Time
 }
 
 type unsureChange struct {
@@ -73,36 +80,48 @@ func unsureOf(who *Caller, o state.Object) unsureChange {
 }
 
 // add remembers what a change was about that may have been made.
-func (u *unsure) add(who *Caller, objects []state.Object, now time.Time) {
+func (u *unsure) add(who *Caller, tx *state.Tx, now time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for c, until := range u.changes {
-		if now.After(until) {
+	for c, e := range u.changes {
+		if now.After(e.until) {
 			delete(u.changes, c)
 		}
 	}
-	for _, o := range objects {
+	for o, id := range tx.Events() {
 		if len(u.changes) >= maxUnsure {
 			return
 		}
 		if u.changes == nil {
-			u.changes = map[unsureChange]time.Time{}
+			u.changes = map[unsureChange]unsureEvent{}
 		}
-		u.changes[unsureOf(who, o)] = now.Add(keepUnsure)
+		u.changes[unsureOf(who, o)] = unsureEvent{id, now.Add(keepUnsure)}
 	}
 }
 
-// made reports whether the caller's own change of a record, which is as it is to
-// be, is one of those. It is told once.
-func (u *unsure) made(who *Caller, o state.Object, same bool) bool {
+// take returns the event of a caller's change of a record, "" if there is none. It
+// is told once.
+func (u *unsure) take(who *Caller, o state.Object) string {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	c := unsureOf(who, o)
-	_, known := u.changes[c]
-	if known && same {
-		delete(u.changes, c)
+	e := u.changes[c]
+	delete(u.changes, c)
+	return e.id
+}
+
+// didBefore reports whether the caller has made a change of a record without
+// knowing, which is as it is to be: the audit log has its event.
+func (m *Manager) didBefore(ctx context.Context, who *Caller, o state.Object, match Match, revision uint64, same bool) bool {
+	if !same || match.Revision == 0 || match.Revision == revision {
+		return false
 	}
-	return known && same
+	id := m.unsure.take(who, o)
+	if id == "" {
+		return false
+	}
+	made, err := m.state.HasEvent(ctx, id)
+	return made && err == nil
 }
 
 // expect returns the revision of a record and the condition that it still is

@@ -61,7 +61,7 @@ func (m *Manager) SetReadOnly(ctx context.Context, who *Caller, project string, 
 			was = ReadOnlyInput{before.Value.On, before.Value.Text}
 		}
 		same, object := exists && was == in, state.Object{Kind: "setting", ID: id, Name: project}
-		if err := match.check(revision, m.unsure.made(who, object, same)); err != nil {
+		if err := match.check(revision, m.didBefore(ctx, who, object, match, revision, same)); err != nil {
 			return err
 		}
 		if same {

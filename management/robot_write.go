@@ -142,7 +142,7 @@ func (m *Manager) putRobot(ctx context.Context, who *Caller, name string, settin
 			next.Secrets = []state.RobotSecret{{Hash: given.stored, Created: now}}
 		}
 		same = equalRecord(old, &next)
-		if err := match.check(revision, m.unsure.made(who, robotObject(name), same)); err != nil {
+		if err := match.check(revision, m.didBefore(ctx, who, robotObject(name), match, revision, same)); err != nil {
 			return nil, false, err
 		}
 		if same {

@@ -138,7 +138,7 @@ func (m *Manager) changeUser(ctx context.Context, who *Caller, id, action string
 		next := *item.Value
 		change(&next)
 		same := equalRecord(item.Value, &next)
-		if err := match.check(item.Revision, m.unsure.made(who, userObject(id, &next), same)); err != nil {
+		if err := match.check(item.Revision, m.didBefore(ctx, who, userObject(id, &next), match, item.Revision, same)); err != nil {
 			return err
 		}
 		tokens, sessions := m.countOfUsers()

@@ -67,13 +67,21 @@ func (tx *Tx) Note(who Actor, action string, object Object, before, after any) {
 	tx.events = append(tx.events, e)
 }
 
-// Objects returns what the audit events of a transaction are about.
-func (tx *Tx) Objects() []Object {
-	list := make([]Object, len(tx.events))
-	for i, e := range tx.events {
-		list[i] = e.Object
+// Events returns the ids of the audit events of a transaction that was committed,
+// or may have been, by what they are about.
+func (tx *Tx) Events() map[Object]string {
+	ids := make(map[Object]string, len(tx.events))
+	for _, e := range tx.events {
+		ids[e.Object] = e.ID
 	}
-	return list
+	return ids
+}
+
+// HasEvent reports whether there is an audit event with an id: whether the change
+// was made that it is of.
+func (s *State) HasEvent(ctx context.Context, id string) (bool, error) {
+	entries, err := s.store.History(ctx, s.realm, id+"~", 1)
+	return len(entries) == 1 && entries[0].ID == id, err
 }
 
 // Commit makes the changes. When it returns nil they are durable, and this

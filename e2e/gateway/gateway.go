@@ -96,6 +96,9 @@ func (g *Gateway) Ready(ctx context.Context) error {
 	return nil
 }
 
+// Pid is the gateway's process.
+func (g *Gateway) Pid() int { return g.process.Pid() }
+
 // Kill ends the gateway as a loss of power would. What it has kept stays.
 func (g *Gateway) Kill() { g.process.Kill() }
 
