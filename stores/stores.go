@@ -86,9 +86,11 @@ func (b *Bolt) path() string {
 	return filepath.Join(caddy.AppDataDir(), "registry_auth", "state.db")
 }
 
-// OpenStore opens the file. While another process has it open it waits for a
-// few seconds.
-func (b *Bolt) OpenStore(context.Context) (store.Store, error) { return boltstore.Open(b.path()) }
+// OpenStore opens the file. While another process has it open it waits for that
+// until the context ends.
+func (b *Bolt) OpenStore(ctx context.Context) (store.Store, error) {
+	return boltstore.Open(ctx, b.path())
+}
 
 // StoreKey names the file.
 func (b *Bolt) StoreKey() string { return "bolt:" + b.path() }
