@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -42,6 +43,12 @@ type App struct {
 	// by the new one from the next start on.
 	PreviousEncryptionKeys []string `json:"previous_encryption_keys,omitempty"`
 
+	// For how long stored credentials are good while the store cannot be
+	// reached: robots, tokens and sessions are answered with 503 then, since
+	// this gateway does not hear what was withdrawn on others. Default: for as
+	// long as it takes.
+	MaxStale caddy.Duration `json:"max_stale,omitempty"`
+
 	sealing state.SealerConfig
 	storage certmagic.Storage
 	opener  store.Opener
@@ -54,11 +61,17 @@ func (App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "registry_auth", New: func() caddy.Module { return new(App) }}
 }
 
+// minMaxStale is more than what a store that can be reached takes to say so.
+const minMaxStale = 10 * time.Second
+
 // Provision finds the store. It makes no key and touches no network: it
 // also runs for `caddy validate`.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.realms = newDirectory()
 	a.storage = ctx.Storage()
+	if a.MaxStale != 0 && time.Duration(a.MaxStale) < minMaxStale {
+		return fmt.Errorf("max_stale: %s, want %s or more", time.Duration(a.MaxStale), minMaxStale)
+	}
 	if err := a.resolveKeys(); err != nil {
 		return err
 	}
@@ -149,8 +162,9 @@ func (a *App) Start() error {
 	for _, check := range a.checks {
 		errs = append(errs, check())
 	}
+	before := apps.current()
 	for _, r := range a.realms.all() {
-		if err := r.start(newStorageKeys(a.storage, r.name)); err != nil {
+		if err := r.start(newStorageKeys(a.storage, r.name), isReload() && !before.lacks(r.name)); err != nil {
 			errs = append(errs, fmt.Errorf("realm %q: %w", r.name, err))
 		}
 	}
@@ -159,6 +173,20 @@ func (a *App) Start() error {
 	}
 	apps.add(a)
 	return nil
+}
+
+// isReload reports whether a configuration is in force that goes on if the one
+// that is being loaded cannot start.
+func isReload() bool { return caddy.ActiveContext().Context != nil }
+
+// lacks reports whether a realm of that name was declared and has nothing to
+// serve with: nothing is lost if the next one has not, either.
+func (a *App) lacks(name string) bool {
+	if a == nil {
+		return false
+	}
+	r, err := a.realms.realm(name)
+	return err == nil && r.running.Load() == nil
 }
 
 // Stop ends the background work of the realms.
@@ -189,6 +217,7 @@ func AppOf(ctx caddy.Context) (*App, error) {
 //	registry_auth {
 //		store          <module> …
 //		encryption_key <placeholder> [<previous>...]
+//		max_stale      <duration>
 //	}
 func parseGlobalOption(d *caddycf.Dispenser, previous any) (any, error) {
 	if previous != nil {
@@ -223,8 +252,21 @@ func parseGlobalOption(d *caddycf.Dispenser, previous any) (any, error) {
 				}
 			}
 			app.EncryptionKey, app.PreviousEncryptionKeys = keys[0], keys[1:]
+		case "max_stale":
+			if app.MaxStale != 0 {
+				return nil, d.Err("max_stale already specified")
+			}
+			var text string
+			if !d.AllArgs(&text) {
+				return nil, d.ArgErr()
+			}
+			limit, err := caddy.ParseDuration(text)
+			if err != nil || limit < minMaxStale {
+				return nil, d.Errf("max_stale: %q is no duration of %s or more", text, minMaxStale)
+			}
+			app.MaxStale = caddy.Duration(limit)
 		default:
-			return nil, d.Errf("unrecognized option %q: want store or encryption_key", d.Val())
+			return nil, d.Errf("unrecognized option %q: want store, encryption_key or max_stale", d.Val())
 		}
 	}
 	return httpcaddyfile.App{Name: "registry_auth", Value: caddyconfig.JSON(app, nil)}, nil

@@ -53,6 +53,9 @@ type State struct {
 	at      store.Position // the same with its mark; only follow uses it
 	changed atomic.Int64   // when that was, in Unix nanoseconds
 	health  atomic.Pointer[Health]
+	refused atomic.Pointer[refusal]
+	// maxStale is how long what is known is good without the store.
+	maxStale atomic.Int64
 	// listeners are what OnPolicy and OnSigningKeys were given.
 	listeners, keyListeners sync.Map
 	cancel                  context.CancelFunc

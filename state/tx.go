@@ -63,7 +63,7 @@ func (tx *Tx) Note(who Actor, action string, object Object, before, after any) {
 
 // Commit makes the changes. When it returns nil they are durable, and this
 // process already sees them. A precondition that does not hold is
-// [store.ErrConflict]; [store.ErrUnavailable] means that nothing is known.
+// [store.ErrConflict]; [store.ErrUnknown] means that it may have been made.
 func (s *State) Commit(ctx context.Context, tx *Tx) error {
 	if tx.err != nil {
 		return tx.err
@@ -83,6 +83,7 @@ func (s *State) Commit(ctx context.Context, tx *Tx) error {
 		tx.events[i] = e
 	}
 	sequence, err := s.store.Apply(ctx, s.realm, tx.changes, entries...)
+	s.wrote(err)
 	if err != nil {
 		return err
 	}

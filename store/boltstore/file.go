@@ -123,19 +123,17 @@ func (s *Store) there() error {
 // lookEvery is how often it is looked whether the file is still there.
 const lookEvery = time.Second
 
-// keepLooking lets watchers know when the file is lost, and when it is back.
+// keepLooking lets watchers know when the file is lost.
 func (s *Store) keepLooking(ctx context.Context) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	lost := false
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		if now := s.there() != nil; now != lost {
-			lost = now
+		if s.there() != nil {
 			s.bell.Ring()
 		}
 	}
