@@ -1,9 +1,11 @@
 package realm
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -54,6 +56,8 @@ type App struct {
 	opener  store.Opener
 	realms  *directory
 	checks  []func() error
+
+	stopBackups context.CancelFunc
 }
 
 // CaddyModule returns the Caddy module information.
@@ -172,7 +176,38 @@ func (a *App) Start() error {
 		return err
 	}
 	apps.add(a)
+	a.startBackups()
 	return nil
+}
+
+// backedUp is the opener of a store of which copies are made on a schedule.
+type backedUp interface {
+	RunBackups(ctx context.Context, open func(context.Context) (store.Store, error), log *slog.Logger)
+}
+
+// startBackups makes copies of the store until the configuration ends. It is
+// the configuration's work, not the store's, which stays open over reloads.
+func (a *App) startBackups() {
+	opener, ok := a.opener.(backedUp)
+	if !ok {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	a.stopBackups = cancel
+	go opener.RunBackups(ctx, func(context.Context) (store.Store, error) { return a.openStore() }, slogger(caddy.Log().Named("registry_auth.backup")))
+}
+
+// openStore returns the store of the realms, if one of them has opened it.
+func (a *App) openStore() (store.Store, error) {
+	for _, r := range a.realms.all() {
+		if s := r.shared.store.opened(); s != nil {
+			return s, nil
+		}
+		if err := r.problem.Load(); err != nil {
+			return nil, *err
+		}
+	}
+	return nil, store.ErrUnavailable
 }
 
 // isReload reports whether a configuration is in force that goes on if the one
@@ -192,6 +227,9 @@ func (a *App) lacks(name string) bool {
 // Stop ends the background work of the realms.
 func (a *App) Stop() error {
 	apps.remove(a)
+	if a.stopBackups != nil {
+		a.stopBackups()
+	}
 	for _, r := range a.realms.all() {
 		r.stop()
 	}
@@ -253,18 +291,9 @@ func parseGlobalOption(d *caddycf.Dispenser, previous any) (any, error) {
 			}
 			app.EncryptionKey, app.PreviousEncryptionKeys = keys[0], keys[1:]
 		case "max_stale":
-			if app.MaxStale != 0 {
-				return nil, d.Err("max_stale already specified")
+			if err := caddyfile.Span(&app.MaxStale)(d); err != nil {
+				return nil, err
 			}
-			var text string
-			if !d.AllArgs(&text) {
-				return nil, d.ArgErr()
-			}
-			limit, err := caddy.ParseDuration(text)
-			if err != nil || limit < minMaxStale {
-				return nil, d.Errf("max_stale: %q is no duration of %s or more", text, minMaxStale)
-			}
-			app.MaxStale = caddy.Duration(limit)
 		default:
 			return nil, d.Errf("unrecognized option %q: want store, encryption_key or max_stale", d.Val())
 		}

@@ -52,7 +52,7 @@ type Realm struct {
 	lease     *lease
 	running   atomic.Pointer[Running]
 	problem   atomic.Pointer[error] // why it is not running
-	started   chan struct{} // closed when start has come to its end
+	started   chan struct{}         // closed when start has come to its end
 	cancel    context.CancelFunc
 }
 

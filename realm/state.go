@@ -119,6 +119,15 @@ func (s *sharedStore) get(ctx context.Context) (store.Store, error) {
 	return opened, nil
 }
 
+// opened returns the store, nil if it is not open.
+func (s *sharedStore) opened() store.Store {
+	if !s.mu.TryLock() {
+		return nil // it is being opened
+	}
+	defer s.mu.Unlock()
+	return s.store
+}
+
 // Destruct closes the store when no configuration and no request uses it.
 func (s *sharedStore) Destruct() error {
 	s.mu.Lock()

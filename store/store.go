@@ -140,6 +140,36 @@ type Opener interface {
 // open at a time. What one of them holds in memory is then not enough.
 type Sharer interface{ Shared() bool }
 
+// Keeper is implemented by a Store that can copy and check all that it keeps
+// while it is in use.
+type Keeper interface {
+	// Backup writes a copy of everything, as it is at one moment, into a new
+	// file.
+	Backup(ctx context.Context, to string) error
+	// Verify looks at everything. Its error says that it could not.
+	Verify(ctx context.Context) (*Report, error)
+}
+
+// Report is what was found in a store.
+type Report struct {
+	Where  string        `json:"where"`
+	Bytes  int64         `json:"bytes"`
+	Format int           `json:"format"`
+	Realms []RealmReport `json:"realms"`
+	// Problems are what is wrong; there are none in a good store.
+	Problems []string `json:"problems"`
+}
+
+// RealmReport is what was found of a realm.
+type RealmReport struct {
+	Name    string `json:"name"`
+	Changes uint64 `json:"changes"` // the number of the last one
+	Records int    `json:"records"`
+	Events  int    `json:"events"` // of the history
+	// Unchecked are the records without a checksum, of an earlier version.
+	Unchecked int `json:"unchecked"`
+}
+
 // Errors of a [Store].
 var (
 	// ErrConflict: a precondition does not hold; see [ConflictError].

@@ -1,10 +1,12 @@
 package cluster
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -188,4 +190,88 @@ func TestReloadOntoUnusableStore(t *testing.T) {
 	}
 	http.DefaultClient.CloseIdleConnections()
 	n.want(t, "the old one again", login, 200)
+}
+
+// state runs a command of `caddy registry-auth state` and returns what it prints
+// and its exit status.
+func (n *node) state(t *testing.T, args ...string) (out string, status int) {
+	t.Helper()
+	cmd := n.Command(t.Context(), append([]string{"registry-auth", "state"}, args...)...)
+	text, err := cmd.CombinedOutput()
+	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return string(text), cmd.ProcessState.ExitCode()
+}
+
+// TestStateCommands copies, checks and restores a store by the commands, with
+// and without the gateway.
+func TestStateCommands(t *testing.T) {
+	dir := t.TempDir()
+	file, copied, copies := filepath.Join(dir, "state.db"), filepath.Join(dir, "copy.db"), filepath.Join(dir, "copies")
+	n := configure(t, "bolt "+file+" {\n\t\t\tbackup {\n\t\t\t\tevery 1h\n\t\t\t\tkeep 2\n\t\t\t\tto "+copies+"\n\t\t\t}\n\t\t}", registry(t).URL, withKey)
+	n.start(t)
+	kept := n.robot(t, "kept")
+	admin := "--address=unix/" + filepath.Join(filepath.Dir(n.Caddyfile()), "admin.sock")
+	want := func(out string, status, wantStatus int, text string) {
+		t.Helper()
+		if status != wantStatus || !strings.Contains(out, text) {
+			t.Errorf("status %d, want %d and %q:\n%s", status, wantStatus, text, out)
+		}
+	}
+	out, status := n.state(t, "verify", admin)
+	want(out, status, 0, "good")
+	out, status = n.state(t, "backup", copied, admin)
+	want(out, status, 0, "found good")
+	out, status = n.state(t, "backup", copied, admin)
+	want(out, status, 2, "exists")
+	out, status = n.state(t, "verify", copied)
+	want(out, status, 0, "good")
+	out, status = n.state(t, "verify", file)
+	want(out, status, 3, "in use by another process")
+	out, status = n.state(t, "restore", copied, "--file", file)
+	want(out, status, 3, "stop the gateway")
+	within(t, 10*time.Second, "the scheduled copy", func() bool {
+		list, _ := filepath.Glob(filepath.Join(copies, "state-*.db"))
+		return len(list) == 1
+	})
+	later := n.robot(t, "later")
+
+	// What a gateway knows whose file was deleted is saved, and put back.
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	saved := filepath.Join(dir, "saved.db")
+	out, status = n.state(t, "verify", admin)
+	want(out, status, 1, "was deleted")
+	out, status = n.state(t, "backup", saved, admin)
+	want(out, status, 0, "found good")
+	n.Kill()
+	out, status = n.state(t, "restore", saved, "--file", file)
+	want(out, status, 0, "restored")
+	if err := n.Restart(t.Context(), n.config); err != nil {
+		t.Fatal(err)
+	}
+	n.want(t, "nothing is lost", later, 200)
+
+	// The older copy, in the place of a damaged file.
+	n.Kill()
+	if err := os.Truncate(file, 20000); err != nil {
+		t.Fatal(err)
+	}
+	out, status = n.state(t, "verify", "--file", file)
+	want(out, status, 1, "cut off")
+	out, status = n.state(t, "backup", filepath.Join(dir, "none.db"), "--file", file)
+	want(out, status, 1, "cut off")
+	out, status = n.state(t, "restore", file, "--file", filepath.Join(dir, "none.db"))
+	want(out, status, 1, "cut off")
+	out, status = n.state(t, "restore", copied, "--file", file)
+	want(out, status, 0, "What was there is")
+	if err := n.Restart(t.Context(), n.config); err != nil {
+		t.Fatal(err)
+	}
+	n.want(t, "what was in the copy", kept, 200)
+	n.want(t, "what was made after it", later, 401)
+	out, status = n.state(t, "verfy")
+	want(out, status, 2, "verify")
 }
