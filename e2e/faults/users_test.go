@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/stage"
 	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/upstream"
 )
 
@@ -27,12 +26,13 @@ const (
 	change       kind = "change"
 	endedToken   kind = "pull with an ended robot's token"
 	endedSecret  kind = "pull with an ended robot's secret"
+	people       kind = "pull with a person's ID token" // where there is a provider
 )
 
-var kinds = []kind{pullByToken, pullBySecret, fetchToken, push, change, endedToken, endedSecret}
+var kinds = []kind{pullByToken, pullBySecret, fetchToken, push, change, endedToken, endedSecret, people}
 
 // rates are how often each kind of request is sent, in a second.
-var rates = map[kind]int{pullByToken: 30, pullBySecret: 20, fetchToken: 20, push: 10, change: 10, endedToken: 5, endedSecret: 5}
+var rates = map[kind]int{pullByToken: 50, pullBySecret: 30, fetchToken: 40, push: 10, change: 10, endedToken: 5, endedSecret: 5, people: 10}
 
 // sample is a request with its answer.
 type sample struct {
@@ -50,8 +50,10 @@ func (s sample) good() bool {
 		return s.reply.status == http.StatusUnauthorized
 	case push, change:
 		return s.reply.status/100 == 2
+	case fetchToken:
+		return s.reply.status == http.StatusOK
 	}
-	return s.reply.status == http.StatusOK
+	return s.reply.status == http.StatusOK && s.reply.body == string(content)
 }
 
 // users go on working, whatever happens.
@@ -60,11 +62,16 @@ type users struct {
 	registry *registry
 	nodes    []*node
 
+	idToken func() string // of a person; nil: there is no provider
+
 	stored, token           string // of a robot in the store
 	endedStored, endedToken string
 
+	afterwards func(*check) // what must be so once the fault is over
+
 	mu      sync.Mutex
 	samples []sample
+	calm    []time.Duration   // what requests took between faults
 	robots  map[string]bool   // by name: whether it was acknowledged to be there
 	pushed  map[string]string // digest by name, of what was acknowledged
 	stopped chan struct{}
@@ -74,9 +81,9 @@ type users struct {
 
 // newUsers lets users begin at gateways that are ready. They stop with the
 // test.
-func newUsers(t *testing.T, family string, r *registry, nodes ...*node) *users {
+func newUsers(t *testing.T, family string, r *registry, idToken func() string, nodes ...*node) *users {
 	t.Helper()
-	u := &users{family: family, registry: r, nodes: nodes, robots: map[string]bool{}, pushed: map[string]string{}, stopped: make(chan struct{})}
+	u := &users{idToken: idToken, family: family, registry: r, nodes: nodes, robots: map[string]bool{}, pushed: map[string]string{}, stopped: make(chan struct{})}
 	first := nodes[0]
 	u.stored = first.robot(t, "stored")
 	u.token = first.token(t, u.stored)
@@ -90,7 +97,7 @@ func newUsers(t *testing.T, family string, r *registry, nodes ...*node) *users {
 			return n.send("GET", manifest, u.token, "").status == 200 && n.send("GET", manifest, u.endedToken, "").status == 401
 		})
 	}
-	for _, k := range kinds {
+	for _, k := range u.kinds() {
 		u.all.Go(func() { u.loop(k) })
 	}
 	t.Cleanup(func() {
@@ -99,6 +106,14 @@ func newUsers(t *testing.T, family string, r *registry, nodes ...*node) *users {
 		client.CloseIdleConnections()
 	})
 	return u
+}
+
+// kinds are what these users do.
+func (u *users) kinds() []kind {
+	if u.idToken == nil {
+		return kinds[:len(kinds)-1]
+	}
+	return kinds
 }
 
 // loop sends requests of a kind at its rate, whether those before are answered
@@ -139,6 +154,8 @@ func (u *users) once(k kind) {
 		s.reply = n.send("GET", manifest, u.endedToken, "")
 	case endedSecret:
 		s.reply = n.send("GET", manifest, u.endedStored, "")
+	case people:
+		s.reply = n.send("GET", manifest, "Bearer "+u.idToken(), "")
 	case push:
 		s.reply = u.push(n)
 	case change:
@@ -245,7 +262,7 @@ func (u *users) settle(c *check, end time.Time, limit time.Duration) {
 				seen[s.kind] = true
 			}
 		}
-		if len(seen) == len(kinds) && time.Since(last) > calm {
+		if len(seen) == len(u.kinds()) && time.Since(last) > calm {
 			return
 		}
 		if time.Since(end) > limit+10*time.Second {
@@ -280,7 +297,13 @@ func (u *users) judge(c *check, r *row, f fault, idle, begin, end time.Time) {
 	if told > 5 {
 		c.Errorf("and %d more", told-5)
 	}
-	r.slower = ratio(u.times(idle, begin), u.times(begin, end))
+	measured := f.measures
+	if measured == nil {
+		measured = []kind{pullByToken, pullBySecret}
+	}
+	u.calm = append(u.calm, u.times(idle, begin, measured)...)
+	u.calm = u.calm[max(0, len(u.calm)-1000):]
+	r.before, r.p99 = p99(slices.Clone(u.calm)), p99(u.times(begin, end, measured))
 }
 
 func (s sample) String() string { return s.describe(s.begin, s.begin) }
@@ -296,32 +319,24 @@ func (s sample) describe(begin, end time.Time) string {
 	return fmt.Sprintf("%s, %s, after %s: %d %.200s %v", s.kind, when, s.end.Sub(s.begin).Round(time.Millisecond), s.reply.status, s.reply.body, s.reply.err)
 }
 
-// times are how long pulls took that were answered well, in order.
-func (u *users) times(from, to time.Time) []time.Duration {
+// times are how long requests took that were answered well.
+func (u *users) times(from, to time.Time, kinds []kind) []time.Duration {
 	var all []time.Duration
 	for _, s := range u.since(from) {
-		if s.good() && s.begin.After(from) && s.end.Before(to) && (s.kind == pullByToken || s.kind == pullBySecret) {
+		if s.good() && s.begin.After(from) && s.end.Before(to) && slices.Contains(kinds, s.kind) {
 			all = append(all, s.end.Sub(s.begin))
 		}
 	}
-	slices.Sort(all)
 	return all
 }
 
-// p99 is the time that 99 of 100 took at most.
-func p99(sorted []time.Duration) time.Duration {
-	if len(sorted) == 0 {
+// p99 is the time that 99 of 100 took at most; 0 where too few were measured.
+func p99(all []time.Duration) time.Duration {
+	if len(all) < 20 {
 		return 0
 	}
-	return sorted[min(len(sorted)*99/100, len(sorted)-1)]
-}
-
-// ratio compares two p99s; 0 where there is too little to compare.
-func ratio(before, now []time.Duration) float64 {
-	if len(before) < 20 || len(now) < 20 {
-		return 0
-	}
-	return p99(now).Seconds() / p99(before).Seconds()
+	slices.Sort(all)
+	return all[min(len(all)*99/100, len(all)-1)]
 }
 
 // lost counts what was acknowledged and is not there, at any of the gateways
@@ -343,7 +358,11 @@ func (u *users) lost(c *check) (lost int) {
 	for _, n := range u.nodes {
 		for name, there := range robots {
 			r := n.send("GET", api+"/robots/"+name, asAdmin, "")
-			if r.status == http.StatusOK == there && (there || r.status == http.StatusNotFound) {
+			// Another gateway may still have to hear of what was just changed.
+			for begin := time.Now(); !told(r, there) && len(u.nodes) > 1 && time.Since(begin) < slack(time.Second); r = n.send("GET", api+"/robots/"+name, asAdmin, "") {
+				time.Sleep(20 * time.Millisecond)
+			}
+			if told(r, there) {
 				continue
 			}
 			u.mu.Lock()
@@ -367,6 +386,18 @@ func (u *users) lost(c *check) (lost int) {
 	}
 	u.samples = nil
 	return lost
+}
+
+// told reports whether an answer says that a robot is there, or that it is not.
+func told(r reply, there bool) bool {
+	return there && r.status == http.StatusOK || !there && r.status == http.StatusNotFound
+}
+
+// forget forgets what was acknowledged: it is gone, and meant to be.
+func (u *users) forget() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	clear(u.robots)
 }
 
 // memory is what the gateways remember, added up; their peaks begin again.
@@ -395,13 +426,3 @@ func (u *users) peak(c *check) (sum int64) {
 	}
 	return sum
 }
-
-// person is alice, who has a password with a slow hash.
-var person = stage.Basic(stage.LocalUser, stage.LocalPassword)
-
-// local are the lines of a realm that knows alice.
-const local = `local {
-			user alice {env.HASH_ALICE}
-		}`
-
-const localEnv = "HASH_ALICE=" + stage.LocalHash

@@ -115,7 +115,7 @@ func (s *Server) command(name string, args ...string) (*exec.Cmd, error) {
 
 // DSN is how gateways connect.
 func (s *Server) DSN() string {
-	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", s.port)
+	return "postgres://postgres@" + s.Addr() + "/postgres?sslmode=disable"
 }
 
 // Stop ends the server and removes its data.
