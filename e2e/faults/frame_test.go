@@ -77,6 +77,8 @@ type fault struct {
 	// refuses are the answers that a kind of request may get instead of its own
 	// while the fault lasts, and gone means that it may get none.
 	refuses map[kind][]int
+	// atEnd are those that it may get, besides, while it is repaired.
+	atEnd map[kind][]int
 	// within is how long after its end the fault may be felt.
 	within time.Duration
 	// measures are the kinds whose p99 tells what the fault does to those who
@@ -100,6 +102,16 @@ func everybody(statuses ...int) map[kind][]int {
 // owed are the faults that the gateway does not stand yet. What goes wrong in
 // them is told and does not fail the test.
 var owed = map[string]bool{
+	"state file truncated":                           true,
+	"state file empty":                               true,
+	"state file foreign":                             true,
+	"state file gone":                                true,
+	"a flipped byte":                                 true,
+	"state file deleted while running":               true,
+	"state file replaced while running":              true,
+	"state file truncated while running":             true,
+	"state file copied while running":                true,
+	"a second process":                               true,
 	"PostgreSQL restored while a gateway is cut off": true,
 }
 
@@ -125,6 +137,7 @@ func suffer(t *testing.T, u *users, f fault) {
 		} else {
 			time.Sleep(lasts(2 * time.Second))
 		}
+		repair := time.Now()
 		if f.end != nil {
 			f.end(c)
 		}
@@ -134,7 +147,7 @@ func suffer(t *testing.T, u *users, f fault) {
 			u.afterwards = nil
 		}
 		u.settle(c, end, slack(f.within))
-		u.judge(c, &r, f, idle, begin, end)
+		u.judge(c, &r, f, [4]time.Time{idle, begin, repair, end})
 		r.memory = max(0, u.peak(c)-before)
 		most := f.grows
 		if most == 0 {

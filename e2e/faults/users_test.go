@@ -272,16 +272,19 @@ func (u *users) settle(c *check, end time.Time, limit time.Duration) {
 	}
 }
 
-// judge holds what users were answered to what the fault may do to them.
-func (u *users) judge(c *check, r *row, f fault, idle, begin, end time.Time) {
-	told := 0
+// judge holds what users were answered to what the fault may do to them, by
+// when they began to be idle, when it began, when its repair did, and when that
+// was done.
+func (u *users) judge(c *check, r *row, f fault, at [4]time.Time) {
+	idle, begin, repair, end := at[0], at[1], at[2], at[3]
 	limit := end.Add(slack(f.within))
 	for _, s := range u.since(begin) {
 		r.requests++
 		if s.good() {
 			continue
 		}
-		allowed := slices.Contains(f.refuses[s.kind], s.reply.status)
+		allowed := slices.Contains(f.refuses[s.kind], s.reply.status) ||
+			s.end.After(repair) && slices.Contains(f.atEnd[s.kind], s.reply.status)
 		if allowed && s.begin.Before(limit) {
 			r.refused++
 			if s.end.After(end) {
@@ -290,12 +293,7 @@ func (u *users) judge(c *check, r *row, f fault, idle, begin, end time.Time) {
 			continue
 		}
 		r.failed++
-		if told++; told <= 5 {
-			c.Errorf("%s", s.describe(begin, end))
-		}
-	}
-	if told > 5 {
-		c.Errorf("and %d more", told-5)
+		c.Errorf("%s", s.describe(begin, end))
 	}
 	measured := f.measures
 	if measured == nil {
@@ -355,6 +353,7 @@ func (u *users) lost(c *check) (lost int) {
 			c.Errorf("the push of %s was acknowledged, and is lost", name)
 		}
 	}
+	var gone []string
 	for _, n := range u.nodes {
 		for name, there := range robots {
 			r := n.send("GET", api+"/robots/"+name, asAdmin, "")
@@ -371,9 +370,9 @@ func (u *users) lost(c *check) (lost int) {
 			if !known || now != there {
 				continue // it has changed since
 			}
-			if lost++; lost <= 5 {
-				c.Errorf("robot %s at %s: %d, acknowledged to be there: %t", name, n.Addr, r.status, there)
-			}
+			lost++
+			c.Errorf("robot %s at %s: %d, acknowledged to be there: %t", name, n.Addr, r.status, there)
+			gone = append(gone, name)
 		}
 	}
 	// What has been seen is not asked about again and again.
@@ -383,6 +382,9 @@ func (u *users) lost(c *check) (lost int) {
 		if !there || len(u.robots) > 200 {
 			delete(u.robots, name)
 		}
+	}
+	for _, name := range gone {
+		delete(u.robots, name)
 	}
 	u.samples = nil
 	return lost
