@@ -45,7 +45,7 @@ type node struct {
 var robotSecret, robotStored = stage.NewSecret()
 
 // configure makes the configuration of a gateway. Store is the global option's
-// line; lines go into the realm.
+// line; lines go into the realm, where %URL% is the gateway's address.
 func configure(t *testing.T, r *registry, store, lines string, env ...string) *node {
 	t.Helper()
 	port, err := process.FreePort()
@@ -81,8 +81,9 @@ func configure(t *testing.T, r *registry, store, lines string, env ...string) *n
 	reverse_proxy @registry %s
 	respond /other "another site" 200
 }
-`, port, stage.Service, lines, r.line.Addr),
+`, port, stage.Service, strings.ReplaceAll(lines, "%URL%", n.URL), r.line.Addr),
 		Env:      append([]string{"ADMIN_KEY=" + adminKey, "ROBOT_HASH=" + robotStored}, env...),
+		Level:    "INFO",
 		ReadyURL: n.URL + "/v2/",
 	}
 	return n

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,13 +22,15 @@ type Config struct {
 	Global, Sites string
 	// Env are variables ("NAME=value") for the placeholders in it.
 	Env []string
+	// Level is from where on it logs; empty is DEBUG.
+	Level string
 	// ReadyURL answers anything but 503 once the gateway is ready.
 	ReadyURL string
 }
 
 // Gateway is a gateway under way.
 type Gateway struct {
-	// Log is what it logs, at debug level.
+	// Log is what it logs.
 	Log *Log
 
 	program  string
@@ -127,12 +130,12 @@ func (g *Gateway) write(c Config) error {
 	persist_config off
 	grace_period 3s
 	log {
-		level DEBUG
+		level %s
 	}
 %s
 }
 %s
-`, g.adminSocket(), c.Global, c.Sites)
+`, g.adminSocket(), cmp.Or(c.Level, "DEBUG"), c.Global, c.Sites)
 	if err := os.WriteFile(g.Caddyfile(), []byte(text), 0o600); err != nil {
 		return fmt.Errorf("write the Caddyfile: %w", err)
 	}

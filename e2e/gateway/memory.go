@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // RSS returns the gateway's resident memory in bytes.
@@ -75,4 +77,22 @@ func (g *Gateway) profile(ctx context.Context, path string) (string, error) {
 		return "", fmt.Errorf("%s: %s %.300s: %w", path, res.Status, body, err)
 	}
 	return string(body), nil
+}
+
+// CPU returns the processor time that the gateway has used.
+func (g *Gateway) CPU() (time.Duration, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", g.process.Pid()))
+	if err != nil {
+		return 0, err
+	}
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	if len(fields) < 13 {
+		return 0, fmt.Errorf("the stat of process %d is %q", g.process.Pid(), stat)
+	}
+	user, err := strconv.ParseInt(fields[11], 10, 64)
+	if err != nil {
+		return 0, err
+	}
+	system, err := strconv.ParseInt(fields[12], 10, 64)
+	return time.Duration(user+system) * (time.Second / 100), err // in ticks of a hundredth, everywhere
 }
