@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"net/http"
 
@@ -26,11 +28,37 @@ func (x *exchange) forward() error {
 	x.front.Cleaning.registry(r)
 	x.front.Identity.set(r.Header, x.principal, x.policy)
 	x.front.Upstream.apply(r.Header, x.credential)
+	ended := x.watched()
 	g := &gate{ResponseWriter: x.w, exchange: x}
 	if err := x.next.ServeHTTP(g, r); err != nil {
+		if why := cmp.Or(ended(), x.lost()); why != nil && !g.passed && !g.blocked {
+			return x.stopped(why)
+		}
 		return x.broken(g, err)
 	}
 	return nil
+}
+
+// lost returns why the tags of a push are not held any more, if so.
+func (x *exchange) lost() error {
+	if cause := context.Cause(x.r.Context()); errors.Is(cause, errTagLeaseLost) {
+		return cause
+	}
+	return nil
+}
+
+// stopped answers a change that was under way and may not go on.
+func (x *exchange) stopped(why error) error {
+	var ended *endedError
+	var refused *refusedError
+	switch {
+	case errors.As(why, &ended):
+		return x.refuseCredential(ended.err)
+	case errors.As(why, &refused):
+		x.decision = refused.decision
+		return x.refuseAccess()
+	}
+	return x.refuseAs(answer.TagBusy.Of(), why)
 }
 
 // broken answers when the registry could not be asked, in the words that

@@ -45,18 +45,18 @@ func TestGatewaysRaceForATag(t *testing.T) {
 		for _, g := range gateways {
 			for range 2 {
 				group.Go(func() {
-					held, release, err := g.hold(t.Context(), t.Context(), "team/app", []string{"v1", "latest", "v1"})
+					held, err := g.hold(t.Context(), t.Context(), "team/app", []string{"v1", "latest", "v1"})
 					if err != nil {
 						t.Error(err)
 						return
 					}
-					defer release()
+					defer held.release()
 					if exists.Load() {
 						return
 					}
 					time.Sleep(slow)
-					if held.Err() != nil {
-						t.Error("the lease was lost", context.Cause(held))
+					if held.push.Err() != nil {
+						t.Error("the lease was lost", context.Cause(held.push))
 					}
 					exists.Store(true)
 					wins.Add(1)
@@ -74,18 +74,18 @@ func TestGatewaysRaceForATag(t *testing.T) {
 // gateway may have the tag.
 func TestLostLeaseEndsThePush(t *testing.T) {
 	s := faultstore.Wrap(memstore.New())
-	held, release, err := leasesOn(t, s).hold(t.Context(), t.Context(), "team/app", []string{"v1"})
+	held, err := leasesOn(t, s).hold(t.Context(), t.Context(), "team/app", []string{"v1"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer release()
+	defer held.release()
 	s.Fail(faultstore.Apply, store.ErrUnavailable)
 	select {
-	case <-held.Done():
+	case <-held.push.Done():
 	case <-time.After(5 * time.Second):
 		t.Fatal("the push goes on")
 	}
-	if cause := context.Cause(held); !errors.Is(cause, errTagLeaseLost) || !errors.Is(cause, store.ErrUnavailable) {
+	if cause := context.Cause(held.push); !errors.Is(cause, errTagLeaseLost) || !errors.Is(cause, store.ErrUnavailable) {
 		t.Errorf("ended with %v", cause)
 	}
 }
@@ -99,20 +99,20 @@ func TestDeadGatewayFreesItsTag(t *testing.T) {
 	}
 	soon, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if _, _, err := alive.hold(soon, t.Context(), "team/app", []string{"v0", "v1"}); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "v1") {
+	if _, err := alive.hold(soon, t.Context(), "team/app", []string{"v0", "v1"}); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "v1") {
 		t.Fatalf("took a tag that is held: %v", err)
 	}
-	_, release, err := alive.hold(t.Context(), t.Context(), "team/app", []string{"v1"})
+	held, err := alive.hold(t.Context(), t.Context(), "team/app", []string{"v1"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	release()
+	held.release()
 	// v0 was given back though v1 could not be had.
-	_, release, err = dead.hold(t.Context(), t.Context(), "team/app", []string{"v0"})
+	held, err = dead.hold(t.Context(), t.Context(), "team/app", []string{"v0"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	release()
+	held.release()
 }
 
 // TestNoLeasesForOneGateway: with a file, which one process has, a push that

@@ -175,7 +175,7 @@ func (m *Manager) RotateRobot(ctx context.Context, who *Caller, name string, in 
 		if !ok {
 			return noRobot(name)
 		}
-		if err := match.check(item.Revision); err != nil {
+		if err := match.check(item.Revision, false); err != nil {
 			return err
 		}
 		if self && replaced(who, item.Value) {
@@ -262,7 +262,7 @@ func (m *Manager) EndRobotSecret(ctx context.Context, who *Caller, name, id stri
 		if !ok {
 			return noRobot(name)
 		}
-		if err := match.check(item.Revision); err != nil {
+		if err := match.check(item.Revision, false); err != nil {
 			return err
 		}
 		if self && id != who.Principal.CredentialID && replaced(who, item.Value) {

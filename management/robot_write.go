@@ -119,9 +119,6 @@ func (m *Manager) putRobot(ctx context.Context, who *Caller, name string, settin
 		before = nil
 	}
 	revision, condition := expect(before)
-	if err := match.check(revision); err != nil {
-		return nil, false, err
-	}
 	now := m.second()
 	next := *settings
 	if !exists || given != nil {
@@ -144,10 +141,17 @@ func (m *Manager) putRobot(ctx context.Context, who *Caller, name string, settin
 		if !same {
 			next.Secrets = []state.RobotSecret{{Hash: given.stored, Created: now}}
 		}
-		if equalRecord(old, &next) {
+		same = equalRecord(old, &next)
+		if err := match.check(revision, m.unsure.made(who, robotObject(name), same)); err != nil {
+			return nil, false, err
+		}
+		if same {
 			return &RobotWithSecret{Robot: *m.showRobot(old, revision)}, false, nil
 		}
 	} else {
+		if err := match.check(0, false); err != nil {
+			return nil, false, err
+		}
 		if given == nil {
 			secret, stored := authn.NewSecret(authn.SecretRobot)
 			given, shown = &givenSecret{stored: stored}, secret
@@ -214,9 +218,6 @@ func (m *Manager) writeRobot(ctx context.Context, who *Caller, action string, be
 	if err := m.commit(ctx, who, &tx, made); err != nil {
 		return nil, err
 	}
-	if item, ok := m.state.Robots.Get(next.Name); ok {
-		made.revision = item.Revision
-	}
 	return made, nil
 }
 
@@ -239,7 +240,7 @@ func (m *Manager) DeleteRobot(ctx context.Context, who *Caller, name string, mat
 		case !ok:
 			return noRobot(name)
 		}
-		if err := match.check(item.Revision); err != nil {
+		if err := match.check(item.Revision, false); err != nil {
 			return err
 		}
 		var tx state.Tx

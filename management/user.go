@@ -35,7 +35,7 @@ type User struct {
 	ByName []string `json:"by_name,omitempty" doc:"Of one user: what hangs on the name and not on who it is: whoever is called so next has it too. Stored role mappings, memberships of stored projects, and owners of whom only the name is known."`
 	Former []string `json:"former,omitempty" doc:"Of one user: what was owned by somebody of this identity before who is not there any more. It is nobody's until an administrator hands it over."`
 
-	revision uint64
+	versioned
 }
 
 // UserQuery says which users are listed.
@@ -129,33 +129,32 @@ func (m *Manager) changeUser(ctx context.Context, who *Caller, id, action string
 	if err := m.needsAdmin(who, ScopeUsersWrite); err != nil {
 		return nil, err
 	}
+	var changed *User
 	err := again(ctx, func() error {
 		item, ok := m.state.Users.Get(id)
 		if !ok {
 			return noUser(id)
 		}
-		if err := match.check(item.Revision); err != nil {
-			return err
-		}
 		next := *item.Value
 		change(&next)
-		if equalRecord(item.Value, &next) {
+		same := equalRecord(item.Value, &next)
+		if err := match.check(item.Revision, m.unsure.made(who, userObject(id, &next), same)); err != nil {
+			return err
+		}
+		tokens, sessions := m.countOfUsers()
+		changed = showUser(id, &next, item.Revision, tokens[id], sessions[id])
+		if same {
 			return nil
 		}
 		var tx state.Tx
 		state.Put(&tx, m.state.Users, id, &next, state.Unchanged(item))
 		tx.Note(who.Actor(), action, userObject(id, &next), userStanding(item.Value), userStanding(&next))
-		return m.commit(ctx, who, &tx, nil)
+		return m.commit(ctx, who, &tx, changed)
 	})
 	if err != nil {
 		return nil, err
 	}
-	item, ok := m.state.Users.Get(id)
-	if !ok {
-		return nil, noUser(id)
-	}
-	tokens, sessions := m.countOfUsers()
-	return showUser(id, item.Value, item.Revision, tokens[id], sessions[id]), nil
+	return changed, nil
 }
 
 // userStanding is what of a user an administrator changes.
@@ -171,7 +170,7 @@ func showUser(id string, u *state.User, revision uint64, tokens, sessions int) *
 	return &User{
 		ID: id, Name: u.Name, Email: u.Email, Issuer: u.Issuer, Subject: u.Subject, Authenticator: u.Authenticator,
 		Groups: u.Groups, Roles: u.Roles, FirstSeen: u.First, LastSeen: u.Last, Disabled: u.Disabled, Gone: u.Gone,
-		NotBefore: timeOf(u.NotBefore), Tokens: tokens, Sessions: sessions, revision: revision,
+		NotBefore: timeOf(u.NotBefore), Tokens: tokens, Sessions: sessions, versioned: versioned{revision},
 	}
 }
 
@@ -295,7 +294,6 @@ func (a *API) userRoutes() []route {
 	m := a.manager
 	x := collection[User]{
 		path: "/users", variable: "id", group: "users", read: ScopeUsersRead,
-		revision: func(u *User) uint64 { return u.revision },
 	}
 	set := func(disabled bool) func(c *call) (*answer, error) {
 		return func(c *call) (*answer, error) {

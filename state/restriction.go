@@ -60,11 +60,12 @@ func (r *restrictions) follow(s *State) {
 	r.tokens = newLivemap[string, *Revocation](&s.filled, itself)
 	r.principals = newLivemap[named, *Revocation](&s.filled, func(n named) string { return n.name })
 	s.Users.onChange(func(before, after *Item[User]) {
-		if before != nil && (after == nil || before.Value.Identity() != after.Value.Identity() || !after.Value.restricted()) {
-			r.users.remove(before.Value.Identity())
-		}
+		// What is to be found is set before what is not any more is removed.
 		if after != nil && after.Value.restricted() {
 			r.users.set(after.Value.Identity(), after.Value)
+		}
+		if before != nil && (after == nil || before.Value.Identity() != after.Value.Identity() || !after.Value.restricted()) {
+			r.users.remove(before.Value.Identity())
 		}
 	})
 	s.Revocations.onChange(func(before, after *Item[Revocation]) {

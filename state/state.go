@@ -49,9 +49,11 @@ type State struct {
 	filled atomic.Bool // what the store had at first is in the tables
 	// deleted are documents whose deletion the store has not told yet.
 	deleted []store.Document
-	seen    atomic.Uint64 // sequence number up to which the store has told
-	changed atomic.Int64  // when that was, in Unix nanoseconds
-	health  atomic.Pointer[Health]
+	// histories counts how often the store has gone back, as after a restore.
+	histories int
+	seen      atomic.Uint64 // sequence number up to which the store has told
+	changed   atomic.Int64  // when that was, in Unix nanoseconds
+	health    atomic.Pointer[Health]
 	// listeners are what OnPolicy and OnSigningKeys were given.
 	listeners, keyListeners sync.Map
 	cancel                  context.CancelFunc
@@ -185,6 +187,7 @@ func (s *State) load(ctx context.Context) error {
 			s.tables[d.Kind].forget(d.ID, d.Revision)
 		}
 		s.deleted = nil
+		s.histories++
 	}
 	for i, d := range documents {
 		there[d.Key] = true
@@ -201,7 +204,7 @@ func (s *State) load(ctx context.Context) error {
 			}
 		}
 	}
-	s.take(gone, true, restored)
+	s.told(gone, restored)
 	return nil
 }
 
@@ -226,29 +229,32 @@ func (s *State) readAll(documents []store.Document) ([]any, error) {
 	return items, group.Wait()
 }
 
-// take brings the tables up to a batch. Told says that it comes from the
-// store, in the order of things, and not from this process ahead of it;
-// restored that it counts although newer things are known.
-func (s *State) take(b store.Batch, told, restored bool) {
+// history returns which history of the store this process follows.
+func (s *State) history() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, d := range b.Documents {
-		t, ok := s.tables[d.Kind]
-		if !ok {
-			continue
-		}
-		item, err := t.read(d)
-		if err != nil {
-			s.options.Log.Error("a stored record cannot be used and counts as deleted", "realm", s.realm, "error", err)
-		}
-		t.take(item, restored)
-		if d.Data == nil {
-			s.deleted = append(s.deleted, d)
-		}
+	return s.histories
+}
+
+// committed brings the tables up to a change of this process, ahead of the
+// store, which tells of it in a moment. Where the store has told already, it may
+// have told of what came after, such as a deletion that is forgotten by now:
+// nothing is put back then. The same holds if the store has gone back since the
+// change began.
+func (s *State) committed(b store.Batch, history int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b.Sequence > s.seen.Load() && history == s.histories {
+		s.take(b, false)
 	}
-	if !told {
-		return
-	}
+}
+
+// told brings the tables up to a batch that the store has told of, in the order
+// of things. Restored says that it counts although newer things are known.
+func (s *State) told(b store.Batch, restored bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.take(b, restored)
 	if s.seen.Swap(b.Sequence) != b.Sequence || s.changed.Load() == 0 {
 		s.changed.Store(s.now().UnixNano())
 	}
@@ -263,6 +269,24 @@ func (s *State) take(b store.Batch, told, restored bool) {
 	s.deleted = keep
 }
 
+// take changes the tables; s.mu is held.
+func (s *State) take(b store.Batch, restored bool) {
+	for _, d := range b.Documents {
+		t, ok := s.tables[d.Kind]
+		if !ok {
+			continue
+		}
+		item, err := t.read(d)
+		if err != nil {
+			s.options.Log.Error("a stored record cannot be used and counts as deleted", "realm", s.realm, "error", err)
+		}
+		t.take(item, restored)
+		if d.Data == nil {
+			s.deleted = append(s.deleted, d)
+		}
+	}
+}
+
 // follow takes the store's changes as they come, until it is closed.
 func (s *State) follow(ctx context.Context) {
 	const shortest, longest = 50 * time.Millisecond, time.Second
@@ -271,7 +295,7 @@ func (s *State) follow(ctx context.Context) {
 		start := time.Now()
 		err := s.store.Watch(ctx, s.realm, s.seen.Load(), func(b store.Batch) {
 			s.recovered()
-			s.take(b, true, false)
+			s.told(b, false)
 		})
 		if ctx.Err() != nil || errors.Is(err, store.ErrClosed) || err == nil {
 			return

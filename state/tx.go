@@ -19,6 +19,10 @@ type Tx struct {
 	sequence uint64 // once it is committed
 }
 
+// Revision is what the records have as their revision that a transaction wrote,
+// once it is committed. What the tables say then may be the next writer's.
+func (tx *Tx) Revision() uint64 { return tx.sequence }
+
 // Put writes a record.
 func Put[T any](tx *Tx, t *Table[T], id string, value *T, condition store.Precondition) {
 	data, err := encode(value)
@@ -61,6 +65,15 @@ func (tx *Tx) Note(who Actor, action string, object Object, before, after any) {
 	tx.events = append(tx.events, e)
 }
 
+// Objects returns what the audit events of a transaction are about.
+func (tx *Tx) Objects() []Object {
+	list := make([]Object, len(tx.events))
+	for i, e := range tx.events {
+		list[i] = e.Object
+	}
+	return list
+}
+
 // Commit makes the changes. When it returns nil they are durable, and this
 // process already sees them. A precondition that does not hold is
 // [store.ErrConflict]; [store.ErrUnavailable] means that nothing is known.
@@ -82,6 +95,7 @@ func (s *State) Commit(ctx context.Context, tx *Tx) error {
 		entries[i] = store.Entry{ID: e.ID, Data: data}
 		tx.events[i] = e
 	}
+	history := s.history()
 	sequence, err := s.store.Apply(ctx, s.realm, tx.changes, entries...)
 	if err != nil {
 		return err
@@ -91,7 +105,7 @@ func (s *State) Commit(ctx context.Context, tx *Tx) error {
 	for i, c := range tx.changes {
 		batch.Documents[i] = store.Document{Key: c.Key, Revision: sequence, Data: c.Data}
 	}
-	s.take(batch, false, false)
+	s.committed(batch, history)
 	if s.options.OnEvent != nil {
 		for _, e := range tx.events {
 			s.options.OnEvent(e)
