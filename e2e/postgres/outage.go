@@ -53,7 +53,7 @@ func (s *Server) Freeze() error { return s.signal(syscall.SIGSTOP) }
 func (s *Server) Thaw() error { return s.signal(syscall.SIGCONT) }
 
 // signal sends the server and its children, which have sessions of their own,
-// a signal; the server first, so that there are no further ones.
+// a signal; the server first, so that it starts no others.
 func (s *Server) signal(signal syscall.Signal) error {
 	server := s.process.Pid()
 	if err := syscall.Kill(server, signal); err != nil {
