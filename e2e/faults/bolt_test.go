@@ -55,20 +55,20 @@ func TestBolt(t *testing.T) {
 		suffer(t, f.u, fault{name: "state file deleted while running", refuses: map[kind][]int{change: {503}}, begin: func(c *check) {
 			must(c, os.Link(f.path, keep))
 			must(c, os.Remove(f.path))
-		}, during: f.refusesChanges, end: back, atEnd: while, within: time.Second})
+		}, during: f.refusesChanges, end: back, atEnd: while, felt: true, within: time.Second})
 		suffer(t, f.u, fault{name: "state file replaced while running", refuses: map[kind][]int{change: {503}}, begin: func(c *check) {
 			must(c, os.Link(f.path, keep))
 			f.copy(c, f.path+".new")
 			must(c, os.Rename(f.path+".new", f.path))
-		}, during: f.refusesChanges, end: back, atEnd: while, within: time.Second})
+		}, during: f.refusesChanges, end: back, atEnd: while, felt: true, within: time.Second})
 		suffer(t, f.u, fault{name: "state file truncated while running", refuses: map[kind][]int{change: {503}}, begin: func(c *check) {
 			must(c, f.n.Signal(stop))
 			f.copy(c, keep)
 			f.truncate(c)
 			must(c, f.n.Signal(goOn))
-		}, during: f.refusesChanges, end: back, atEnd: while, within: time.Second})
+		}, during: f.refusesChanges, end: back, atEnd: while, felt: true, within: time.Second})
 		suffer(t, f.u, fault{name: "state file copied while running", during: f.copies, within: time.Second})
-		suffer(t, f.u, fault{name: "a second process", refuses: everybody(gone, 503), during: f.second, end: func(c *check) {
+		suffer(t, f.u, fault{name: "a second process", refuses: everybody(gone, 503), felt: true, during: f.second, end: func(c *check) {
 			must(c, f.n.Restart(c.Context(), f.n.config))
 		}, within: time.Second})
 	})
@@ -85,7 +85,7 @@ func must(c *check, err error) {
 // atStart is a fault that the gateway finds when it starts.
 func (f *stateFile) atStart(name string, damage func(*check)) fault {
 	keep := f.path + ".kept"
-	return fault{name: name, refuses: everybody(gone, 503), within: time.Second,
+	return fault{name: name, refuses: everybody(gone, 503), felt: true, within: time.Second,
 		begin: func(c *check) {
 			f.n.Kill()
 			f.copy(c, keep)
@@ -262,7 +262,7 @@ func diskFull(t *testing.T, r *registry) {
 	n := configure(t, r, "bolt "+filepath.Join(dir, "state.db"), "")
 	n.start(t)
 	u := newUsers(t, "the state file", r, nil, n)
-	suffer(t, u, fault{name: "disk full", refuses: map[kind][]int{change: {507}}, within: time.Second,
+	suffer(t, u, fault{name: "disk full", refuses: map[kind][]int{change: {507}}, felt: true, within: time.Second,
 		during: func(c *check) {
 			body := fmt.Sprintf(`{"permissions":[],"description":%q}`, strings.Repeat("x", 900))
 			status := 0

@@ -84,6 +84,9 @@ type fault struct {
 	// measures are the kinds whose p99 tells what the fault does to those who
 	// have nothing to do with it; by default it is that of pulls.
 	measures []kind
+	// felt says that somebody is refused or has to wait for a second: a fault
+	// that nobody feels would show nothing.
+	felt bool
 	// grows is by how many bytes the gateways may grow together; 0 is 64 MiB.
 	grows int64
 }

@@ -84,6 +84,7 @@ func TestPostgres(t *testing.T) {
 			{name: "a gateway of two paused", begin: try(func() error { return cl.b.Signal(stop) }), during: ending, end: try(func() error { return cl.b.Signal(goOn) })},
 		} {
 			f.refuses, f.within = wait, 3*time.Second
+			f.felt = f.name != "PostgreSQL restored"
 			suffer(t, u, f)
 		}
 	})
@@ -106,7 +107,7 @@ func failover(t *testing.T, r *registry) {
 	dsn := strings.Replace(cl.db.DSN(), cl.db.Addr(), cl.db.Addr()+","+second.Addr(), 1) + "&target_session_attrs=read-write"
 	cl.start(t, r, dsn, dsn)
 	u := newUsers(t, "PostgreSQL", r, nil, cl.a, cl.b)
-	suffer(t, u, fault{name: "PostgreSQL failed over", begin: try(cl.db.Crash), end: try(second.Promote), refuses: map[kind][]int{change: {503}}, within: 5 * time.Second})
+	suffer(t, u, fault{name: "PostgreSQL failed over", begin: try(cl.db.Crash), end: try(second.Promote), refuses: map[kind][]int{change: {503}}, felt: true, within: 5 * time.Second})
 }
 
 // long is long enough for time-outs to be felt.

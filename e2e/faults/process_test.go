@@ -33,7 +33,7 @@ func TestProcess(t *testing.T) {
 		}
 		again := func(c *check) { must(c, n.Restart(c.Context(), n.config)) }
 
-		suffer(t, u, fault{name: "killed again and again", refuses: everybody(gone, 502, 503), within: time.Second, during: func(c *check) {
+		suffer(t, u, fault{name: "killed again and again", refuses: everybody(gone, 502, 503), felt: true, within: time.Second, during: func(c *check) {
 			for range 3 {
 				up := upload(n, u.token, 8<<20, time.Second)
 				time.Sleep(300*time.Millisecond + rand.N(400*time.Millisecond))
@@ -52,7 +52,7 @@ func TestProcess(t *testing.T) {
 				arrived(c, large, up)
 			}
 		}})
-		suffer(t, u, fault{name: "told to end, with uploads under way", refuses: everybody(gone, 503), within: time.Second, during: func(c *check) {
+		suffer(t, u, fault{name: "told to end, with uploads under way", refuses: everybody(gone, 503), felt: true, within: time.Second, during: func(c *check) {
 			short, long := upload(n, u.token, 2<<20, 2*time.Second), upload(n, u.token, 3<<20, 12*time.Second)
 			time.Sleep(500 * time.Millisecond)
 			told := time.Now()
@@ -66,6 +66,6 @@ func TestProcess(t *testing.T) {
 				c.Errorf("an upload was acknowledged that cannot have arrived")
 			}
 		}, end: again})
-		suffer(t, u, fault{name: "paused", begin: try(func() error { return n.Signal(stop) }), end: try(func() error { return n.Signal(goOn) })})
+		suffer(t, u, fault{name: "paused", felt: true, begin: try(func() error { return n.Signal(stop) }), end: try(func() error { return n.Signal(goOn) })})
 	})
 }

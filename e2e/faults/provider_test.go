@@ -134,7 +134,7 @@ func TestProvider(t *testing.T) {
 		n.start(t)
 		u := newUsers(t, "the identity provider", r, p.token, n)
 		time.Sleep(lasts(time.Second)) // people wait, as they may from the start of the fault on
-		suffer(t, u, fault{name: "provider down at start", end: p.line.mend, refuses: map[kind][]int{people: {503}}, within: 8 * time.Second})
+		suffer(t, u, fault{name: "provider down at start", end: p.line.mend, refuses: map[kind][]int{people: {503}}, felt: true, within: 8 * time.Second})
 		for _, f := range []fault{
 			{name: "provider down", begin: p.line.cut, end: p.line.mend},
 			{name: "provider silent", begin: p.line.sleep, end: p.line.wake},

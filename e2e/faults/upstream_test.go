@@ -53,7 +53,7 @@ func TestUpstream(t *testing.T) {
 				w.WriteHeader(http.StatusUnauthorized)
 			}), refuses: reaches(502)},
 		} {
-			f.within, f.measures = time.Second, []kind{fetchToken}
+			f.felt, f.within, f.measures = true, time.Second, []kind{fetchToken}
 			if f.end == nil {
 				f.end = answers(nil)
 			}

@@ -278,8 +278,10 @@ func (u *users) settle(c *check, end time.Time, limit time.Duration) {
 func (u *users) judge(c *check, r *row, f fault, at [4]time.Time) {
 	idle, begin, repair, end := at[0], at[1], at[2], at[3]
 	limit := end.Add(slack(f.within))
+	var slowest time.Duration
 	for _, s := range u.since(begin) {
 		r.requests++
+		slowest = max(slowest, s.end.Sub(s.begin))
 		if s.good() {
 			continue
 		}
@@ -294,6 +296,9 @@ func (u *users) judge(c *check, r *row, f fault, at [4]time.Time) {
 		}
 		r.failed++
 		c.Errorf("%s", s.describe(begin, end))
+	}
+	if f.felt && r.refused+r.failed == 0 && slowest < 900*time.Millisecond {
+		c.Errorf("nobody has felt it")
 	}
 	measured := f.measures
 	if measured == nil {
