@@ -20,10 +20,9 @@ import (
 // It is safe for concurrent use.
 type OIDC struct {
 	tokenVerifier
-	rules   claimRules
-	config  OIDCConfig
-	source  *discovery
-	logouts *SpentTokens
+	rules  claimRules
+	config OIDCConfig
+	source *discovery
 }
 
 // Options are what an authenticator needs of the program that it runs in. The
@@ -53,7 +52,7 @@ func NewOIDC(c OIDCConfig, o Options) (*OIDC, error) {
 		o.Now = time.Now
 	}
 	source := &discovery{issuer: c.Issuer, insecure: c.InsecureIssuer, client: providerClient(o.Transport), now: o.Now}
-	a := &OIDC{rules: newClaimRules(c), config: c, source: source, logouts: NewSpentTokens(), tokenVerifier: newTokenVerifier(issuerSettings{
+	a := &OIDC{rules: newClaimRules(c), config: c, source: source, tokenVerifier: newTokenVerifier(issuerSettings{
 		name: "oidc:" + c.Issuer, issuer: c.Issuer, algorithms: c.Algorithms,
 		maxAge: c.JWKSMaxAge, grace: c.JWKSGrace, keys: source.fetch,
 	}, o)}

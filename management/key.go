@@ -168,13 +168,14 @@ func (m *Manager) CreateKey(ctx context.Context, who *Caller, in KeySettings) (*
 	k.Hash = stored
 	made := &KeyWithSecret{Key: *m.showKey(parsed.ID, k, 0), Secret: secret}
 	err = m.counted(ctx, func() error {
+		guard := m.state.Guard(state.GuardKeys)
 		if err := m.nameIsFree(k.Name); err != nil {
 			return err
 		}
 		var tx state.Tx
+		guard.Put(&tx)
 		state.Put(&tx, m.state.APIKeys, parsed.ID, k, state.Absent)
 		tx.Note(who.Actor(), "api_key.create", keyObject(parsed.ID, k), nil, &made.Key)
-		m.countKeys(&tx)
 		m.endBootstrap(&tx, who, k)
 		return m.commit(ctx, who, &tx, made)
 	})
@@ -199,17 +200,6 @@ func (m *Manager) nameIsFree(name string) error {
 		return fail(CodeConflict, "there are %d keys: delete some of them first", count)
 	}
 	return nil
-}
-
-// countKeys adds to a change that makes keys that it was made: of two such
-// changes at once, one fails and counts again.
-func (m *Manager) countKeys(tx *state.Tx) {
-	const id = "keys"
-	next, condition := &state.Setting{Changed: m.second()}, state.Absent
-	if item, ok := m.state.Settings.Get(id); ok {
-		next.Number, condition = item.Value.Number+1, state.Unchanged(item)
-	}
-	state.Put(tx, m.state.Settings, id, next, condition)
 }
 
 // endBootstrap ends the temporary key once there is one that can take its
@@ -277,7 +267,7 @@ func (m *Manager) withKey(ctx context.Context, who *Caller, id string, match Mat
 	if m.static(id) != nil {
 		return fail(CodeDeclared, "key %.100q stands in the configuration: change it there", id)
 	}
-	return again(ctx, func() error {
+	return m.again(ctx, func() error {
 		item, ok := m.state.APIKeys.Get(id)
 		if !ok {
 			return noKey(id)

@@ -110,7 +110,7 @@ func (d *managed[T, V, In]) replace(ctx context.Context, who *Caller, name strin
 	if err != nil {
 		return nil, false, err
 	}
-	err = again(ctx, func() error {
+	err = d.manager.again(ctx, func() error {
 		before, exists := d.table.Get(d.idOf(name))
 		if !exists {
 			before = nil
@@ -163,7 +163,7 @@ func (d *managed[T, V, In]) remove(ctx context.Context, who *Caller, name string
 	if err := d.mayDelete(who); err != nil {
 		return err
 	}
-	return again(ctx, func() error {
+	return d.manager.again(ctx, func() error {
 		item, ok := d.table.Get(d.idOf(name))
 		if !ok || !d.visible(who, item) {
 			return d.missing(name)

@@ -138,7 +138,7 @@ func (m *Manager) second() time.Time { return m.now().UTC().Truncate(time.Second
 func (m *Manager) counted(ctx context.Context, do func() error) error {
 	m.counting.Lock()
 	defer m.counting.Unlock()
-	return again(ctx, do)
+	return m.again(ctx, do)
 }
 
 // commit writes a change. Answer is what the caller is told, which gets the
@@ -147,6 +147,9 @@ func (m *Manager) commit(ctx context.Context, who *Caller, tx *state.Tx, answer 
 	if err := m.remember(who, tx, answer); err != nil {
 		return err
 	}
+	// What was decided is done, also where the caller hangs up.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitLimit)
+	defer cancel()
 	if err := m.state.Commit(ctx, tx); err != nil {
 		if errors.Is(err, store.ErrUnavailable) {
 			m.unsure.add(who, tx.Objects(), m.now())
@@ -161,6 +164,9 @@ func (m *Manager) commit(ctx context.Context, who *Caller, tx *state.Tx, answer 
 	}
 	return nil
 }
+
+// commitLimit is how long a change may take.
+const commitLimit = 20 * time.Second
 
 // Config is the `management` block of a realm.
 type Config struct {

@@ -3,7 +3,6 @@ package management
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"sync"
 	"time"
 
@@ -115,28 +114,9 @@ func expect[T any](item *state.Item[T]) (uint64, store.Precondition) {
 	return item.Revision, state.Unchanged(item)
 }
 
-// Tries of a change that somebody else's gets in the way of. Another gateway's
-// change takes a moment until it is known here.
-const tries = 8
-
-// tryAgain is the first wait; tests do not wait.
-var tryAgain = 15 * time.Millisecond
-
-// again retries an operation that failed because somebody else changed
-// what it was about at the same time.
-func again(ctx context.Context, do func() error) error {
-	for n := 1; ; n++ {
-		err := do()
-		if !errors.Is(err, store.ErrConflict) || n == tries {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(time.Duration(n) * tryAgain):
-		}
-	}
-}
+// again retries an operation that failed because somebody else changed what it
+// was about at the same time.
+func (m *Manager) again(ctx context.Context, do func() error) error { return m.state.Again(ctx, do) }
 
 // mergePatch applies a merge patch (RFC 7396) to the JSON form of a value.
 func mergePatch(current any, patch []byte) ([]byte, error) {

@@ -171,6 +171,8 @@ func (m *Manager) releaseProject(tx *state.Tx, name string) error {
 	if m.declaredProject(name) != nil {
 		return nil
 	}
+	guard := m.state.Guard(state.GuardProject(name))
+	guard.Put(tx)
 	for r := range m.state.Robots.All() {
 		if r.Value.Project() == name {
 			return fail(CodeConflict, "project %s has robots, such as %s: delete them first", name, r.ID)

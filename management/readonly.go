@@ -50,7 +50,7 @@ func (m *Manager) SetReadOnly(ctx context.Context, who *Caller, project string, 
 	if err != nil {
 		return nil, err
 	}
-	err = again(ctx, func() error {
+	err = m.again(ctx, func() error {
 		before, exists := m.state.Settings.Get(id)
 		if !exists {
 			before = nil
@@ -68,9 +68,16 @@ func (m *Manager) SetReadOnly(ctx context.Context, who *Caller, project string, 
 			made = showReadOnly(before.Value, revision)
 			return nil
 		}
+		var tx state.Tx
+		if project != "" {
+			guard := m.state.Guard(state.GuardProject(project))
+			if _, err := m.project(who, project); err != nil {
+				return err
+			}
+			guard.Put(&tx)
+		}
 		next := &state.Setting{On: in.On, Text: in.Reason, Changed: m.second(), By: who.actor.String()}
 		made = showReadOnly(next, 0)
-		var tx state.Tx
 		state.Put(&tx, m.state.Settings, id, next, condition)
 		tx.Note(who.Actor(), "read_only.set", object, was, in)
 		return m.commit(ctx, who, &tx, made)

@@ -170,7 +170,7 @@ func (m *Manager) RotateRobot(ctx context.Context, who *Caller, name string, in 
 		return nil, err
 	}
 	var made *RobotWithSecret
-	err = again(ctx, func() error {
+	err = m.again(ctx, func() error {
 		item, ok := m.state.Robots.Get(name)
 		if !ok {
 			return noRobot(name)
@@ -257,7 +257,7 @@ func (m *Manager) EndRobotSecret(ctx context.Context, who *Caller, name, id stri
 	if by := m.takenBy(name); by != "" {
 		return nameTaken(name, by)
 	}
-	return again(ctx, func() error {
+	return m.again(ctx, func() error {
 		item, ok := m.state.Robots.Get(name)
 		if !ok {
 			return noRobot(name)

@@ -151,7 +151,7 @@ func (m *Manager) RevokeToken(ctx context.Context, who *Caller, id string, match
 			return err
 		}
 	}
-	return again(ctx, func() error {
+	return m.again(ctx, func() error {
 		item, ok := m.state.Tokens.Get(id)
 		if !ok || !m.seesToken(who, item.Value.User) {
 			return noToken(id)
@@ -195,7 +195,7 @@ func (m *Manager) CreateToken(ctx context.Context, who *Caller, in NewToken) (*T
 	if err != nil {
 		return nil, err
 	}
-	t.User, t.Created = user, m.second()
+	t.User = user
 	secret, stored := authn.NewSecret(authn.SecretPersonalToken)
 	parsed, err := authn.ParseSecret(secret)
 	if err != nil {
@@ -204,17 +204,23 @@ func (m *Manager) CreateToken(ctx context.Context, who *Caller, in NewToken) (*T
 	t.Hash = stored
 	made := &TokenWithSecret{Secret: secret}
 	err = m.counted(ctx, func() error {
-		if err := m.roomForToken(t); err != nil {
-			return err
-		}
-		var tx state.Tx
-		state.Put(&tx, m.state.Tokens, parsed.ID, t, state.Absent)
-		// The user's record is written each time, as it is, so that of two tokens
-		// that are made at once one is counted by the other.
+		// The user's record is written each time, as it is: of two tokens that are
+		// made at once one is counted by the other, and what ends all that the user
+		// has misses none.
 		id, u, before, _ := m.state.See(who.Principal)
 		if before != nil {
 			u = before.Value
 		}
+		m.state.Barrier()
+		if err := m.state.Still(who.Principal); err != nil {
+			return err
+		}
+		if err := m.roomForToken(t); err != nil {
+			return err
+		}
+		t.Created = m.state.IssueTime(user, m.second())
+		var tx state.Tx
+		state.Put(&tx, m.state.Tokens, parsed.ID, t, state.Absent)
 		m.state.PutUser(&tx, id, u, before)
 		made.AccessToken = *m.showToken(parsed.ID, t, 0)
 		tx.Note(who.Actor(), "token.create", tokenObject(parsed.ID, t), nil, &made.AccessToken)

@@ -130,7 +130,7 @@ func (m *Manager) changeUser(ctx context.Context, who *Caller, id, action string
 		return nil, err
 	}
 	var changed *User
-	err := again(ctx, func() error {
+	err := m.again(ctx, func() error {
 		item, ok := m.state.Users.Get(id)
 		if !ok {
 			return noUser(id)
@@ -230,7 +230,7 @@ func (m *Manager) SignOut(ctx context.Context, who *Caller, id string) error {
 	}
 	return m.endUser(ctx, who, id, "user.sign_out", func(tx *state.Tx, item *state.Item[state.User]) error {
 		next := *item.Value
-		next.NotBefore = m.now().UTC()
+		next.NotBefore = later(m.now().UTC(), next.NotBefore.Add(time.Nanosecond))
 		state.Put(tx, m.state.Users, id, &next, state.Unchanged(item))
 		return nil
 	})
@@ -257,11 +257,12 @@ func (m *Manager) ForgetUser(ctx context.Context, who *Caller, id string) error 
 
 // endUser deletes what was issued to a user.
 func (m *Manager) endUser(ctx context.Context, who *Caller, id, action string, change func(*state.Tx, *state.Item[state.User]) error) error {
-	return again(ctx, func() error {
+	return m.again(ctx, func() error {
 		item, ok := m.state.Users.Get(id)
 		if !ok {
 			return noUser(id)
 		}
+		m.state.Barrier() // what was made before the record was as it is is seen now
 		var tx state.Tx
 		if err := change(&tx, item); err != nil {
 			return err
@@ -272,7 +273,11 @@ func (m *Manager) endUser(ctx context.Context, who *Caller, id, action string, c
 			"device_logins":   endAll(&tx, m.state.DeviceLogins, func(v *state.DeviceLogin) bool { return v.User == id }),
 			"access_tokens":   endAll(&tx, m.state.Tokens, func(v *state.Token) bool { return v.User == id }),
 		})
-		return m.commit(ctx, who, &tx, nil)
+		if err := m.commit(ctx, who, &tx, nil); err != nil {
+			return err
+		}
+		m.settle(ctx, &tx)
+		return nil
 	})
 }
 

@@ -13,7 +13,7 @@ import (
 // switched on, of people.
 type BasicExchange struct {
 	authn.BasicExchangeConfig
-	Trust
+	caddyfile.Trust
 	Held
 }
 
@@ -114,7 +114,7 @@ func (b *BasicExchange) Provision(ctx caddy.Context) error {
 		}
 		config.PasswordGrant = &resolved
 	}
-	transport, err := b.transport(ctx)
+	transport, err := b.Transport(ctx)
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ import (
 // token arrives, so that Caddy starts without it.
 type OIDC struct {
 	authn.OIDCConfig
-	Trust
+	caddyfile.Trust
 	Held
 }
 
@@ -101,7 +101,7 @@ func (o *OIDC) Provision(ctx caddy.Context) error {
 			return fmt.Errorf("oidc %s: %w", o.Issuer, err)
 		}
 	}
-	transport, err := o.transport(ctx)
+	transport, err := o.Transport(ctx)
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package state
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"sync"
@@ -53,7 +52,7 @@ func (s *State) TryLease(ctx context.Context, name string, duration time.Duratio
 }
 
 func (s *State) newLease(name string, duration time.Duration) *Lease {
-	holder, unsure := s.rivals.holder(name)
+	holder, unsure := s.unsure.take("lease/" + name)
 	return &Lease{state: s, name: name, holder: holder, unsure: unsure, duration: duration}
 }
 
@@ -92,7 +91,7 @@ func (s *State) takeLease(ctx context.Context, l *Lease) (*Lease, error) {
 		return nil, fmt.Errorf("lease %q: %w", l.name, ErrLeaseHeld)
 	case err != nil:
 		if errors.Is(err, store.ErrUnavailable) {
-			s.rivals.maybeOurs(l.name, l.holder)
+			s.unsure.keep("lease/"+l.name, l.holder)
 		}
 		return nil, fmt.Errorf("lease %q: %w", l.name, err)
 	}
@@ -188,39 +187,10 @@ func (l *Lease) unchanged() store.Precondition {
 	return store.Precondition{Revision: l.revision}
 }
 
-// rivals remembers since when others have been seen to hold leases, and who of
-// this process may hold one without knowing: the answer got lost.
+// rivals remembers since when others have been seen to hold leases.
 type rivals struct {
-	mu     sync.Mutex
-	seen   map[string]sighting
-	unsure map[string]string // holders by name
-}
-
-// maxUnsureLeases bounds what is remembered. Other leases have to end by
-// themselves.
-const maxUnsureLeases = 1000
-
-// holder returns as whom this process takes a lease, and whether it may have it.
-func (r *rivals) holder(name string) (holder string, unsure bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if holder, unsure = r.unsure[name]; unsure {
-		delete(r.unsure, name)
-		return holder, true
-	}
-	return rand.Text(), false
-}
-
-// maybeOurs notes that a lease may have been taken.
-func (r *rivals) maybeOurs(name, holder string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.unsure == nil {
-		r.unsure = map[string]string{}
-	}
-	if len(r.unsure) < maxUnsureLeases {
-		r.unsure[name] = holder
-	}
+	mu   sync.Mutex
+	seen map[string]sighting
 }
 
 type sighting struct {

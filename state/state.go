@@ -75,6 +75,8 @@ type State struct {
 	Usage          *Table[Usage]
 	Once           *Table[Once]
 	Bootstraps     *Table[Bootstrap]
+	Guards         *Table[Guard]
+	SpentOnce      *Table[Spent]
 
 	leases   *Table[leaseRecord]
 	keyrings *Table[keyringRecord]
@@ -86,6 +88,7 @@ type State struct {
 	restrictions restrictions
 	usage        usageWriter
 	rivals       rivals
+	unsure       unsure
 	sightings    chan *authn.Principal
 }
 
@@ -124,6 +127,8 @@ func Open(ctx context.Context, s store.Store, realm string, o Options) (*State, 
 	st.userNames.follow(st.Users, &st.filled)
 	st.Once = newTable[Once](st, "once")
 	st.Bootstraps = newTable[Bootstrap](st, "bootstrap")
+	st.Guards = newTable[Guard](st, "guard")
+	st.SpentOnce = newTable[Spent](st, "spent")
 	st.leases = newTable[leaseRecord](st, "lease")
 	st.rivals.follow(st.leases)
 	st.keyrings = newTable[keyringRecord](st, "keyring")

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/store"
@@ -112,6 +114,35 @@ func (s *State) Commit(ctx context.Context, tx *Tx) error {
 		}
 	}
 	return nil
+}
+
+const (
+	// tries is how often a change is made that somebody else's gets in the way
+	// of; tryAgain is the first wait where it is not known for what.
+	tries    = 8
+	tryAgain = 15 * time.Millisecond
+	// catchUp is how long one waits for the change of another gateway.
+	catchUp = time.Second
+)
+
+// Again makes a change again that failed because somebody else has changed what
+// it is about at the same time. What that was is known before do is called again.
+func (s *State) Again(ctx context.Context, do func() error) error {
+	for n := 1; ; n++ {
+		err := do()
+		var conflict *store.ConflictError
+		if !errors.As(err, &conflict) || n == tries || ctx.Err() != nil {
+			return err
+		}
+		limit := catchUp
+		if conflict.Revision == 0 {
+			// It was deleted: it is not known with which change.
+			conflict.Revision, limit = math.MaxUint64, time.Duration(n)*tryAgain
+		}
+		wait, cancel := context.WithTimeout(ctx, limit)
+		_ = s.CaughtUp(wait, conflict.Revision)
+		cancel()
+	}
 }
 
 // Actor is who changed something.

@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/idp"
 	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/stage"
 )
 
@@ -33,8 +32,7 @@ var alice = stage.Basic(stage.LocalUser, stage.LocalPassword)
 func newFloods(t *testing.T, r *registry) (*floods, *provider) {
 	t.Helper()
 	p := newProvider(t)
-	lines := strings.Replace(p.lines(), "username", "client_secret {env.CLIENT_SECRET}\n			username", 1) + `
-		public_url %URL%
+	lines := p.lines() + `
 		token {
 			path /v2/token
 		}
@@ -45,7 +43,7 @@ func newFloods(t *testing.T, r *registry) (*floods, *provider) {
 		project team/flooded/** {
 			guest user:local-alice
 		}`
-	f := &floods{n: configure(t, r, "", lines, "HASH_ALICE="+stage.LocalHash, "CLIENT_SECRET="+idp.ClientSecret)}
+	f := &floods{n: configure(t, r, "", lines, "HASH_ALICE="+stage.LocalHash, withSecret)}
 	f.n.config.Global += "	servers {\n		protocols h1 h2 h2c\n	}\n"
 	for i := range 200 {
 		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+i))}}

@@ -61,13 +61,18 @@ func newProvider(t *testing.T) *provider {
 
 // lines are those of a realm whose people it knows.
 func (p *provider) lines() string {
-	return fmt.Sprintf(`oidc %s %s {
+	return fmt.Sprintf(`public_url %%URL%%
+		oidc %s %s {
+			client_secret {env.CLIENT_SECRET}
 			username preferred_username
 			groups groups
 			jwks_max_age 2s
 			trust_pool file %s
 		}`, p.Issuer, stage.Client, p.pool)
 }
+
+// withSecret is what its lines have placeholders for.
+const withSecret = "CLIENT_SECRET=" + idp.ClientSecret
 
 // token is an ID token of alice, another one each time.
 func (p *provider) token() string {
@@ -129,11 +134,12 @@ func TestProvider(t *testing.T) {
 	r := newRegistry(t)
 	rounds(t, func(t *testing.T) {
 		p := newProvider(t)
-		n := configure(t, r, "", p.lines())
+		n := configure(t, r, "", p.lines(), withSecret)
 		p.line.cut(nil)
 		n.start(t)
 		u := newUsers(t, "the identity provider", r, p.token, n)
 		time.Sleep(lasts(time.Second)) // people wait, as they may from the start of the fault on
+		signIn(&check{T: t}, n)
 		suffer(t, u, fault{name: "provider down at start", end: p.line.mend, refuses: map[kind][]int{people: {503}}, felt: true, within: 8 * time.Second})
 		for _, f := range []fault{
 			{name: "provider down", begin: p.line.cut, end: p.line.mend},
@@ -162,6 +168,7 @@ func TestProvider(t *testing.T) {
 				if f.name != "provider slow" { // which says that there is no such key
 					p.newKey(c, n)
 				}
+				signIn(c, n)
 				time.Sleep(lasts(5 * time.Second / 2)) // until keys of before are too old
 			}
 			suffer(t, u, f)
@@ -218,6 +225,24 @@ func (p *provider) newKey(c *check, n *node) {
 		a := n.send("GET", manifest, "Bearer "+p.strange(c), "")
 		return a.status == http.StatusServiceUnavailable && a.header.Get("Retry-After") != ""
 	})
+}
+
+// signIn wants the browser to be sent on, or told to wait, soon.
+func signIn(c *check, n *node) {
+	begin := time.Now()
+	a := n.send("GET", "/auth/sign-in?return_to=/auth/", "", "", "Accept: text/html", "Sec-Fetch-Mode: navigate")
+	if took := time.Since(begin); took > slack(6*time.Second) {
+		c.Errorf("a sign-in is answered after %s", took)
+	}
+	switch a.status {
+	case http.StatusFound, http.StatusSeeOther:
+	case http.StatusBadGateway, http.StatusServiceUnavailable:
+		if a.header.Get("Retry-After") == "" {
+			c.Errorf("a sign-in: %d without Retry-After", a.status)
+		}
+	default:
+		c.Errorf("a sign-in: %d %s %v", a.status, a.body, a.err)
+	}
 }
 
 // unknownKeys shows thousands of tokens, each of another unknown key.

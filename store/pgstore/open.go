@@ -125,6 +125,9 @@ const (
 	diskFull            = "53100"
 	undefinedTable      = "42P01"
 	invalidSchema       = "3F000"
+
+	serializationFailure = "40001"
+	deadlockDetected     = "40P01"
 )
 
 // explain turns an error of the database into one of [store]. No text of pgx
