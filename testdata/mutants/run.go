@@ -1,0 +1,149 @@
+package main
+
+import (
+	"fmt"
+	"log"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// binary is one compiled test binary.
+type binary struct{ path, dir string }
+
+// test is a test of a binary, how long it takes without a mutant, and how many
+// mutants it noticed: what noticed many is asked early.
+type test struct {
+	in    *binary
+	name  string
+	takes time.Duration
+	kills int
+}
+
+// run is a run of many mutants.
+type run struct {
+	budget time.Duration
+	end    time.Time
+
+	mu       sync.Mutex
+	reached  map[int][]*test
+	outcomes map[string]int
+}
+
+// trace runs each test alone, without a mutant, and notes what it reaches.
+func (r *run) trace(b *binary, skip []string, slow time.Duration, workers int) error {
+	c := exec.Command(b.path, "-test.list", ".")
+	c.Dir = b.dir
+	names, err := c.Output()
+	if err != nil {
+		return err
+	}
+	each(strings.Fields(string(names)), workers, func(name string) {
+		if strings.HasPrefix(name, "Benchmark") {
+			return
+		}
+		if slices.Contains(skip, name) {
+			log.Println("LEFT OUT", name)
+			return
+		}
+		trace := b.path + "." + name
+		start := time.Now()
+		if text, passed := b.run([]string{name}, slow, "MUTANTS_TRACE="+trace); !passed {
+			log.Println("LEFT OUT", name, "which is slow or fails without a mutant:", firstLine(text))
+			return
+		}
+		t := &test{in: b, name: name, takes: time.Since(start)}
+		text, _ := os.ReadFile(trace)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for _, line := range strings.Fields(string(text)) {
+			if id, err := strconv.Atoi(line); err == nil && !slices.Contains(r.reached[id], t) {
+				r.reached[id] = append(r.reached[id], t)
+			}
+		}
+	})
+	return nil
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
+}
+
+// run runs tests and says whether they pass.
+func (b *binary) run(tests []string, limit time.Duration, environment string) (string, bool) {
+	c := exec.Command(b.path, "-test.short", "-test.failfast", "-test.timeout", limit.String(),
+		"-test.run", "^("+strings.Join(tests, "|")+")$")
+	c.Dir, c.Env, c.WaitDelay = b.dir, append(os.Environ(), environment), time.Second
+	text, err := c.CombinedOutput()
+	return string(text), err == nil
+}
+
+// try runs the tests that reach a mutant and says what became of it.
+func (r *run) try(m mutant) {
+	outcome, why := r.outcome(m.id)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.outcomes[outcome]++
+	fmt.Println(outcome, m, why)
+}
+
+var failing = regexp.MustCompile(`(?m)^--- FAIL: (\w+)`)
+
+// outcome runs the tests that reach a mutant until one fails: the quickest
+// first, and those that noticed the most.
+func (r *run) outcome(id int) (outcome, why string) {
+	if time.Now().After(r.end) {
+		return "LEFT", ""
+	}
+	r.mu.Lock()
+	by := slices.Clone(r.reached[id])
+	cost := func(t *test) int { return int(t.takes) / (1 + t.kills) }
+	slices.SortStableFunc(by, func(a, b *test) int { return cost(a) - cost(b) })
+	r.mu.Unlock()
+	if len(by) == 0 {
+		return "UNREACHED", ""
+	}
+	spent, size := time.Duration(0), 4
+	for len(by) > 0 && (spent == 0 || spent+by[0].takes <= r.budget) {
+		in, limit := by[0].in, 10*time.Second
+		var names []string
+		for len(by) > 0 && len(names) < size && by[0].in == in && (len(names) == 0 || spent+by[0].takes <= r.budget) {
+			names = append(names, by[0].name)
+			limit += 4 * by[0].takes
+			spent += by[0].takes
+			by = by[1:]
+		}
+		if text, passed := in.run(names, limit, "MUTANT="+strconv.Itoa(id)); !passed {
+			why = strings.Join(names, " ")
+			if f := failing.FindStringSubmatch(text); f != nil {
+				why = f[1]
+				r.noticed(id, why)
+			}
+			if strings.Contains(text, "panic: test timed out") {
+				return "TIMEOUT", why
+			}
+			return "KILLED", why
+		}
+		size = 40
+	}
+	if len(by) > 0 {
+		return "SURVIVED", fmt.Sprintf("(%d slow tests did not run)", len(by))
+	}
+	return "SURVIVED", ""
+}
+
+func (r *run) noticed(id int, name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, t := range r.reached[id] {
+		if t.name == name {
+			t.kills++
+		}
+	}
+}
