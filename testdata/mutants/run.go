@@ -39,9 +39,9 @@ type run struct {
 func (r *run) trace(b *binary, skip []string, slow time.Duration, workers int) error {
 	c := exec.Command(b.path, "-test.list", ".")
 	c.Dir = b.dir
-	names, err := c.Output()
+	names, err := c.CombinedOutput()
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %s", err, names)
 	}
 	each(strings.Fields(string(names)), workers, func(name string) {
 		if strings.HasPrefix(name, "Benchmark") {
