@@ -109,15 +109,17 @@ func (r *run) outcome(id int) (outcome, why string) {
 	if len(by) == 0 {
 		return "UNREACHED", ""
 	}
-	spent, size := time.Duration(0), 4
+	// Tests of a batch run in the order of the source, so a batch lasts about as
+	// long as those before it.
+	spent := time.Duration(0)
 	for len(by) > 0 && (spent == 0 || spent+by[0].takes <= r.budget) {
-		in, limit := by[0].in, 10*time.Second
+		in, limit, share := by[0].in, 6*time.Second, max(spent, 250*time.Millisecond)
 		var names []string
-		for len(by) > 0 && len(names) < size && by[0].in == in && (len(names) == 0 || spent+by[0].takes <= r.budget) {
+		for taken := time.Duration(0); len(by) > 0 && by[0].in == in && (len(names) == 0 || taken+by[0].takes <= share); by = by[1:] {
 			names = append(names, by[0].name)
-			limit += 4 * by[0].takes
+			limit += 3 * by[0].takes
+			taken += by[0].takes
 			spent += by[0].takes
-			by = by[1:]
 		}
 		if text, passed := in.run(names, limit, "MUTANT="+strconv.Itoa(id)); !passed {
 			why = strings.Join(names, " ")
@@ -130,7 +132,6 @@ func (r *run) outcome(id int) (outcome, why string) {
 			}
 			return "KILLED", why
 		}
-		size = 40
 	}
 	if len(by) > 0 {
 		return "SURVIVED", fmt.Sprintf("(%d slow tests did not run)", len(by))
