@@ -1,6 +1,7 @@
 package portal_test
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -17,6 +18,11 @@ func TestConfirmationsAreUsedOnce(t *testing.T) {
 	p := f.browser()
 	p.signIn()
 	next := p.proposed(aToken)
+	for _, headers := range [][]string{{"Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty"}, {"Sec-Fetch-Mode", "cors"}, {"Sec-Fetch-Dest", "iframe"}} {
+		if g := p.get(next, headers...); g.status != http.StatusForbidden || len(p.hops) != 0 {
+			t.Errorf("%v is sent to the provider: %d, %v", headers, g.status, p.hops)
+		}
+	}
 	first := p.answer(next)
 	second := p.answer(next)
 	if g := p.get(first); g.status != http.StatusBadRequest || g.confirmation() != nil {
@@ -26,7 +32,7 @@ func TestConfirmationsAreUsedOnce(t *testing.T) {
 	if last.confirmation() == nil {
 		t.Fatalf("%d: %s", last.status, last.body)
 	}
-	if g := p.get(next); g.status != http.StatusBadRequest || g.confirmation() != nil {
+	if g := p.get(next); g.status != http.StatusBadRequest || len(p.hops) != 0 {
 		t.Errorf("the way to the provider, when the button is there: %d", g.status)
 	}
 	for name, button := range map[string]string{"none": "", "another": strings.Repeat("A", 43), "nearly": last.confirmation().Get("confirmation")[1:]} {
@@ -43,15 +49,20 @@ func TestConfirmationsAreUsedOnce(t *testing.T) {
 		t.Errorf("%d tokens: %s", tokenCount(f), g.body)
 	}
 	// An answer is of nobody when the session that asked has ended.
-	late := p.answer(p.proposed(aToken))
+	elsewhere := f.browser()
+	elsewhere.signIn()
+	if g := elsewhere.get(p.proposed(aToken)); g.status != http.StatusBadRequest || len(elsewhere.hops) != 0 {
+		t.Errorf("another browser is sent to the provider: %d, %v", g.status, elsewhere.hops)
+	}
+	out, in := p.answer(p.proposed(aToken)), p.answer(p.proposed(aToken))
 	if err := f.sessions.SignedOut(t.Context(), &authn.LogoutToken{Issuer: f.idp.URL, Subject: "a1"}); err != nil {
 		t.Fatal(err)
 	}
-	if g := p.get(late); g.status == http.StatusOK && g.confirmation() != nil {
+	if g := p.get(out); g.status != http.StatusBadRequest || g.confirmation() != nil {
 		t.Errorf("without a session: %d", g.status)
 	}
 	p.signIn()
-	if g := p.get(late); g.confirmation() != nil {
+	if g := p.get(in); g.status != http.StatusBadRequest || g.confirmation() != nil {
 		t.Errorf("in another session: %d", g.status)
 	}
 	// Nor when it comes too late.
@@ -119,11 +130,9 @@ func TestConfirmedWhereOneHasSignedIn(t *testing.T) {
 	f.open(t, f.provider(t, authn.OIDCConfig{Issuer: other.URL, ClientID: "registry", SignInConfig: authn.SignInConfig{ClientSecret: "hunter2"}}))
 	u, _ := url.Parse(f.URL)
 	p.client.Jar.SetCookies(u, cookies)
-	form := url.Values{"csrf": {p.get("/auth/").csrf()}}
-	for name, values := range aToken {
-		form[name] = values
-	}
-	if g := p.do(http.MethodPost, "/auth/tokens", form); g.status != http.StatusForbidden || g.header.Get("Refresh") != "" || tokenCount(f) != 0 {
+	form := maps.Clone(aToken)
+	form.Set("csrf", p.get("/auth/").csrf())
+	if g := p.do(http.MethodPost, "/auth/tokens", form); g.status != http.StatusForbidden || !strings.Contains(g.body, "nobody can sign in with your identity provider") || g.header.Get("Refresh") != "" || tokenCount(f) != 0 {
 		t.Errorf("%d: %s", g.status, g.body)
 	}
 }
