@@ -43,6 +43,8 @@ func TestSettingsAreChecked(t *testing.T) {
 		"in the clear":            {Config{URL: "http://auth.example.com"}, false},
 		"of this machine":         {Config{URL: "http://localhost:8080"}, true},
 		"another scheme, of this": {Config{URL: "ftp://localhost"}, false},
+		"an address in the clear": {Config{URL: "http://192.0.2.1"}, false},
+		"this machine's address":  {Config{URL: "http://127.0.0.1:8080"}, true},
 		"a path":                  {Config{URL: "https://auth.example.com/x"}, false},
 		"no host":                 {Config{URL: "https://"}, false},
 		"no address":              {Config{URL: "https://%zz"}, false},
