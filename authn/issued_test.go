@@ -25,7 +25,9 @@ func (d *issuedOne) IssuedSecret(id string) (*IssuedSecret, error) {
 	return &s, nil
 }
 
-func (d *issuedOne) IsAnother(username string, p *Principal) bool { return username == "bob" && p.Name != "bob" }
+func (d *issuedOne) IsAnother(username string, p *Principal) bool {
+	return username == "bob" && p.Name != "bob"
+}
 
 // TestIssuedSecrets: one is good whole, for its kind, in its time and from its
 // networks, and while somebody vouches for its owner.
@@ -225,7 +227,9 @@ func TestRobotsOfADirectory(t *testing.T) {
 	if _, err := rs.Authenticate(t.Context(), &Credential{Scheme: SchemeBearer, Secret: stored}); !errors.Is(err, ErrExpired) {
 		t.Errorf("a secret that was replaced: %v", err)
 	}
-	of := func(id string) *Principal { return &Principal{Kind: KindRobot, Name: "stored", Origin: "robot_secret", OriginID: id} }
+	of := func(id string) *Principal {
+		return &Principal{Kind: KindRobot, Name: "stored", Origin: "robot_secret", OriginID: id}
+	}
 	if err := rs.Recheck(of(first.CredentialID), &Credential{}); !errors.Is(err, ErrExpired) {
 		t.Errorf("what was got with it: %v", err)
 	}

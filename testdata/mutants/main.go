@@ -32,6 +32,7 @@ func main() {
 	not := flag.String("not", "", "do not mutate these files, comma-separated")
 	tests := flag.String("tests", "", "packages whose tests run, comma-separated (the mutated one)")
 	skip := flag.String("skip", "", "tests that do not run, comma-separated")
+	run := flag.String("run", ".", "tests that run, as go test has it")
 	only := flag.String("only", "", "numbers of the mutants to run, comma-separated")
 	slow := flag.Duration("slow", 10*time.Second, "leave out tests that take longer")
 	budget := flag.Duration("budget", 30*time.Second, "how long the tests of a mutant take that run against it")
@@ -57,13 +58,13 @@ func main() {
 	if *only != "" {
 		mutants = slices.DeleteFunc(mutants, func(m mutant) bool { return !slices.Contains(list(*only), strconv.Itoa(m.id)) })
 	}
-	r := &run{reached: map[int][]*test{}, outcomes: map[string]int{}, budget: *budget, end: time.Now().Add(*limit)}
+	r := &runner{reached: map[int][]*test{}, outcomes: map[string]int{}, budget: *budget, end: time.Now().Add(*limit)}
 	for i, pkg := range list(*tests) {
 		b, err := build(pkg, overlay, filepath.Join(work, strconv.Itoa(i)+".test"))
 		if err != nil {
 			log.Fatal(err)
 		}
-		if err := r.trace(b, list(*skip), *slow, *workers); err != nil {
+		if err := r.trace(b, *run, list(*skip), *slow, *workers); err != nil {
 			log.Fatal(err)
 		}
 	}

@@ -26,8 +26,8 @@ type test struct {
 	kills int
 }
 
-// run is a run of many mutants.
-type run struct {
+// runner runs many mutants.
+type runner struct {
 	budget time.Duration
 	end    time.Time
 
@@ -37,8 +37,8 @@ type run struct {
 }
 
 // trace runs each test alone, without a mutant, and notes what it reaches.
-func (r *run) trace(b *binary, skip []string, slow time.Duration, workers int) error {
-	c := exec.Command(b.path, "-test.list", ".")
+func (r *runner) trace(b *binary, which string, skip []string, slow time.Duration, workers int) error {
+	c := exec.Command(b.path, "-test.list", which)
 	c.Dir = b.dir
 	names, err := c.CombinedOutput()
 	if err != nil {
@@ -92,7 +92,7 @@ func (b *binary) run(tests []string, limit time.Duration, environment string) (t
 }
 
 // try runs the tests that reach a mutant and says what became of it.
-func (r *run) try(m mutant) {
+func (r *runner) try(m mutant) {
 	outcome, why := r.outcome(m.id)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -104,7 +104,7 @@ var failing = regexp.MustCompile(`(?m)^--- FAIL: (\w+)`)
 
 // outcome runs the tests that reach a mutant until one fails: the quickest
 // first, and those that noticed the most.
-func (r *run) outcome(id int) (outcome, why string) {
+func (r *runner) outcome(id int) (outcome, why string) {
 	if time.Now().After(r.end) {
 		return "LEFT", ""
 	}
@@ -146,7 +146,7 @@ func (r *run) outcome(id int) (outcome, why string) {
 	return "SURVIVED", ""
 }
 
-func (r *run) noticed(id int, name string) {
+func (r *runner) noticed(id int, name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, t := range r.reached[id] {
