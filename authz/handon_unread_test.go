@@ -60,6 +60,7 @@ func TestPermissionsAreOfTheirType(t *testing.T) {
 		"robot:catalog": {Type: TypeRegistry, Name: CatalogName, Actions: []string{"*"}},
 		"robot:pulls":   onRepository("**", "pull"),
 		"robot:pushes":  onRepository("catalog", "delete"),
+		"robot:one":     onRepository("one", "pull"),
 	} {
 		own, err := NewPermissions(name, []authn.Limit{l})
 		if err != nil {
@@ -84,6 +85,9 @@ func TestPermissionsAreOfTheirType(t *testing.T) {
 		{filtered, "pushes", Query{Repository: "x", Action: List}, false},
 		{filtered, "pulls", Query{Repository: "x", Action: Push}, false},
 		{filtered, "nobody", catalog, false},
+		{filtered, "one", catalog, true},
+		{filtered, "one", Query{Repository: "one", Action: List}, true},
+		{filtered, "one", Query{Repository: "two", Action: List}, false},
 	} {
 		if got := test.policy.Decide(robot(test.who), &test.q); got.Allowed != test.want {
 			t.Errorf("%s: %+v: %v", test.who, test.q, got.Allowed)
@@ -152,6 +156,17 @@ func TestOwnersMatterWhereRulesLook(t *testing.T) {
 		by, creator := p.Owned(name)
 		if len(by) != len(want.by) || len(by) > 0 && by[0] != want.by[0] || creator != want.creator {
 			t.Errorf("%s: %v %v, want %+v", name, by, creator, want)
+		}
+	}
+}
+
+func TestCreatorsAreOfPatterns(t *testing.T) {
+	for _, c := range []Config{
+		{CreatorRoles: []CreatorRole{{Role: "maintainer", Patterns: []string{"A//"}}}}, {CreatorRoles: []CreatorRole{{Role: "maintainer", Patterns: []string{"{user}/**"}}}},
+		{OwnerOnly: []OwnerOnly{{By: "repository", Patterns: []string{"A//"}}}},
+	} {
+		if _, err := Compile(c); err == nil {
+			t.Errorf("%+v is taken", c)
 		}
 	}
 }
