@@ -30,7 +30,7 @@ func TestRegistriesThatAskForALogin(t *testing.T) {
 	process.Need(t, "crane", "registry")
 	for _, d := range upstream.Dialects {
 		t.Run(d.Name, func(t *testing.T) {
-			s, err := stage.Start(t.Context(), stage.Options{Kind: upstream.Distribution3, Dialect: &d, UpstreamAuth: credentialOf(d)})
+			s, err := stage.Start(t.Context(), stage.Options{Kind: upstream.Distribution3, Dialect: &d, Record: true, UpstreamAuth: credentialOf(d)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -46,7 +46,7 @@ func TestRegistriesThatAskForALogin(t *testing.T) {
 // TestLargePushesWithShortTokens: what takes longer than a token lives goes
 // through, with clients of several kinds.
 func TestLargePushesWithShortTokens(t *testing.T) {
-	process.Need(t, "crane", "skopeo", "regctl", "registry")
+	process.Need(t, "crane", "skopeo", "registry")
 	d := upstream.Dialects[0]
 	s, err := stage.Start(t.Context(), stage.Options{Kind: upstream.Distribution3, Dialect: &d, UpstreamAuth: credentialOf(d)})
 	if err != nil {

@@ -25,13 +25,12 @@ func (s *Stage) Config() (gateway.Config, error) {
 	for name, r := range s.Robots {
 		env = append(env, "HASH_"+strings.ToUpper(name)+"="+r.Stored)
 	}
-	registry := s.Direct.URL
-	if s.Recorder != nil {
-		registry = s.Recorder.URL
-	}
-	guard := ""
+	registry, guard := s.Direct.URL, ""
 	if s.Guard != nil {
 		registry, guard = s.Guard.URL, s.Guard.URL
+	}
+	if s.Recorder != nil {
+		registry = s.Recorder.URL
 	}
 	issuer := s.options.Issuer
 	if issuer == "" {

@@ -172,6 +172,7 @@ func (s *Stage) startUpstream(ctx context.Context) error {
 			return err
 		}
 		s.stops = append(s.stops, s.Guard.Close)
+		url = s.Guard.URL
 	}
 	if !s.options.Record {
 		return nil
