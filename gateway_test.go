@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -19,6 +18,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/freeport"
 )
 
 // A gateway is the plugin in a real Caddy in front of a fake registry.
@@ -178,22 +178,13 @@ func loadCaddyfile(t testing.TB, text string) error {
 	return caddy.Load(adapted, true)
 }
 
-// nextPort is where the next free port is looked for: below the range from
-// which the system takes ports for connections, or one of those might take it
-// before Caddy does.
-var nextPort = 20000 + os.Getpid()%10000
-
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	for range 2000 {
-		nextPort++
-		if l, err := net.Listen("tcp", fmt.Sprintf(":%d", nextPort)); err == nil {
-			l.Close()
-			return fmt.Sprintf("127.0.0.1:%d", nextPort)
-		}
+	port, err := freeport.Take()
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no free port")
-	return ""
+	return fmt.Sprintf("127.0.0.1:%d", port)
 }
 
 // answer is a response that was read to its end.

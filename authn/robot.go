@@ -197,8 +197,11 @@ func (rs *Robots) bySecret(c *Credential) (*robotSecret, error) {
 	if s == nil || !s.hash.Matches(c.Secret) {
 		return nil, nil
 	}
-	if c.Scheme == SchemeBasic && rs.byLogin(c.Username) != s.robot {
-		return nil, nil
+	if c.Scheme == SchemeBasic {
+		// By name: the robot may have been changed since it was found.
+		if r := rs.byLogin(c.Username); r == nil || r.name != s.robot.name {
+			return nil, nil
+		}
 	}
 	return s, nil
 }

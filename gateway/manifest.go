@@ -38,10 +38,16 @@ func (x *exchange) arrive() error {
 	case len(body) > signature.MaxManifest:
 		return errManifestTooLarge
 	}
-	x.r.Body, x.r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	x.r.Body, x.r.ContentLength = &manifestBody{bytes.NewReader(body)}, int64(len(body))
 	x.r.TransferEncoding = nil
 	return nil
 }
+
+// manifestBody is a manifest that was read.
+type manifestBody struct{ *bytes.Reader }
+
+// Close implements [io.Closer].
+func (*manifestBody) Close() error { return nil }
 
 // refuseManifest answers a manifest that did not arrive.
 func (x *exchange) refuseManifest(err error) error {

@@ -92,7 +92,7 @@ func (x *exchange) settleClaim(pushed bool) {
 
 // someTags reports whether the registry has any tag of a repository.
 func (x *exchange) someTags(ctx context.Context, repository string) (bool, error) {
-	found, err := x.ask(ctx, http.MethodGet, "/v2/"+repository+"/tags/list", "n=1", nil, maxTagPage)
+	found, err := x.ask(ctx, question{repository: repository, path: "tags/list", query: "n=1", limit: maxTagPage})
 	switch {
 	case err != nil:
 		return false, fmt.Errorf("%w: %w", errUpstreamSilent, err)

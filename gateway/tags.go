@@ -77,7 +77,7 @@ func (x *exchange) findOut(ctx context.Context, query *authz.Query) error {
 // resolveTag returns the digest that a tag points at, "" if there is no such
 // tag, and "?" if the registry does not name the digest.
 func (x *exchange) resolveTag(ctx context.Context, repository, tag string) (string, error) {
-	found, err := x.ask(ctx, http.MethodHead, "/v2/"+repository+"/manifests/"+tag, "", manifestTypes, 0)
+	found, err := x.ask(ctx, question{method: http.MethodHead, repository: repository, path: "manifests/" + tag, accept: manifestTypes})
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("%w: %w", errUpstreamSilent, err)
@@ -159,7 +159,7 @@ func (l *tagLook) mayGo(tag string) bool {
 func (x *exchange) allTags(ctx context.Context, repository string) ([]string, error) {
 	var tags []string
 	for query := "n=500"; ; {
-		found, err := x.ask(ctx, http.MethodGet, "/v2/"+repository+"/tags/list", query, nil, maxTagPage)
+		found, err := x.ask(ctx, question{repository: repository, path: "tags/list", query: query, limit: maxTagPage})
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", errUpstreamSilent, err)
 		}

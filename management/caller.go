@@ -44,7 +44,7 @@ type Caller struct {
 
 // CredentialSession is the kind of credential that the session of a browser
 // is.
-const CredentialSession = "session"
+const CredentialSession = state.CredentialSession
 
 // Local returns a caller who may do everything: whoever has the machine's own
 // administration endpoint, or the gateway itself.
@@ -59,6 +59,9 @@ func Local(kind, name string) *Caller {
 func (m *Manager) Caller(p *authn.Principal) (*Caller, error) {
 	if p.IsAnonymous() {
 		return nil, fail(CodeUnauthenticated, "a credential is needed")
+	}
+	if err := m.state.CheckStale(p); err != nil {
+		return nil, err
 	}
 	if err := m.state.Check(p); err != nil {
 		return nil, &Error{Code: CodeUnauthenticated, Detail: "the credential is not good any more", err: err}
