@@ -83,7 +83,7 @@ func (r *Realm) open(ctx, limit context.Context, old keys.Store) error {
 	if err != nil {
 		return err
 	}
-	run := &Running{Front: r.newFront(live), state: live, policy: r.policy}
+	run := &Running{Front: r.newFront(live), lease: r.lease, state: live, policy: r.policy}
 	run.Front.Used = run.used
 	if err := r.openKeys(limit, run, old); err != nil {
 		return err
