@@ -114,6 +114,7 @@ func (r *Realm) open(ctx, limit context.Context, old keys.Store) error {
 	if r.token.HasRefreshTokens() {
 		list = append(list, authn.NewMember(authn.IdentityTokensName, run.logins))
 	}
+	r.memory.throttle.Beside(live)
 	run.Front.Chain = authn.NewChain(list, r.memory.throttle)
 	run.vouching = run.Front.Chain
 	if r.config.Passwords == caddyfile.PasswordsOff {
