@@ -111,6 +111,7 @@ func TestDocumentedAnswers(t *testing.T) {
 		{"the owner of a new repository cannot be recorded", "", 503, answers.CodeUnavailable, answers.StoreAway, nil},
 		{"the store is full", "", 507, answers.CodeUnavailable, answers.StoreFull, nil},
 		{"Caddy is starting", "", 503, answers.CodeUnavailable, answers.Starting, nil},
+		{"the gateway's login at the registry is to be renewed", "and an error in the log", 503, answers.CodeUnavailable, answers.RegistryToken, nil},
 		{"the registry itself asks for a login", "and an error in the log", 502, answers.CodeUnavailable, answers.RegistryLogin, get("/v2/public/locked/manifests/v1")},
 		{"the registry cannot be reached", "and an error in the log", 502, answers.CodeUnavailable, answers.RegistryDown, get("/v2/public/app/manifests/down")},
 	}

@@ -22,23 +22,25 @@ var house = map[string]struct {
 	floor   int
 	imports []string
 }{
-	"": {11, []string{"command", "handlers", "methods", "stores"}},
+	"": {11, []string{"command", "credentials", "handlers", "methods", "stores"}},
 
 	"command": {10, []string{"authn", "authz", "caddyfile", "cli", "client", "export", "internal/terminal", "login", "management", "state", "store", "store/boltstore", "store/memstore"}},
 
 	"bench":    {9, []string{"authn", "state", "store", "store/boltstore", "store/pgstore", "store/pgstore/pgtest"}},
-	"handlers": {9, []string{"answer", "authn", "authz", "caddyfile", "gateway", "portal", "realm", "tokenendpoint"}},
+	"handlers": {9, []string{"answer", "authn", "authz", "caddyfile", "gateway", "portal", "realm", "tokenendpoint", "upstream"}},
 
 	"cmd/caddy-registry-credential-provider": {9, nil},
 	"cmd/docker-credential-caddy-registry":   {9, []string{"internal/terminal", "login"}},
 
-	"realm": {8, []string{"answer", "authn", "authz", "caddyfile", "client", "export", "gateway", "internal/process", "management", "portal", "state", "store", "tokenendpoint", "tokenendpoint/keys"}},
+	"realm": {8, []string{"answer", "authn", "authz", "caddyfile", "client", "export", "gateway", "internal/process", "management", "portal", "state", "store", "tokenendpoint", "tokenendpoint/keys", "upstream"}},
 
 	"methods": {7, []string{"authn", "caddyfile", "internal/process"}},
 	"stores":  {7, []string{"caddyfile", "store", "store/boltstore", "store/pgstore"}},
-	"gateway": {7, []string{"answer", "authn", "authz", "caddyfile", "internal/admission", "internal/process", "portal", "signature", "state", "store", "tokenendpoint", "tokenendpoint/keys"}},
+	"gateway": {7, []string{"answer", "authn", "authz", "caddyfile", "internal/admission", "internal/process", "portal", "signature", "state", "store", "tokenendpoint", "tokenendpoint/keys", "upstream"}},
 
-	"caddyfile": {6, []string{"authn", "authz", "export", "internal/duration", "management", "portal", "store", "tokenendpoint", "tokenendpoint/keys"}},
+	"credentials": {7, []string{"authn", "caddyfile", "internal/process", "upstream"}},
+
+	"caddyfile": {6, []string{"authn", "authz", "export", "internal/duration", "management", "portal", "store", "tokenendpoint", "tokenendpoint/keys", "upstream"}},
 	"cli":       {6, []string{"authn", "authz", "client", "internal/duration", "internal/terminal", "management", "migrate"}},
 
 	"migrate": {5, []string{"authn", "authz", "management"}},
@@ -49,6 +51,7 @@ var house = map[string]struct {
 	"state":         {3, []string{"authn", "authz", "store"}},
 	"tokenendpoint": {3, []string{"answer", "authn", "authz", "internal/admission", "internal/duration", "tokenendpoint/keys"}},
 
+	"upstream":           {3, []string{"authz"}},
 	"tokenendpoint/keys": {3, []string{"answer", "authn"}},
 
 	"answer":           {2, []string{"authn", "internal/admission", "store"}},

@@ -22,6 +22,7 @@ package registryauth
 import (
 	// The modules that these register are the plugin.
 	_ "github.com/caddy-registry-auth/caddy-registry-auth/command"
+	_ "github.com/caddy-registry-auth/caddy-registry-auth/credentials"
 	_ "github.com/caddy-registry-auth/caddy-registry-auth/handlers"
 	_ "github.com/caddy-registry-auth/caddy-registry-auth/methods"
 	_ "github.com/caddy-registry-auth/caddy-registry-auth/stores"

@@ -72,6 +72,7 @@ const (
 	RegistrySilent Kind = "registry silent"
 	RegistryDown   Kind = "registry down"
 	RegistryLogin  Kind = "registry asks for a login"
+	RegistryToken  Kind = "registry login unavailable"
 	Internal       Kind = "internal"
 )
 
@@ -191,6 +192,10 @@ var table = map[Kind]Answer{
 	RegistryDown: {
 		Status: http.StatusBadGateway, Code: CodeUnavailable, OAuth: "temporarily_unavailable", Problem: "unavailable",
 		RetryAfter: later, Sentence: "the registry behind the gateway does not answer: try again in a moment",
+	},
+	RegistryToken: {
+		Status: http.StatusServiceUnavailable, Code: CodeUnavailable, OAuth: "temporarily_unavailable", Problem: "unavailable",
+		RetryAfter: soon, Sentence: "the gateway is getting a new login for the registry: try again in a moment",
 	},
 	RegistryLogin: {
 		Status: http.StatusBadGateway, Code: CodeUnavailable, OAuth: "server_error", Problem: "internal",

@@ -74,8 +74,7 @@ func NewBasicExchange(c BasicExchangeConfig, o Options) (*BasicExchange, error) 
 		}, o),
 	}
 	rules := OIDCConfig{
-		Issuer: c.Issuer, Username: c.Username, Groups: c.Groups, Roles: c.Roles, Prefix: c.Prefix,
-		RequiredGroups: c.RequiredGroups, ClockSkew: c.ClockSkew,
+		Issuer: c.Issuer, ClaimsConfig: c.ClaimsConfig, ClockSkew: c.ClockSkew,
 	}
 	if c.PasswordGrant != nil {
 		rules.ClientID = c.PasswordGrant.ClientID

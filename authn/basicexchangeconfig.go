@@ -53,21 +53,8 @@ type BasicExchangeConfig struct {
 	// Default: RS256 and ES256.
 	Algorithms []string `json:"algorithms,omitempty"`
 
-	// The claim that holds the name of a person. Default:
-	// `preferred_username`. Clients are called by their client id.
-	Username string `json:"username,omitempty"`
-
-	// The claim that holds the groups. Default: `groups`.
-	Groups string `json:"groups,omitempty"`
-
-	// The claim that holds the roles. Default: none.
-	Roles string `json:"roles,omitempty"`
-
-	// Put before the names of clients, people, groups and roles.
-	Prefix string `json:"prefix,omitempty"`
-
-	// If given, only members of one of these groups are accepted.
-	RequiredGroups []string `json:"required_groups,omitempty"`
+	// What the claims mean. Clients are called by their client id.
+	ClaimsConfig
 
 	// How long a right password is remembered, but no longer than the token
 	// that the provider gave for it. Default: 10 minutes, at most 24 hours.
@@ -151,6 +138,9 @@ func (c BasicExchangeConfig) Validate() error {
 }
 
 func (c BasicExchangeConfig) check() error {
+	if err := c.ClaimsConfig.check(); err != nil {
+		return err
+	}
 	if c.TokenEndpoint != "" {
 		if u, err := url.Parse(c.TokenEndpoint); err != nil || u.Fragment != "" {
 			return errors.New("token_endpoint is not a URL without a fragment")
@@ -166,8 +156,8 @@ func (c BasicExchangeConfig) check() error {
 		return fmt.Errorf("client_auth %.20q: want %s or %s", c.ClientAuth, ClientAuthBasic, ClientAuthPost)
 	case c.PasswordGrant == nil && c.Username != "":
 		return errors.New("username is for people, and the password grant is off: clients are called by their client id")
-	case slices.Contains(c.Audiences, "") || slices.Contains(c.Scopes, "") || slices.Contains(c.RequiredGroups, ""):
-		return errors.New("a scope, audience or required_group is empty")
+	case slices.Contains(c.Audiences, "") || slices.Contains(c.Scopes, ""):
+		return errors.New("a scope or audience is empty")
 	case c.Connections < 0 || c.Connections > 1024:
 		return fmt.Errorf("connections %d is not between 1 and 1024", c.Connections)
 	}

@@ -1,6 +1,9 @@
 package authn
 
 import (
+	"cmp"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -15,16 +18,93 @@ import (
 // maxSubject is how long a subject may be, in bytes (OpenID Connect Core §2).
 const maxSubject = 255
 
+// ClaimsConfig says what the claims of a provider's tokens mean.
+type ClaimsConfig struct {
+	// The claim that holds the user name. Dots reach into nested claims.
+	// Default: `preferred_username`. With `email`, a token that says
+	// `email_verified: false` is refused.
+	Username string `json:"username,omitempty"`
+
+	// The claim that holds the groups, a string or a list of strings.
+	// `groups[].name` takes them from the members of a list of objects.
+	// Default: `groups`.
+	Groups string `json:"groups,omitempty"`
+
+	// How the groups stand in one text, if the provider writes them so:
+	// `comma`, `semicolon`, `space` or `json`. Default: a text is one group.
+	GroupsForm string `json:"groups_form,omitempty"`
+
+	// The claim that holds the roles, in the same forms as the groups, for
+	// example `realm_access.roles`. Default: none.
+	Roles string `json:"roles,omitempty"`
+
+	// How the roles stand in one text, as for groups.
+	RolesForm string `json:"roles_form,omitempty"`
+
+	// Put before the names of users, groups and roles of this provider, so
+	// that those of several providers cannot be mistaken for each other.
+	Prefix string `json:"prefix,omitempty"`
+
+	// If given, only members of one of these groups (as the provider names
+	// them) are accepted.
+	RequiredGroups []string `json:"required_groups,omitempty"`
+
+	// Claims without which a token is refused. The one with the groups or
+	// roles must also be in a form that can be read to the end.
+	RequiredClaims []string `json:"required_claims,omitempty"`
+}
+
+// check returns what is wrong with the settings, naming the field.
+func (c *ClaimsConfig) check() error {
+	for _, list := range []struct{ name, claim, form string }{{"groups", c.Groups, c.GroupsForm}, {"roles", c.Roles, c.RolesForm}} {
+		if _, known := separators[list.form]; !known {
+			return fmt.Errorf("%s: the form %.50q is not known: comma, semicolon, space or json", list.name, list.form)
+		}
+		if before, member, each := strings.Cut(list.claim, eachMember); each && (before == "" || member == "" || strings.Contains(member, "[]")) {
+			return fmt.Errorf("%s: %.200q: want the claim with the list, [] and the name of a member, as in groups[].name", list.name, list.claim)
+		}
+	}
+	if slices.Contains(c.RequiredGroups, "") || slices.Contains(c.RequiredClaims, "") {
+		return errors.New("a required_group or require_claim is empty")
+	}
+	return nil
+}
+
+// eachMember stands in the path of a claim after a list of objects.
+const eachMember = "[]."
+
+// separators are the forms in which one text may hold several names. In JSON
+// nothing separates them.
+var separators = map[string]string{"": "", "comma": ",", "semicolon": ";", "space": " ", formOfJSON: ""}
+
+const formOfJSON = "json"
+
+// claimList is the claim with groups or roles, and how to read it.
+type claimList struct {
+	path   string // to the list
+	member string // the member with the name, if it is a list of objects
+	form   string
+}
+
+func newClaimList(path, form string) claimList {
+	list := claimList{path: path, form: form}
+	if before, member, each := strings.Cut(path, eachMember); each {
+		list.path, list.member = before, member
+	}
+	return list
+}
+
 // claimRules are the compiled rules that the claims of an ID token must keep.
 type claimRules struct {
 	identity  string // the issuer that users are known by
 	audiences []string
 	parties   []string
 	username  string
-	groups    string
-	roles     string
+	groups    claimList
+	roles     claimList
 	prefix    string
-	required  []string
+	required  []string // groups, of which one is enough
+	claims    []string // of which none may be missing
 	maxAge    time.Duration
 	skew      time.Duration
 	unread    *unreadNotice
@@ -33,7 +113,8 @@ type claimRules struct {
 func newClaimRules(c OIDCConfig) claimRules {
 	r := claimRules{
 		identity: c.IdentityIssuer(), audiences: slices.Clone(c.Audiences),
-		username: c.Username, groups: c.Groups, roles: c.Roles, prefix: c.Prefix, required: c.RequiredGroups,
+		username: c.Username, groups: newClaimList(cmp.Or(c.Groups, defaultGroups), c.GroupsForm), roles: newClaimList(c.Roles, c.RolesForm),
+		prefix: c.Prefix, required: c.RequiredGroups, claims: c.RequiredClaims,
 		maxAge: time.Duration(c.MaxAge), skew: c.ClockSkew.OrDefault(defaultClockSkew),
 	}
 	if c.ClientID != "" {
@@ -42,9 +123,6 @@ func newClaimRules(c OIDCConfig) claimRules {
 	r.parties = slices.Concat(r.audiences, c.AuthorizedParties)
 	if r.username == "" {
 		r.username = defaultUsername
-	}
-	if r.groups == "" {
-		r.groups = defaultGroups
 	}
 	return r
 }
@@ -81,8 +159,14 @@ func (r *claimRules) principal(claims map[string]any, now time.Time) (*Principal
 	return p, nil
 }
 
-// belong sets the groups and roles of a new principal.
+// belong sets the groups and roles of a new principal, if the token has what
+// it must have.
 func (r *claimRules) belong(p *Principal, claims map[string]any) error {
+	for _, claim := range r.claims {
+		if v, present := LookupClaim(claims, claim); !present || v == nil {
+			return fmt.Errorf("%w: the token does not have the claim %q, which require_claim asks for", ErrInvalid, claim)
+		}
+	}
 	groups, groupsUnread, err := r.list(claims, r.groups)
 	if err != nil {
 		return err
@@ -191,16 +275,19 @@ func (r *claimRules) name(claims map[string]any) (string, error) {
 // all of them. A claim that is kept elsewhere is an error: without it the user
 // would have other rights than he is due, and we fetch nothing from where a
 // token says.
-func (r *claimRules) list(claims map[string]any, path string) (names []string, unread bool, err error) {
-	if path == "" {
+func (r *claimRules) list(claims map[string]any, in claimList) (names []string, unread bool, err error) {
+	if in.path == "" {
 		return nil, false, nil
 	}
-	if keptElsewhere(claims, path) {
-		return nil, true, fmt.Errorf("%w: the provider leaves %q out of the token because there are too many: configure it to send only those that the registry needs", ErrInvalid, path)
+	if keptElsewhere(claims, in.path) {
+		return nil, true, fmt.Errorf("%w: the provider leaves %q out of the token because there are too many: configure it to send only those that the registry needs", ErrInvalid, in.path)
 	}
-	v, present := LookupClaim(claims, path)
-	names, form := readNames(v, present)
-	r.unread.note(path, form)
+	v, present := LookupClaim(claims, in.path)
+	names, form := in.read(v, present)
+	r.unread.note(in.path, form)
+	if form != "" && slices.Contains(r.claims, in.path) {
+		return nil, true, fmt.Errorf("%w: the claim %q, which require_claim asks for, cannot be read: it is %s", ErrInvalid, in.path, form)
+	}
 	return slices.Clone(names), form != "", nil
 }
 
@@ -234,8 +321,65 @@ const (
 	formJSON    = "JSON written as a text"
 	formMixed   = "a list with members that are no names"
 	formObject  = "an object"
+	formMembers = "a list in which a member does not have the name"
 	formOther   = "neither a text nor a list of texts"
 )
+
+// read returns the names of a claim as readNames does, after taking apart what
+// the configuration says may be taken apart.
+func (l claimList) read(claim any, present bool) (names []string, form string) {
+	if l.member != "" && present {
+		return l.readObjects(claim)
+	}
+	if list, alone := claim.([]any); alone && len(list) == 1 && l.form != "" {
+		claim = list[0] // a text of a provider that knows no lists, behind one that does
+	}
+	text, isText := claim.(string)
+	if !isText || l.form == "" {
+		return readNames(claim, present)
+	}
+	if l.form == formOfJSON {
+		var list []any
+		if err := json.Unmarshal([]byte(text), &list); err != nil {
+			return readNames(claim, present)
+		}
+		return readMembers(list, true)
+	}
+	if trimmed := strings.TrimSpace(text); strings.HasPrefix(trimmed, "[") || strings.HasPrefix(trimmed, "{") {
+		return nil, formJSON
+	}
+	names = []string{}
+	for name := range strings.SplitSeq(text, separators[l.form]) {
+		if name = strings.TrimSpace(name); name == "" {
+			continue
+		}
+		if !isName(name) {
+			form = formMixed
+			continue
+		}
+		names = append(names, name)
+	}
+	return names, form
+}
+
+// readObjects returns the names that the members of a list of objects have.
+func (l claimList) readObjects(claim any) (names []string, form string) {
+	list, ok := claim.([]any)
+	if !ok {
+		return nil, formOther
+	}
+	members := make([]any, 0, len(list))
+	for _, one := range list {
+		object, _ := one.(map[string]any)
+		if name, has := LookupClaim(object, l.member); has {
+			members = append(members, name)
+		} else {
+			form = formMembers
+		}
+	}
+	names, mixed := readMembers(members, true)
+	return names, cmp.Or(form, mixed)
+}
 
 // readNames returns the names that a claim lists, and in which form it is if
 // it cannot be read, not all of it, or not with certainty. A text alone is one
@@ -254,7 +398,7 @@ func readNames(claim any, present bool) (names []string, form string) {
 	case []string:
 		return v, ""
 	case []any:
-		return readMembers(v)
+		return readMembers(v, false)
 	case map[string]any:
 		for name, member := range v {
 			if _, nested := member.(map[string]any); !nested || !isName(name) {
@@ -285,7 +429,9 @@ func readText(text string) (names []string, form string) {
 	return []string{text}, ""
 }
 
-func readMembers(list []any) (names []string, form string) {
+// readMembers returns the names in a list. Where they are known to be names each
+// for itself, a comma in the only one is a part of it.
+func readMembers(list []any, apart bool) (names []string, form string) {
 	names = make([]string, 0, len(list))
 	for _, member := range list {
 		name, ok := member.(string)
@@ -294,7 +440,7 @@ func readMembers(list []any) (names []string, form string) {
 			form = formMixed
 		case name[0] == '[' || name[0] == '{':
 			form = formJSON
-		case len(list) == 1 && several(name): // of a provider that knows no lists, behind one that does
+		case !apart && len(list) == 1 && several(name): // of a provider that knows no lists, behind one that does
 			names, form = append(names, name), formText
 		default:
 			names = append(names, name)

@@ -121,7 +121,7 @@ func TestNamesOfOthersAreRefused(t *testing.T) {
 // TestFacts has what each authenticator states: by it realms refuse passwords
 // of people and names that could be another's.
 func TestFacts(t *testing.T) {
-	oidc, err := NewOIDC(OIDCConfig{Issuer: "https://sso.test", ClientID: "r", Prefix: "corp/", SignInConfig: SignInConfig{SubjectAlias: "https://old.test"}}, Options{})
+	oidc, err := NewOIDC(OIDCConfig{Issuer: "https://sso.test", ClientID: "r", ClaimsConfig: ClaimsConfig{Prefix: "corp/"}, SignInConfig: SignInConfig{SubjectAlias: "https://old.test"}}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,10 +20,9 @@ import (
 // It is safe for concurrent use.
 type OIDC struct {
 	tokenVerifier
-	rules   claimRules
-	config  OIDCConfig
-	source  *discovery
-	logouts *SpentTokens
+	rules  claimRules
+	config OIDCConfig
+	source *discovery
 }
 
 // Options are what an authenticator needs of the program that it runs in. The
@@ -53,7 +52,7 @@ func NewOIDC(c OIDCConfig, o Options) (*OIDC, error) {
 		o.Now = time.Now
 	}
 	source := &discovery{issuer: c.Issuer, insecure: c.InsecureIssuer, client: providerClient(o.Transport), now: o.Now}
-	a := &OIDC{rules: newClaimRules(c), config: c, source: source, logouts: NewSpentTokens(), tokenVerifier: newTokenVerifier(issuerSettings{
+	a := &OIDC{rules: newClaimRules(c), config: c, source: source, tokenVerifier: newTokenVerifier(issuerSettings{
 		name: "oidc:" + c.Issuer, issuer: c.Issuer, algorithms: c.Algorithms,
 		maxAge: c.JWKSMaxAge, grace: c.JWKSGrace, keys: source.fetch,
 	}, o)}
@@ -116,26 +115,7 @@ type OIDCConfig struct {
 	// does not matter. Default: RS256 and ES256.
 	Algorithms []string `json:"algorithms,omitempty"`
 
-	// The claim that holds the user name. Dots reach into nested claims.
-	// Default: `preferred_username`. With `email`, a token that says
-	// `email_verified: false` is refused.
-	Username string `json:"username,omitempty"`
-
-	// The claim that holds the groups, a string or a list of strings.
-	// Default: `groups`.
-	Groups string `json:"groups,omitempty"`
-
-	// The claim that holds the roles, a string or a list of strings, for
-	// example `realm_access.roles`. Default: none.
-	Roles string `json:"roles,omitempty"`
-
-	// Put before the names of users, groups and roles of this provider, so
-	// that those of several providers cannot be mistaken for each other.
-	Prefix string `json:"prefix,omitempty"`
-
-	// If given, only members of one of these groups (as the provider names
-	// them) are accepted.
-	RequiredGroups []string `json:"required_groups,omitempty"`
+	ClaimsConfig
 
 	// The age, counted from its `iat`, from which a token is refused even if
 	// it has not expired. Default: no limit.
@@ -182,8 +162,11 @@ func (c OIDCConfig) Validate() error {
 	if c.ClientID == "" && len(c.Audiences) == 0 {
 		return wrong("neither client_id nor audience is given, so that tokens for any other application would be accepted")
 	}
-	if slices.Contains(c.Audiences, "") || slices.Contains(c.AuthorizedParties, "") || slices.Contains(c.RequiredGroups, "") {
-		return wrong("an audience, authorized_party or required_group is empty")
+	if slices.Contains(c.Audiences, "") || slices.Contains(c.AuthorizedParties, "") {
+		return wrong("an audience or authorized_party is empty")
+	}
+	if err := c.check(); err != nil {
+		return wrong("%w", err)
 	}
 	if c.MaxAge < 0 {
 		return wrong("max_age is negative")

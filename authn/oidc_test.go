@@ -518,6 +518,71 @@ func TestNamesAreReadInEveryFormThatProvidersSend(t *testing.T) {
 	}
 }
 
+// TestListsAreTakenApartAsConfigured: what a provider writes in one text or as
+// objects is read where the configuration says how, and never by guessing.
+func TestListsAreTakenApartAsConfigured(t *testing.T) {
+	dev := map[string]any{"id": "1", "name": "dev"}
+	for name, x := range map[string]struct {
+		path, form string
+		groups     any
+		names      []string
+		whole      bool
+	}{
+		"commas":                        {"groups", "comma", "dev, ops,", []string{"dev", "ops"}, true},
+		"commas, one":                   {"groups", "comma", "dev", []string{"dev"}, true},
+		"commas, none":                  {"groups", "comma", "", []string{}, true},
+		"commas in the only member":     {"groups", "comma", []any{"dev,ops"}, []string{"dev", "ops"}, true},
+		"commas in one of two members":  {"groups", "comma", []any{"dev,ops", "x"}, []string{"dev,ops", "x"}, true},
+		"commas and no name":            {"groups", "comma", "dev,a\nb", []string{"dev"}, false},
+		"commas and JSON":               {"groups", "comma", `["dev","ops"]`, nil, false},
+		"commas and true":               {"groups", "comma", true, nil, false},
+		"semicolons":                    {"groups", "semicolon", "Sales, North;dev", []string{"Sales, North", "dev"}, true},
+		"blanks":                        {"groups", "space", "dev  ops", []string{"dev", "ops"}, true},
+		"JSON":                          {"groups", "json", `["dev","a,b"]`, []string{"dev", "a,b"}, true},
+		"JSON of one with a comma":      {"groups", "json", `["a,b"]`, []string{"a,b"}, true},
+		"JSON in the only member":       {"groups", "json", []any{`["dev"]`}, []string{"dev"}, true},
+		"JSON that is mixed":            {"groups", "json", `["dev",7]`, []string{"dev"}, false},
+		"JSON that is none":             {"groups", "json", `["dev"`, nil, false},
+		"JSON that is an object":        {"groups", "json", `{"dev":true}`, nil, false},
+		"a list after all":              {"groups", "json", []any{"dev", "ops"}, []string{"dev", "ops"}, true},
+		"objects":                       {"groups[].name", "", []any{dev, map[string]any{"name": "a,b"}}, []string{"dev", "a,b"}, true},
+		"objects, none":                 {"groups[].name", "", []any{}, []string{}, true},
+		"objects with another in it":    {"groups[].of.name", "", []any{map[string]any{"of": dev}}, []string{"dev"}, true},
+		"objects, one without the name": {"groups[].name", "", []any{dev, map[string]any{"id": "2"}}, []string{"dev"}, false},
+		"objects, one is a text":        {"groups[].name", "", []any{dev, "ops"}, []string{"dev"}, false},
+		"objects whose name is none":    {"groups[].name", "", []any{dev, map[string]any{"name": 7.0}}, []string{"dev"}, false},
+		"no list of objects":            {"groups[].name", "", "dev", nil, false},
+		"no claim":                      {"others[].name", "", []any{dev}, nil, false},
+	} {
+		rules := newClaimRules(OIDCConfig{ClaimsConfig: ClaimsConfig{Groups: x.path, GroupsForm: x.form}})
+		names, unread, err := rules.list(map[string]any{"groups": x.groups}, rules.groups)
+		if err != nil || !slices.Equal(names, x.names) || unread == x.whole {
+			t.Errorf("%s: %q, unread %t, %v", name, names, unread, err)
+		}
+		rules.claims = []string{rules.groups.path}
+		if _, _, err = rules.list(map[string]any{"groups": x.groups}, rules.groups); errors.Is(err, ErrInvalid) == x.whole {
+			t.Errorf("%s, required: %v", name, err)
+		}
+	}
+}
+
+func TestClaimsSettingsAreChecked(t *testing.T) {
+	for settings, wrong := range map[*ClaimsConfig]string{
+		{Groups: "groups[].name", GroupsForm: "comma", RolesForm: "json"}: "",
+		{GroupsForm: ","}:                   "groups: the form",
+		{RolesForm: "list"}:                 "roles: the form",
+		{Groups: "[].name"}:                 "groups: \"[].name\"",
+		{Roles: "groups[]."}:                "roles: \"groups[].\"",
+		{Groups: "a[].b[].c"}:               "groups: \"a[].b[].c\"",
+		{RequiredClaims: []string{""}}:      "require_claim is empty",
+		{RequiredGroups: []string{"a", ""}}: "required_group or",
+	} {
+		if err := settings.check(); (err == nil) != (wrong == "") || err != nil && !strings.Contains(err.Error(), wrong) {
+			t.Errorf("%+v: %v", settings, err)
+		}
+	}
+}
+
 func TestGroupsKeptElsewhereAreRefusedInEverySpelling(t *testing.T) {
 	log, lines := observer.New(zap.InfoLevel)
 	rules := newClaimRules(OIDCConfig{Issuer: "https://idp.example", ClientID: "registry"})

@@ -53,7 +53,7 @@ func newRefresher(t *testing.T) *refresher {
 func (p *refresher) authenticator(t *testing.T) *OIDC {
 	t.Helper()
 	a, err := NewOIDC(OIDCConfig{
-		Issuer: p.URL, ClientID: "registry", RequiredGroups: []string{"dev"}, SignInConfig: SignInConfig{ClientSecret: "s"},
+		Issuer: p.URL, ClientID: "registry", ClaimsConfig: ClaimsConfig{RequiredGroups: []string{"dev"}}, SignInConfig: SignInConfig{ClientSecret: "s"},
 	}, Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -483,7 +483,7 @@ const (
 // might name.
 func (a *OIDC) fetchGroups(ctx context.Context, claims map[string]any, token *oauth2.Token) error {
 	names, _ := claims[claimNamesKey].(map[string]any)
-	source, pointed := names[a.rules.groups].(string)
+	source, pointed := names[a.rules.groups.path].(string)
 	if !pointed {
 		return nil
 	}
@@ -500,16 +500,16 @@ func (a *OIDC) fetchGroups(ctx context.Context, claims map[string]any, token *oa
 	}
 	if err := a.ask(ctx, http.MethodPost, endpoint, map[string]bool{"securityEnabledOnly": false}, token, &found); err != nil {
 		return fmt.Errorf("the provider leaves %q out of the token because there are too many, and they cannot be fetched: %w: "+
-			"give the client the right to read them (Entra: scope https://graph.microsoft.com/GroupMember.Read.All), or have only the needed ones sent", a.rules.groups, err)
+			"give the client the right to read them (Entra: scope https://graph.microsoft.com/GroupMember.Read.All), or have only the needed ones sent", a.rules.groups.path, err)
 	}
 	kept := maps.Clone(names)
-	delete(kept, a.rules.groups)
+	delete(kept, a.rules.groups.path)
 	claims[claimNamesKey] = kept
 	list := make([]any, len(found.Value))
 	for i, g := range found.Value {
 		list[i] = g
 	}
-	claims[a.rules.groups] = list
+	claims[a.rules.groups.path] = list
 	return nil
 }
 
@@ -517,7 +517,7 @@ func (a *OIDC) trustsSource(endpoint string) error {
 	u, err := url.Parse(endpoint)
 	issuer, _ := url.Parse(a.issuer)
 	if err != nil || u.Scheme != issuer.Scheme || u.User != nil || u.Host != issuer.Host && endpoint != entraGroups {
-		return fmt.Errorf("%w: the provider leaves %q out of the token and points to another server, which is not asked: configure it to send only those that the registry needs", ErrInvalid, a.rules.groups)
+		return fmt.Errorf("%w: the provider leaves %q out of the token and points to another server, which is not asked: configure it to send only those that the registry needs", ErrInvalid, a.rules.groups.path)
 	}
 	return nil
 }

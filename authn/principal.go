@@ -94,6 +94,10 @@ type Principal struct {
 	// Issued is when the credential was issued. Zero: not known.
 	Issued time.Time
 
+	// AsOf is the sequence number up to which the gateway that issued the
+	// credential knew the changes of the state. 0: it does not say.
+	AsOf uint64
+
 	// Proven is when the credential was checked, if that is remembered for a
 	// while. Zero: just now.
 	Proven time.Time

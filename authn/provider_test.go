@@ -192,7 +192,7 @@ func (p *testProvider) claims(now time.Time, change object) object {
 
 func (p *testProvider) oidc(t testing.TB, clock *testClock, change func(*OIDCConfig)) *OIDC {
 	t.Helper()
-	c := OIDCConfig{Issuer: p.URL, ClientID: "registry", Roles: "realm_access.roles"}
+	c := OIDCConfig{Issuer: p.URL, ClientID: "registry", ClaimsConfig: ClaimsConfig{Roles: "realm_access.roles"}}
 	if change != nil {
 		change(&c)
 	}

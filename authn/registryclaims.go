@@ -21,6 +21,10 @@ type RegistryClaims struct {
 	IssuedAt  int64  `json:"iat"`
 	ID        string `json:"jti"`
 
+	// AsOf is up to which change of the state the gateway knew what there is,
+	// see [Principal.AsOf]; registries ignore it.
+	AsOf uint64 `json:"seq,omitempty"`
+
 	// Access is the upper bound of what the token is good for.
 	Access []Limit `json:"access"`
 
@@ -89,7 +93,7 @@ func (c *RegistryClaims) principal() *Principal {
 		Groups: p.Groups, Roles: p.Roles, GroupsUnread: p.GroupsUnread, RolesUnread: p.RolesUnread, Kept: p.Kept, Claims: p.Claims,
 		Authenticator: p.Authenticator, Origin: p.Credential, OriginID: p.CredentialID, OriginLimits: p.Limits, Terms: p.Terms,
 		Credential: CredentialRegistryToken, CredentialID: c.ID,
-		Issued: time.Unix(c.IssuedAt, 0), Expires: time.Unix(c.ExpiresAt, 0),
+		Issued: time.Unix(c.IssuedAt, 0), AsOf: c.AsOf, Expires: time.Unix(c.ExpiresAt, 0),
 		Limits: c.Access,
 	}
 }

@@ -197,8 +197,11 @@ func (rs *Robots) bySecret(c *Credential) (*robotSecret, error) {
 	if s == nil || !s.hash.Matches(c.Secret) {
 		return nil, nil
 	}
-	if c.Scheme == SchemeBasic && rs.byLogin(c.Username) != s.robot {
-		return nil, nil
+	if c.Scheme == SchemeBasic {
+		// By name: the robot may have been changed since it was found.
+		if r := rs.byLogin(c.Username); r == nil || r.name != s.robot.name {
+			return nil, nil
+		}
 	}
 	return s, nil
 }
@@ -271,8 +274,12 @@ func (rs *Robots) Recheck(p *Principal, c *Credential) error {
 	if r == nil || p.Kind != KindRobot {
 		return fmt.Errorf("%w: robot %s does not exist any more", ErrDisabled, p.Name)
 	}
-	if p.Origin != "" {
-		s := r.secret(p.OriginID)
+	id := p.OriginID
+	if p.Origin == "" && p.Credential == credentialRobotSecret {
+		id = p.CredentialID
+	}
+	if p.Origin != "" || id != "" {
+		s := r.secret(id)
 		if s == nil {
 			return fmt.Errorf("%w: robot %s does not have this secret any more", ErrDisabled, p.Name)
 		}

@@ -29,6 +29,9 @@ type robotSecret struct {
 	principal atomic.Pointer[Principal]
 }
 
+// credentialRobotSecret is the [Principal.Credential] of a robot with its secret.
+const credentialRobotSecret = "robot_secret"
+
 // who is who shows this secret. It is made when it is first asked for: of many
 // thousand robots few log in at a gateway.
 func (s *robotSecret) who() *Principal {
@@ -38,7 +41,7 @@ func (s *robotSecret) who() *Principal {
 	r := s.robot
 	p := &Principal{
 		Kind: KindRobot, Name: r.name, Authenticator: RobotsName,
-		Credential: "robot_secret", CredentialID: s.id, Expires: r.expires,
+		Credential: credentialRobotSecret, CredentialID: s.id, Expires: r.expires,
 	}
 	if !s.until.IsZero() && (p.Expires.IsZero() || s.until.Before(p.Expires)) {
 		p.Expires = s.until

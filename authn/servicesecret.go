@@ -132,11 +132,15 @@ func (a *ServiceSecrets) Authenticate(_ context.Context, c *Credential) (*Princi
 // Recheck implements [Rechecker]: the service must still have the secret and
 // be where it may be.
 func (a *ServiceSecrets) Recheck(p *Principal, c *Credential) error {
+	id := p.OriginID
+	if p.Credential == CredentialServiceSecret {
+		id = p.CredentialID
+	}
 	for _, s := range a.services {
 		if s.name != p.Name || p.Kind != KindRobot {
 			continue
 		}
-		if p.OriginID != "" && !slices.ContainsFunc(s.secrets, func(secret serviceSecret) bool { return secret.principal.CredentialID == p.OriginID }) {
+		if id != "" && !slices.ContainsFunc(s.secrets, func(secret serviceSecret) bool { return secret.principal.CredentialID == id }) {
 			return fmt.Errorf("%w: service %s does not have this secret any more", ErrDisabled, p.Name)
 		}
 		return s.admits(c.Remote)

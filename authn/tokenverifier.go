@@ -29,7 +29,7 @@ type tokenVerifier struct {
 type verdict struct {
 	principal *Principal
 	until     time.Time    // when the token has to be refused
-	spend     func() error // nil: the token may be shown again
+	spend     func(context.Context) error // nil: the token may be shown again
 }
 
 // issuerSettings are the parts of a configuration that a tokenVerifier needs.
@@ -136,7 +136,7 @@ func (v *tokenVerifier) verify(ctx context.Context, token string, t *signedToken
 	}
 	verdict.principal.Authenticator = v.name
 	if verdict.spend != nil { // never remembered: the next showing is to fail
-		if err := verdict.spend(); err != nil {
+		if err := verdict.spend(ctx); err != nil {
 			return nil, err
 		}
 		return verdict.principal, nil
@@ -153,16 +153,20 @@ type LogoutToken struct {
 	Issuer, Subject string
 	// Session is the provider's session; empty: all of the user's.
 	Session string
+	// ID is the token's own identifier: it is good once. Until is from when it is
+	// refused anyhow.
+	ID    string
+	Until time.Time
 }
 
 const (
 	logoutEvent = "http://schemas.openid.net/event/backchannel-logout"
-	// logoutAge is how old a logout token may be, and its reach into the
-	// future how long it is remembered.
+	// logoutAge is how old a logout token may be.
 	logoutAge = 5 * time.Minute
 )
 
-// LogoutToken verifies a logout token, strictly (§2.6): each is good once.
+// LogoutToken verifies a logout token, strictly (§2.6). That each is good once is
+// held by whoever does what it says: with it, or not at all.
 func (a *OIDC) LogoutToken(ctx context.Context, token string) (*LogoutToken, error) {
 	t, err := a.signed(ctx, token, "logout+jwt")
 	if err != nil {
@@ -201,8 +205,6 @@ func (a *OIDC) LogoutToken(ctx context.Context, token string) (*LogoutToken, err
 	if err != nil {
 		return nil, err
 	}
-	if err := a.logouts.spend(a.issuer, jti, now, issued.Add(logoutAge+2*rules.skew)); err != nil {
-		return nil, err
-	}
+	out.ID, out.Until = jti, issued.Add(logoutAge+2*rules.skew)
 	return out, nil
 }

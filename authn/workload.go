@@ -23,6 +23,16 @@ type Workload struct {
 	tokenVerifier
 	mappings []mapping
 	spent    *SpentTokens
+	spender  Spender // nil: spent is all that there is
+}
+
+// Spender remembers, for all gateways and beyond a restart, which tokens that are
+// accepted once were used.
+type Spender interface {
+	// SpendToken notes that a token is used, until it would be refused anyhow:
+	// [ErrInvalid] if it was used before, [ErrUnavailable] if that cannot be
+	// written down.
+	SpendToken(ctx context.Context, issuer, id string, until time.Time) error
 }
 
 // CredentialWorkloadToken is the [Principal.Credential] of a workload.
@@ -100,7 +110,14 @@ func (a *Workload) assess(claims map[string]any, now time.Time) (verdict, error)
 		if jti == "" {
 			return verdict{}, fmt.Errorf("%w: workload %s: single_use, and the token has no jti", ErrInvalid, m.name)
 		}
-		v.spend = func() error { return a.spent.spend(a.issuer, jti, now, v.until) }
+		v.spend = func(ctx context.Context) error {
+			if a.spender != nil {
+				if err := a.spender.SpendToken(ctx, a.issuer, jti, v.until); err != nil {
+					return err
+				}
+			}
+			return a.spent.spend(a.issuer, jti, now, v.until)
+		}
 	}
 	return v, nil
 }
@@ -166,9 +183,15 @@ type actingWorkload struct {
 }
 
 // ActingAs returns the authenticator for a realm: a workload that acts as a
-// robot is refused where the robot would be. The authenticator itself may
-// serve several realms, with robots of their own.
-func (a *Workload) ActingAs(robots *Robots) Authenticator { return actingWorkload{a, robots} }
+// robot is refused where the robot would be, and tokens that are accepted once are
+// noted with spender. The authenticator itself may serve several realms, with
+// robots of their own.
+func (a *Workload) ActingAs(robots *Robots, spender Spender) Authenticator {
+	own := *a
+	own.spender = spender
+	own.judge = own.assess
+	return actingWorkload{&own, robots}
+}
 
 // Authenticate implements [Authenticator].
 func (a actingWorkload) Authenticate(ctx context.Context, c *Credential) (*Principal, error) {

@@ -98,6 +98,7 @@ func (c *compiler) creator(o CreatorRole) {
 	r := c.note(&Rule{Kind: RuleCreator, Role: o.Role, Actions: actions, Patterns: patterns, Source: o.Source})
 	c.checkPatterns("creator_role", r)
 	c.protect(r, func(at *place) { at.creators = append(at.creators, r) })
+	c.contest(r)
 }
 
 func (c *compiler) checkPatterns(what string, r *Rule) {

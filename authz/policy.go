@@ -41,6 +41,7 @@ type Policy struct {
 	mentions mentions
 	shadows  bool
 	signed   bool // there are signature rules
+	newTags  bool // see [Policy.Contested], for all repositories
 }
 
 // Compile checks a configuration and makes a policy of it. The error joins
@@ -265,6 +266,7 @@ func (c *compiler) admin(a Admin) {
 		return
 	}
 	c.add(r, func(id subjectID) { c.policy.admins.add(id, r) })
+	c.contest(r)
 }
 
 func (c *compiler) read(kind RuleKind, subject string, r Read) {

@@ -236,6 +236,9 @@ type place struct {
 	// signatures say what must be signed to be pulled from here.
 	signatures []*SignatureRule
 
+	// newTags and tagRules: see [Policy.Contested].
+	newTags, tagRules bool
+
 	known bool // to the compiler
 }
 
@@ -290,6 +293,7 @@ func (c *compiler) grant(kind RuleKind, project string, patterns []string, g Gra
 		c.fail(g.Source, fmt.Errorf("%s: %w", what, err))
 	}
 	c.spread(r, what)
+	c.contest(r)
 }
 
 // spread enters a rule at each of its patterns for each of its subjects.

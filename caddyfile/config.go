@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -21,6 +23,7 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/store"
 	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
 	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint/keys"
+	"github.com/caddy-registry-auth/caddy-registry-auth/upstream"
 )
 
 // Config is the configuration of one realm, that is of one front: who is
@@ -72,7 +75,7 @@ type Config struct {
 
 	// How the gateway itself signs in to the registry. Default: `none`,
 	// the registry sees no credential at all.
-	UpstreamAuth *UpstreamAuth `json:"upstream_auth,omitempty"`
+	UpstreamAuthRaw json.RawMessage `json:"upstream_auth,omitempty" caddy:"namespace=registry_auth.upstream_credentials inline_key=type"`
 
 	// The API that manages what changes at run time. Default: there is none.
 	Management *management.Config `json:"management,omitempty"`
@@ -111,34 +114,11 @@ type Config struct {
 	PassHeaders []string `json:"insecure_pass_headers,omitempty"`
 }
 
-// UpstreamAuth says how the gateway signs in to the registry behind it.
-type UpstreamAuth struct {
-	// `none` removes the client's credential, `basic` and `bearer` replace
-	// it by the gateway's own, `passthrough` leaves it, for a registry that
-	// verifies the gateway's registry tokens itself.
-	Type string `json:"type"`
-
-	// The user of `basic`. Placeholders are resolved at start.
-	Username string `json:"username,omitempty"`
-
-	// The password of `basic`. Use a placeholder such as `{env.X}` or
-	// `{file./run/secrets/x}`.
-	Password string `json:"password,omitempty"`
-
-	// The token of `bearer`. Use a placeholder.
-	Token string `json:"token,omitempty"`
-}
-
-// The values of [Config.OtherPaths], [UpstreamAuth.Type], [Config.Passwords]
+// The values of [Config.OtherPaths], [Config.Passwords]
 // and [Config.Audit].
 const (
 	OtherPathsPass = "pass"
 	OtherPathsDeny = "deny"
-
-	UpstreamNone        = "none"
-	UpstreamBasic       = "basic"
-	UpstreamBearer      = "bearer"
-	UpstreamPassthrough = "passthrough"
 
 	PasswordsOn  = "on"
 	PasswordsOff = "off"
@@ -214,6 +194,34 @@ func Store(d *caddyfile.Dispenser) (json.RawMessage, error) {
 		return nil, d.Errf("module %s.%s is not a store, it is %T", StoreNamespace, name, module)
 	}
 	return caddyconfig.JSONModuleObject(module, "type", name, nil), nil
+}
+
+// UpstreamNamespace is where guest modules live that have the gateway's
+// credential for the registry.
+const UpstreamNamespace = "registry_auth.upstream_credentials"
+
+// UpstreamCredentials reads `<module> …` of upstream_auth.
+func UpstreamCredentials(d *caddyfile.Dispenser) (json.RawMessage, caddyfile.Unmarshaler, error) {
+	if !d.NextArg() {
+		return nil, nil, d.ArgErr()
+	}
+	name := d.Val()
+	if _, err := caddy.GetModule(UpstreamNamespace + "." + name); err != nil {
+		var known []string
+		for _, m := range caddy.GetModules(UpstreamNamespace) {
+			known = append(known, m.ID.Name())
+		}
+		slices.Sort(known)
+		return nil, nil, d.Errf("upstream credentials %q: want %s%s", name, strings.Join(known, ", "), didYouMean(name, known))
+	}
+	module, err := caddyfile.UnmarshalModule(d, UpstreamNamespace+"."+name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, ok := module.(upstream.Credentials); !ok {
+		return nil, nil, d.Errf("module %s.%s is no credential of a registry, it is %T", UpstreamNamespace, name, module)
+	}
+	return caddyconfig.JSONModuleObject(module, "type", name, nil), module, nil
 }
 
 // Names are what a realm calls itself.

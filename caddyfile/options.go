@@ -216,6 +216,18 @@ func Recheck(c *authn.RecheckConfig) Options {
 	}
 }
 
+// Claims has the options about what the claims of a provider's tokens mean.
+func Claims(c *authn.ClaimsConfig) Options {
+	return Options{
+		"username":       Text(&c.Username),
+		"groups":         UpTo(&c.Groups, &c.GroupsForm),
+		"roles":          UpTo(&c.Roles, &c.RolesForm),
+		"prefix":         Text(&c.Prefix),
+		"required_group": List(&c.RequiredGroups),
+		"require_claim":  List(&c.RequiredClaims),
+	}
+}
+
 // Valid checks settings that have been read, while file and line are known.
 func Valid(d *caddyfile.Dispenser, settings interface{ Validate() error }) error {
 	if err := settings.Validate(); err != nil {

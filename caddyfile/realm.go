@@ -50,7 +50,7 @@ const AuthenticatorNamespace = "registry_auth.authenticators"
 //		portal          [off] { … }
 //		extension       <path> <action>
 //		management      { … }
-//		upstream_auth   none|passthrough|basic <user> <password>|bearer <token>
+//		upstream_auth   <module> …
 //		drop_headers    <header...>
 //		insecure_pass_headers <header...>
 //		other_paths     pass|deny
@@ -240,34 +240,7 @@ func (p *realmParser) choice(value *string, allowed ...string) Option {
 	}
 }
 
-func (p *realmParser) upstreamAuth(d *caddyfile.Dispenser) error {
-	args := d.RemainingArgs()
-	if len(args) == 0 {
-		return d.ArgErr()
-	}
-	auth := &UpstreamAuth{Type: args[0]}
-	want := 1
-	switch auth.Type {
-	case UpstreamNone, UpstreamPassthrough:
-	case UpstreamBasic:
-		if want = 3; len(args) == want {
-			auth.Username, auth.Password = args[1], args[2]
-		}
-	case UpstreamBearer:
-		if want = 2; len(args) == want {
-			auth.Token = args[1]
-		}
-	default:
-		return d.Errf("upstream_auth %q: want none, passthrough, basic <user> <password> or bearer <token>", auth.Type)
-	}
-	if len(args) != want {
-		return d.Errf("upstream_auth %s takes %d arguments, got %d", auth.Type, want-1, len(args)-1)
-	}
-	for _, secret := range []string{auth.Password, auth.Token} {
-		if strings.Contains(secret, "{http.request.") {
-			return d.Errf("upstream_auth: {file.…} with a relative path means a request header of the path matcher here; write an absolute path, {file./run/secrets/name}")
-		}
-	}
-	p.config.UpstreamAuth = auth
-	return nil
+func (p *realmParser) upstreamAuth(d *caddyfile.Dispenser) (err error) {
+	p.config.UpstreamAuthRaw, _, err = UpstreamCredentials(d)
+	return err
 }

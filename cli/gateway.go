@@ -45,7 +45,7 @@ Everything that writes is refused; logins and pulls go on.
 			return c.show(r, readOnlyFields(&r)...)
 		}))
 	cmd.PersistentFlags().StringVar(&project, "project", "", "A project instead of the whole registry")
-	t.complete(cmd, "project", projectNames)
+	projects.completes(t, cmd, "project")
 	return cmd
 }
 

@@ -10,13 +10,29 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/management"
 )
 
+var apiKeys = resource[management.Key]{
+	path: "keys", one: "key", many: "keys",
+	names: func(k management.Key) (string, string) { return k.ID, k.Name },
+	order: func(k management.Key) string { return k.Name },
+	columns: []column[management.Key]{
+		{"id", func(k management.Key) string { return k.ID }},
+		{"name", func(k management.Key) string { return k.Name }},
+		{"scopes", func(k management.Key) string { return words(k.Scopes) }},
+		{"state", keyState},
+		{"expires", func(k management.Key) string { return instant(k.Expires) }},
+		{"last used", func(k management.Key) string { return usedAt(k.LastUsed) }},
+		{"source", func(k management.Key) string { return sourceOf(k.Source, k.Superseded) }},
+	},
+}
+
 func keyCommand(t *tool) *cobra.Command {
 	return group("key", "Manages keys of the management API", `
 Keys are for scripts and other machines that manage the gateway. For the keys
 that registry tokens are signed with, see keys.
 
 	caddy registry-auth key create terraform --scope robots:write,projects:write --expires 365d --quiet > key.txt`,
-		t.keyCreate(), t.keyList(), t.keyDelete())
+		t.keyCreate(), apiKeys.list(t, "Lists keys, those of the configuration included", nil),
+		apiKeys.remove(t, "delete <key>", "Deletes a key, by its id or name; it ends at once", "deleted"))
 }
 
 func (t *tool) keyCreate() *cobra.Command {
@@ -41,41 +57,6 @@ func (t *tool) keyCreate() *cobra.Command {
 	cmd.Flags().StringVar(&expires, "expires", "", "When it ends: a date, a time, or a duration such as 90d (default: never)")
 	_ = cmd.RegisterFlagCompletionFunc("scope", cobra.FixedCompletions(scopeWords(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
-}
-
-func (t *tool) keyList() *cobra.Command {
-	return t.command("list", "Lists keys, those of the configuration included", func(c *call) error {
-		list, err := everything[management.Key](c, client.Path("keys"), nil)
-		if err != nil {
-			return err
-		}
-		byName(list, func(k management.Key) string { return k.Name })
-		return printList(c, "keys", list,
-			column[management.Key]{"id", func(k management.Key) string { return k.ID }},
-			column[management.Key]{"name", func(k management.Key) string { return k.Name }},
-			column[management.Key]{"scopes", func(k management.Key) string { return words(k.Scopes) }},
-			column[management.Key]{"state", keyState},
-			column[management.Key]{"expires", func(k management.Key) string { return instant(k.Expires) }},
-			column[management.Key]{"last used", func(k management.Key) string { return usedAt(k.LastUsed) }},
-			column[management.Key]{"source", func(k management.Key) string { return sourceOf(k.Source, k.Superseded) }})
-	})
-}
-
-func (t *tool) keyDelete() *cobra.Command {
-	return t.completed(t.command("delete <key>", "Deletes a key, by its id or name; it ends at once", func(c *call) error {
-		list, err := everything[management.Key](c, client.Path("keys"), nil)
-		if err != nil {
-			return err
-		}
-		id, err := pick(list, "key", c.args[0], func(k management.Key) (string, string) { return k.ID, k.Name })
-		if err != nil {
-			return err
-		}
-		if err := c.Do(c.ctx, http.MethodDelete, client.Path("keys", id), nil, nil, nil); err != nil {
-			return err
-		}
-		return c.done("key %s: deleted", id)
-	}), keyNames)
 }
 
 func keyState(k management.Key) string {

@@ -12,13 +12,26 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/management"
 )
 
+var projects = resource[management.Project]{
+	path: "projects", one: "project", many: "projects", fields: projectFields,
+	columns: []column[management.Project]{
+		{"name", func(p management.Project) string { return p.Name }},
+		{"patterns", func(p management.Project) string { return words(p.Patterns) }},
+		{"members", func(p management.Project) string { return fmt.Sprint(len(p.Members)) }},
+		{"read-only", func(p management.Project) string { return yes(p.ReadOnly, "yes") }},
+		{"source", func(p management.Project) string { return sourceOf(p.Source, p.Superseded) }},
+	},
+}
+
 func projectCommand(t *tool) *cobra.Command {
 	return group("project", "Manages projects and their members", `
 A project is a set of repositories with its members and rules.
 
 	caddy registry-auth project create team-a --member group:team-a=developer
 	caddy registry-auth project add-member team-a user:alice maintainer`,
-		t.projectCreate(), t.projectList(), t.projectShow(), t.projectDelete(), t.memberAdd(), t.memberRemove())
+		t.projectCreate(), projects.list(t, "Lists the projects that you manage", nil),
+		projects.show(t, "show <name>", "Shows a project and its members"),
+		projects.remove(t, "delete <name>", "Deletes a project that has no robots", "deleted"), t.memberAdd(), t.memberRemove())
 }
 
 func (t *tool) projectCreate() *cobra.Command {
@@ -57,40 +70,6 @@ func cutLast(text, separator string) (before, after string, found bool) {
 		return text, "", false
 	}
 	return text[:i], text[i+len(separator):], true
-}
-
-func (t *tool) projectList() *cobra.Command {
-	return t.command("list", "Lists the projects that you manage", func(c *call) error {
-		list, err := everything[management.Project](c, client.Path("projects"), nil)
-		if err != nil {
-			return err
-		}
-		return printList(c, "projects", list,
-			column[management.Project]{"name", func(p management.Project) string { return p.Name }},
-			column[management.Project]{"patterns", func(p management.Project) string { return words(p.Patterns) }},
-			column[management.Project]{"members", func(p management.Project) string { return fmt.Sprint(len(p.Members)) }},
-			column[management.Project]{"read-only", func(p management.Project) string { return yes(p.ReadOnly, "yes") }},
-			column[management.Project]{"source", func(p management.Project) string { return sourceOf(p.Source, p.Superseded) }})
-	})
-}
-
-func (t *tool) projectShow() *cobra.Command {
-	return t.completed(t.command("show <name>", "Shows a project and its members", func(c *call) error {
-		p, err := client.Get[management.Project](c.ctx, c.Client, client.Path("projects", c.args[0]), nil)
-		if err != nil {
-			return err
-		}
-		return c.show(p, projectFields(&p)...)
-	}), projectNames)
-}
-
-func (t *tool) projectDelete() *cobra.Command {
-	return t.completed(t.command("delete <name>", "Deletes a project that has no robots", func(c *call) error {
-		if err := c.Do(c.ctx, http.MethodDelete, client.Path("projects", c.args[0]), nil, nil, nil); err != nil {
-			return err
-		}
-		return c.done("project %s: deleted", c.args[0])
-	}), projectNames)
 }
 
 func projectFields(p *management.Project) []field {
@@ -135,16 +114,16 @@ func (t *tool) memberAdd() *cobra.Command {
 	cmd.Flags().StringSliceVar(&in.From, "from", nil, "Networks that it holds for")
 	cmd.Flags().StringVar(&in.When, "when", "", "CEL expression that must be true")
 	cmd.Flags().StringVar(&notAfter, "not-after", "", "When it ends: a date, a time, or a duration such as 8h (default: never)")
-	return t.completed(cmd, projectNames)
+	return projects.completed(t, cmd)
 }
 
 func (t *tool) memberRemove() *cobra.Command {
-	return t.completed(t.command("remove-member <project> <subject>", "Takes somebody's rights in a project away", func(c *call) error {
+	return projects.completed(t, t.command("remove-member <project> <subject>", "Takes somebody's rights in a project away", func(c *call) error {
 		if err := c.Do(c.ctx, http.MethodDelete, client.Path("projects", c.args[0], "members", c.args[1]), nil, nil, nil); err != nil {
 			return err
 		}
 		return c.done("project %s: %s removed", c.args[0], c.args[1])
-	}), projectNames)
+	}))
 }
 
 // memberText is a member in one line.

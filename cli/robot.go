@@ -15,6 +15,18 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/management"
 )
 
+var robots = resource[management.Robot]{
+	path: "robots", one: "robot", many: "robots", searched: true, fields: robotFields,
+	columns: []column[management.Robot]{
+		{"name", func(r management.Robot) string { return r.Name }},
+		{"state", robotState},
+		{"may", func(r management.Robot) string { return permissionWords(r.Permissions) }},
+		{"expires", func(r management.Robot) string { return instant(r.Expires) }},
+		{"last used", func(r management.Robot) string { return usedAt(r.LastUsed) }},
+		{"source", func(r management.Robot) string { return sourceOf(r.Source, r.Superseded) }},
+	},
+}
+
 func robotCommand(t *tool) *cobra.Command {
 	return group("robot", "Manages robots", `
 Robots are for machines. A robot of a project has the project and + before its
@@ -22,65 +34,24 @@ name.
 
 	caddy registry-auth robot create team-a+ci --allow pull,push:team-a/** --expires 90d
 	caddy registry-auth robot rotate team-a+ci --overlap 1h`,
-		t.robotCreate(), t.robotList(), t.robotShow(), t.robotRotate(),
-		t.robotSwitch("disable", "Disables a robot; registry tokens that it has end at once", true),
-		t.robotSwitch("enable", "Enables a robot again", false), t.robotDelete())
+		t.robotCreate(), t.robotList(), robots.show(t, "show <name>", "Shows a robot"), t.robotRotate(),
+		robots.change(t, "disable <name>", "Disables a robot; registry tokens that it has end at once", "disabled", http.MethodPatch, "", map[string]bool{"disabled": true}),
+		robots.change(t, "enable <name>", "Enables a robot again", "enabled", http.MethodPatch, "", map[string]bool{"disabled": false}),
+		robots.remove(t, "delete <name>", "Deletes a robot; registry tokens that it has end at once", "deleted"))
 }
 
 func (t *tool) robotList() *cobra.Command {
-	q := url.Values{}
 	var project, text string
-	cmd := t.command("list", "Lists robots", func(c *call) error {
+	cmd := robots.list(t, "Lists robots", func(*call) (url.Values, error) {
+		q := url.Values{}
 		set(q, "project", project)
 		set(q, "q", text)
-		list, err := everything[management.Robot](c, client.Path("robots"), q)
-		if err != nil {
-			return err
-		}
-		return printList(c, "robots", list,
-			column[management.Robot]{"name", func(r management.Robot) string { return r.Name }},
-			column[management.Robot]{"state", robotState},
-			column[management.Robot]{"may", func(r management.Robot) string { return permissionWords(r.Permissions) }},
-			column[management.Robot]{"expires", func(r management.Robot) string { return instant(r.Expires) }},
-			column[management.Robot]{"last used", func(r management.Robot) string { return usedAt(r.LastUsed) }},
-			column[management.Robot]{"source", func(r management.Robot) string { return sourceOf(r.Source, r.Superseded) }})
+		return q, nil
 	})
 	cmd.Flags().StringVar(&project, "project", "", "Only the robots of this project")
 	cmd.Flags().StringVar(&text, "search", "", "Only those with this text in name or description")
-	t.complete(cmd, "project", projectNames)
+	projects.completes(t, cmd, "project")
 	return cmd
-}
-
-func (t *tool) robotShow() *cobra.Command {
-	return t.completed(t.command("show <name>", "Shows a robot", func(c *call) error {
-		r, err := client.Get[management.Robot](c.ctx, c.Client, client.Path("robots", c.args[0]), nil)
-		if err != nil {
-			return err
-		}
-		return c.show(r, robotFields(&r)...)
-	}), robotNames)
-}
-
-func (t *tool) robotSwitch(word, short string, disabled bool) *cobra.Command {
-	return t.completed(t.command(word+" <name>", short, func(c *call) error {
-		var r management.Robot
-		if err := c.Do(c.ctx, http.MethodPatch, client.Path("robots", c.args[0]), nil, map[string]bool{"disabled": disabled}, &r); err != nil {
-			return err
-		}
-		if c.json {
-			return c.printJSON(r)
-		}
-		return c.done("robot %s: %sd", r.Name, word)
-	}), robotNames)
-}
-
-func (t *tool) robotDelete() *cobra.Command {
-	return t.completed(t.command("delete <name>", "Deletes a robot; registry tokens that it has end at once", func(c *call) error {
-		if err := c.Do(c.ctx, http.MethodDelete, client.Path("robots", c.args[0]), nil, nil, nil); err != nil {
-			return err
-		}
-		return c.done("robot %s: deleted", c.args[0])
-	}), robotNames)
 }
 
 func robotState(r management.Robot) string {
@@ -216,5 +187,5 @@ func (t *tool) robotRotate() *cobra.Command {
 	})
 	cmd.Flags().StringVar(&overlap, "overlap", "", "How long the old secret stays good, such as 1h, or 0s (default: 24h)")
 	secret.add(cmd)
-	return t.completed(cmd, robotNames)
+	return robots.completed(t, cmd)
 }

@@ -9,6 +9,17 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/management"
 )
 
+var roles = resource[management.RoleMapping]{
+	path: "role-mappings", one: "role of", many: "role mappings",
+	columns: []column[management.RoleMapping]{
+		{"principal", func(r management.RoleMapping) string { return r.Principal }},
+		{"role", func(r management.RoleMapping) string { return r.Role }},
+		{"patterns", func(r management.RoleMapping) string { return everywhere(r.Patterns) }},
+		{"not after", func(r management.RoleMapping) string { return instant(r.NotAfter) }},
+		{"name", func(r management.RoleMapping) string { return r.PrincipalName }},
+	},
+}
+
 func roleCommand(t *tool) *cobra.Command {
 	return group("role", "Manages who has which role", `
 A principal has one role at most: user:alice, group:dev, role:…, robot:ci,
@@ -16,7 +27,8 @@ workload:github or claim:path=value.
 
 	caddy registry-auth role set group:team-a developer --pattern team-a/**
 	caddy registry-auth role set user:alice admin --not-after 8h`,
-		t.roleSet(), t.roleList(), t.roleRemove())
+		t.roleSet(), roles.list(t, "Lists who has which role", nil),
+		roles.remove(t, "remove <principal>", "Takes the role of a principal away", "removed"))
 }
 
 func (t *tool) roleSet() *cobra.Command {
@@ -47,28 +59,4 @@ func everywhere(patterns []string) string {
 		return "everything"
 	}
 	return words(patterns)
-}
-
-func (t *tool) roleList() *cobra.Command {
-	return t.command("list", "Lists who has which role", func(c *call) error {
-		list, err := everything[management.RoleMapping](c, client.Path("role-mappings"), nil)
-		if err != nil {
-			return err
-		}
-		return printList(c, "role mappings", list,
-			column[management.RoleMapping]{"principal", func(r management.RoleMapping) string { return r.Principal }},
-			column[management.RoleMapping]{"role", func(r management.RoleMapping) string { return r.Role }},
-			column[management.RoleMapping]{"patterns", func(r management.RoleMapping) string { return everywhere(r.Patterns) }},
-			column[management.RoleMapping]{"not after", func(r management.RoleMapping) string { return instant(r.NotAfter) }},
-			column[management.RoleMapping]{"name", func(r management.RoleMapping) string { return r.PrincipalName }})
-	})
-}
-
-func (t *tool) roleRemove() *cobra.Command {
-	return t.command("remove <principal>", "Takes the role of a principal away", func(c *call) error {
-		if err := c.Do(c.ctx, http.MethodDelete, client.Path("role-mappings", c.args[0]), nil, nil, nil); err != nil {
-			return err
-		}
-		return c.done("%s: removed", c.args[0])
-	})
 }

@@ -10,6 +10,20 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/management"
 )
 
+var accessTokens = resource[management.AccessToken]{
+	path: "tokens", one: "access token", many: "access tokens",
+	names: func(a management.AccessToken) (string, string) { return a.ID, a.Name },
+	order: func(a management.AccessToken) string { return a.Owner + " " + a.Name },
+	columns: []column[management.AccessToken]{
+		{"id", func(a management.AccessToken) string { return a.ID }},
+		{"name", func(a management.AccessToken) string { return a.Name }},
+		{"owner", func(a management.AccessToken) string { return a.Owner }},
+		{"good for", func(a management.AccessToken) string { return limitWords(a.Permissions, " ") }},
+		{"expires", func(a management.AccessToken) string { return instant(a.Expires) }},
+		{"last used", func(a management.AccessToken) string { return usedAt(a.LastUsed) }},
+	},
+}
+
 func tokenCommand(t *tool) *cobra.Command {
 	return group("token", "Manages personal access tokens", `
 Personal access tokens are for people. They are made by the person that shows a
@@ -18,7 +32,8 @@ them.
 
 	caddy registry-auth token create laptop --allow pull:** --address https://registry.example.com --key-file ~/.registry-token
 	caddy registry-auth token list --user alice`,
-		t.tokenCreate(), t.tokenList(), t.tokenRevoke())
+		t.tokenCreate(), tokensOf(t, &accessTokens, "Lists access tokens: yours, or everybody's for a key"),
+		accessTokens.remove(t, "revoke <token>", "Revokes an access token, by its id or name; it ends at once", "revoked"))
 }
 
 func (t *tool) tokenCreate() *cobra.Command {
@@ -51,48 +66,6 @@ func (t *tool) tokenCreate() *cobra.Command {
 	return cmd
 }
 
-func (t *tool) tokenList() *cobra.Command {
-	var user string
-	cmd := t.command("list", "Lists access tokens: yours, or everybody's for a key", func(c *call) error {
-		q, err := c.tokensOf(user)
-		if err != nil {
-			return err
-		}
-		list, err := everything[management.AccessToken](c, client.Path("tokens"), q)
-		if err != nil {
-			return err
-		}
-		byName(list, func(a management.AccessToken) string { return a.Owner + " " + a.Name })
-		return printList(c, "access tokens", list,
-			column[management.AccessToken]{"id", func(a management.AccessToken) string { return a.ID }},
-			column[management.AccessToken]{"name", func(a management.AccessToken) string { return a.Name }},
-			column[management.AccessToken]{"owner", func(a management.AccessToken) string { return a.Owner }},
-			column[management.AccessToken]{"good for", func(a management.AccessToken) string { return limitWords(a.Permissions, " ") }},
-			column[management.AccessToken]{"expires", func(a management.AccessToken) string { return instant(a.Expires) }},
-			column[management.AccessToken]{"last used", func(a management.AccessToken) string { return usedAt(a.LastUsed) }})
-	})
-	cmd.Flags().StringVar(&user, "user", "", "Whose: the name or id of a user, * for everybody")
-	t.complete(cmd, "user", userNames)
-	return cmd
-}
-
-func (t *tool) tokenRevoke() *cobra.Command {
-	return t.completed(t.command("revoke <token>", "Revokes an access token, by its id or name; it ends at once", func(c *call) error {
-		list, err := everything[management.AccessToken](c, client.Path("tokens"), nil)
-		if err != nil {
-			return err
-		}
-		id, err := pick(list, "access token", c.args[0], func(a management.AccessToken) (string, string) { return a.ID, a.Name })
-		if err != nil {
-			return err
-		}
-		if err := c.Do(c.ctx, http.MethodDelete, client.Path("tokens", id), nil, nil, nil); err != nil {
-			return err
-		}
-		return c.done("access token %s: revoked", id)
-	}), tokenNames)
-}
-
 // limitWords says what a token is good for at most.
 func limitWords(limits *[]management.Permission, between string) string {
 	switch {
@@ -119,6 +92,20 @@ func tokenFields(a *management.AccessToken) []field {
 	}
 }
 
+var identityTokens = resource[management.IdentityToken]{
+	path: "identity-tokens", one: "docker login", many: "docker logins",
+	order: func(i management.IdentityToken) string { return i.Owner + " " + i.Client },
+	columns: []column[management.IdentityToken]{
+		{"id", func(i management.IdentityToken) string { return i.ID }},
+		{"owner", func(i management.IdentityToken) string { return i.Owner }},
+		{"client", func(i management.IdentityToken) string { return i.Client }},
+		{"from", func(i management.IdentityToken) string { return i.Remote }},
+		{"good for", func(i management.IdentityToken) string { return limitWords(i.Permissions, " ") }},
+		{"expires", func(i management.IdentityToken) string { return instant(&i.Expires) }},
+		{"last used", func(i management.IdentityToken) string { return usedAt(i.LastUsed) }},
+	},
+}
+
 func identityTokenCommand(t *tool) *cobra.Command {
 	return group("identity-token", "Manages docker logins", `
 Identity tokens are what docker and other clients keep instead of a password.
@@ -129,54 +116,24 @@ They are made by docker login, and by
 Their owner and administrators see and end them.
 
 	caddy registry-auth identity-token list --user alice`,
-		t.identityTokenList(), t.identityTokenRevoke())
+		tokensOf(t, &identityTokens, "Lists docker logins: yours, or everybody's for a key"),
+		identityTokens.remove(t, "revoke <id>", "Ends a docker login at once: its client has to log in again", "ended"))
 }
 
-func (t *tool) identityTokenList() *cobra.Command {
+// tokensOf lists what somebody has: who asks, a user, or everybody.
+func tokensOf[V any](t *tool, r *resource[V], short string) *cobra.Command {
 	var user string
-	cmd := t.command("list", "Lists docker logins: yours, or everybody's for a key", func(c *call) error {
-		q, err := c.tokensOf(user)
-		if err != nil {
-			return err
+	cmd := r.list(t, short, func(c *call) (q url.Values, err error) {
+		q = url.Values{}
+		if user != "" && user != management.Everybody {
+			if user, err = users.find(c, user); err != nil {
+				return nil, err
+			}
 		}
-		list, err := everything[management.IdentityToken](c, client.Path("identity-tokens"), q)
-		if err != nil {
-			return err
-		}
-		byName(list, func(i management.IdentityToken) string { return i.Owner + " " + i.Client })
-		return printList(c, "docker logins", list,
-			column[management.IdentityToken]{"id", func(i management.IdentityToken) string { return i.ID }},
-			column[management.IdentityToken]{"owner", func(i management.IdentityToken) string { return i.Owner }},
-			column[management.IdentityToken]{"client", func(i management.IdentityToken) string { return i.Client }},
-			column[management.IdentityToken]{"from", func(i management.IdentityToken) string { return i.Remote }},
-			column[management.IdentityToken]{"good for", func(i management.IdentityToken) string { return limitWords(i.Permissions, " ") }},
-			column[management.IdentityToken]{"expires", func(i management.IdentityToken) string { return instant(&i.Expires) }},
-			column[management.IdentityToken]{"last used", func(i management.IdentityToken) string { return usedAt(i.LastUsed) }})
+		set(q, "user", user)
+		return q, nil
 	})
 	cmd.Flags().StringVar(&user, "user", "", "Whose: the name or id of a user, * for everybody")
-	t.complete(cmd, "user", userNames)
+	users.completes(t, cmd, "user")
 	return cmd
-}
-
-// tokensOf is the query for what a user has; none is whoever asks.
-func (c *call) tokensOf(user string) (url.Values, error) {
-	q := url.Values{}
-	if user != "" && user != management.Everybody {
-		id, err := c.userID(user)
-		if err != nil {
-			return nil, err
-		}
-		user = id
-	}
-	set(q, "user", user)
-	return q, nil
-}
-
-func (t *tool) identityTokenRevoke() *cobra.Command {
-	return t.command("revoke <id>", "Ends a docker login at once: its client has to log in again", func(c *call) error {
-		if err := c.Do(c.ctx, http.MethodDelete, client.Path("identity-tokens", c.args[0]), nil, nil, nil); err != nil {
-			return err
-		}
-		return c.done("docker login %s: ended", c.args[0])
-	})
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -11,6 +12,7 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/answer"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
+	"github.com/caddy-registry-auth/caddy-registry-auth/upstream"
 )
 
 // gate looks at the head of the registry's answer and lets the body stream
@@ -19,8 +21,11 @@ import (
 type gate struct {
 	http.ResponseWriter
 	exchange *exchange
-	blocked  bool // the registry's body is dropped
-	passed   bool // the head was sent
+	shown    []string // the credential that the registry saw
+	last     bool     // the request cannot be sent once more
+	again    bool     // it is to be, with another credential
+	blocked  bool     // the registry's body is dropped
+	passed   bool     // the head was sent
 }
 
 // Unwrap gives http.ResponseController the writer below, for flushing and
@@ -37,11 +42,12 @@ func (g *gate) WriteHeader(status int) {
 		return
 	}
 	h := g.Header()
+	challenges := h["Www-Authenticate"]
 	delete(h, "Www-Authenticate")
 	delete(h, "Set-Cookie")
 	switch status {
 	case http.StatusUnauthorized, http.StatusProxyAuthRequired:
-		g.block()
+		g.block(challenges)
 		return
 	case http.StatusSwitchingProtocols:
 		g.refuse("the registry answered with a protocol upgrade that nobody asked for")
@@ -86,10 +92,20 @@ func (g *gate) ReadFrom(src io.Reader) (int64, error) {
 	return io.Copy(struct{ io.Writer }{g.ResponseWriter}, src)
 }
 
-// block replaces the registry's own demand for credentials.
-func (g *gate) block() {
+// block replaces the registry's own demand for credentials. A credential that
+// was good when it was got is replaced, and the request sent once more if it
+// can be; the client of one that cannot, since its body is gone, comes again.
+func (g *gate) block(challenges []string) {
 	x := g.exchange
-	if x.front.Upstream.passthrough {
+	if x.front.Upstream.refused(x.right(), g.shown, challenges) {
+		g.blocked, g.again = true, !g.last
+		if g.last {
+			clearBody(g.Header())
+			x.refuseUpstream(g.ResponseWriter, fmt.Errorf("%w: the registry does not accept what was got for it", upstream.ErrUnavailable))
+		}
+		return
+	}
+	if x.front.Upstream.nature == upstream.ClientsOwn {
 		// The registry verifies our tokens itself and this one did not hold.
 		g.blocked = true
 		clearBody(g.Header())
@@ -97,6 +113,10 @@ func (g *gate) block() {
 			Realm: x.front.TokenURL(x.r), Service: x.front.Service, Scope: x.request.Accesses(), Error: "invalid_token",
 		}).Set(g.Header())
 		answer.Write(g.ResponseWriter, x.r, http.StatusUnauthorized, answer.CodeUnauthorized, "the registry did not accept the token", nil)
+		return
+	}
+	if g.shown != nil {
+		g.refuse("the registry does not accept the gateway's credential: see upstream_auth")
 		return
 	}
 	g.refuse("the registry asks the gateway to sign in: configure upstream_auth, or switch the registry's own authentication off")

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/answer"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 )
 
@@ -58,6 +59,9 @@ func (x *exchange) serveCatalog() error {
 	defer cancel()
 	names, next, err := x.visible(ctx, at, want)
 	if err != nil {
+		if a := answerOf(err); a.Kind == answer.RegistryLogin || a.Kind == answer.RegistryToken {
+			return x.refuseAs(a, err)
+		}
 		x.w.Header().Set("Retry-After", "5")
 		return x.refuse(outcomeUnavailable, http.StatusServiceUnavailable, "UNAVAILABLE", "the registry did not give its catalog: try again", err.Error())
 	}
@@ -119,9 +123,9 @@ func (x *exchange) visible(ctx context.Context, at cursor, want int) (names []st
 // catalogPage asks the registry for one page. A registry that does not give
 // pages as large as we ask for is asked for smaller ones.
 func (x *exchange) catalogPage(ctx context.Context, query string) (names []string, next string, err error) {
-	answer, err := x.ask(ctx, http.MethodGet, "/v2/_catalog", query, nil, maxCatalogPage)
+	answer, err := x.ask(ctx, question{path: "_catalog", query: query, limit: maxCatalogPage})
 	if err == nil && answer.status == http.StatusBadRequest && strings.HasPrefix(query, "n=1000") {
-		answer, err = x.ask(ctx, http.MethodGet, "/v2/_catalog", strings.Replace(query, "n=1000", "n=100", 1), nil, maxCatalogPage)
+		answer, err = x.ask(ctx, question{path: "_catalog", query: strings.Replace(query, "n=1000", "n=100", 1), limit: maxCatalogPage})
 	}
 	switch {
 	case err != nil:

@@ -29,15 +29,18 @@ type exchange struct {
 	decision   authz.Decision
 	remounted  bool     // a mount was asked for and taken out
 	absent     bool     // the registry does not have the tags yet
+	concerned  []string // tags that a deletion by digest takes away; nil: not asked
 	claimed    []string // ids of the owners that the push has recorded
-	unlock     func()   // gives back the tags that a push holds
+	held       *hold    // the tags that it holds, nil for none
 	start      time.Time
+	at         time.Time  // for conditions: when it was looked at last
 	span       trace.Span // of the decision; nil where nobody traces
 }
 
 // serve answers one registry request.
 func (x *exchange) serve() error {
 	x.start = time.Now()
+	x.at = x.start
 	x.startSpan()
 	var err error
 	if x.request, err = authz.ParseRequest(x.r.Method, x.r.URL, x.r.Header, x.front.Extensions); err != nil {
@@ -52,28 +55,17 @@ func (x *exchange) serve() error {
 	if x.request.Route == authz.RouteBase {
 		return x.serveBase()
 	}
-	if x.pushesManifest() {
-		if err := x.arrive(); err != nil {
-			return x.refuseManifest(err)
-		}
-		if err := x.stillGood(); err != nil {
-			return x.refuseCredential(err)
-		}
+	if err := x.arrive(); err != nil {
+		return x.refuseManifest(err)
 	}
-	allowed, err := x.authorize()
-	if err == nil && allowed {
-		err = x.claim()
-		allowed = x.decision.Allowed
-	}
-	if x.unlock != nil {
-		defer x.unlock()
+	err = x.authorize()
+	if x.held != nil {
+		defer x.held.release()
 	}
 	switch {
-	case errors.Is(err, errTooMuch):
-		return x.refuse(outcomeDenied, http.StatusPreconditionFailed, answer.CodeDenied, err.Error(), err.Error())
 	case err != nil:
-		return x.refuseAs(answer.Of(err), err)
-	case !allowed:
+		return x.refuseDecision(err)
+	case !x.decision.Allowed:
 		return x.refuseAccess()
 	case x.request.Route == authz.RouteCatalog && x.decision.Rule != nil && x.decision.Rule.Kind == authz.RuleCatalog:
 		return x.serveCatalog()
@@ -84,6 +76,18 @@ func (x *exchange) serve() error {
 	err = x.forward()
 	x.settleClaim(false) // if the registry has not taken it
 	return err
+}
+
+// refuseDecision answers what could not be decided, or may not go on.
+func (x *exchange) refuseDecision(err error) error {
+	var ended *endedError
+	switch {
+	case errors.As(err, &ended):
+		return x.refuseCredential(ended.err)
+	case errors.Is(err, errTooMuch):
+		return x.refuse(outcomeDenied, http.StatusPreconditionFailed, answer.CodeDenied, err.Error(), err.Error())
+	}
+	return x.refuseAs(answerOf(err), err)
 }
 
 func (x *exchange) authenticate() (err error) {
@@ -118,7 +122,7 @@ func (x *exchange) query(access authz.Access, action authz.Action) authz.Query {
 		Digest:     x.request.Digest(),
 		Remote:     x.credential.Remote,
 		UserAgent:  x.r.UserAgent(),
-		Time:       x.start,
+		Time:       x.at,
 		Method:     x.r.Method,
 	}
 }
@@ -126,16 +130,15 @@ func (x *exchange) query(access authz.Access, action authz.Action) authz.Query {
 // authorize decides the access to the target, and takes the mount out of an
 // upload whose source the principal may not pull: a refusal would end the
 // whole push in containerd and Docker, the upload without the mount goes on.
-func (x *exchange) authorize() (bool, error) {
-	query := x.query(x.request.Target(), x.request.Action())
-	x.decision = x.policy.Decide(x.principal, &query)
-	if !x.decision.Allowed && x.decision.Ask != authz.AskNothing {
+func (x *exchange) authorize() error {
+	query := x.decide()
+	if x.request.Write() {
 		if err := x.settle(&query); err != nil {
-			return false, err
+			return err
 		}
 	}
 	if !x.decision.Allowed {
-		return false, nil
+		return nil
 	}
 	if source, ok := x.request.Source(); ok {
 		query := x.query(source, authz.Pull)
@@ -145,7 +148,18 @@ func (x *exchange) authorize() (bool, error) {
 			x.remounted = true
 		}
 	}
-	return true, nil
+	return nil
+}
+
+// decide decides the access to the target by what is known now.
+func (x *exchange) decide() authz.Query {
+	query := x.query(x.request.Target(), x.request.Action())
+	query.Absent = x.absent
+	if x.concerned != nil {
+		query.Tags = x.concerned
+	}
+	x.decision = x.policy.Decide(x.principal, &query)
+	return query
 }
 
 // unknown reports whether nothing about the request says who sends it: no

@@ -24,8 +24,10 @@ func (x *exchange) pushesManifest() bool {
 // nothing from here on: what holds for the push is decided, and its tags are
 // held, when only the registry is waited for. Who may not push is not read.
 func (x *exchange) arrive() error {
-	query := x.query(x.request.Target(), x.request.Action())
-	x.decision = x.policy.Decide(x.principal, &query)
+	if !x.pushesManifest() {
+		return nil
+	}
+	x.decide()
 	if !x.decision.Allowed && x.decision.Ask == authz.AskNothing {
 		return nil
 	}
@@ -36,10 +38,16 @@ func (x *exchange) arrive() error {
 	case len(body) > signature.MaxManifest:
 		return errManifestTooLarge
 	}
-	x.r.Body, x.r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	x.r.Body, x.r.ContentLength = &manifestBody{bytes.NewReader(body)}, int64(len(body))
 	x.r.TransferEncoding = nil
 	return nil
 }
+
+// manifestBody is a manifest that was read.
+type manifestBody struct{ *bytes.Reader }
+
+// Close implements [io.Closer].
+func (*manifestBody) Close() error { return nil }
 
 // refuseManifest answers a manifest that did not arrive.
 func (x *exchange) refuseManifest(err error) error {
@@ -47,14 +55,4 @@ func (x *exchange) refuseManifest(err error) error {
 		return x.refuse(outcomeMalformed, http.StatusRequestEntityTooLarge, answer.CodeManifestInvalid, err.Error(), err.Error())
 	}
 	return x.refuse(outcomeMalformed, http.StatusBadRequest, answer.CodeManifestInvalid, "the manifest did not arrive", err.Error())
-}
-
-// stillGood looks at the principal once more, after something that took its
-// time: it may have been disabled, revoked or replaced since.
-func (x *exchange) stillGood() error {
-	x.policy = x.front.Policy()
-	if err := x.front.Chain.Recheck(x.principal, x.credential); err != nil {
-		return err
-	}
-	return x.front.State.Check(x.principal)
 }

@@ -17,7 +17,7 @@ import (
 // claim makes the principal of a push the owner of what has none yet, if rules
 // depend on owners. It is done before the push is forwarded, so that of two
 // first pushes one is refused, and taken back if the push fails.
-func (x *exchange) claim() error {
+func (x *exchange) claim(ctx context.Context) error {
 	if !x.pushesManifest() {
 		return nil
 	}
@@ -34,11 +34,9 @@ func (x *exchange) claim() error {
 		return nil
 	case len(missing) == 0:
 		// Somebody may have become the owner since the decision.
-		x.decideAgain()
+		x.decide()
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(x.r.Context(), askTimeout)
-	defer cancel()
 	created := false
 	if creator {
 		tags, err := x.someTags(ctx, repository)
@@ -58,7 +56,7 @@ func (x *exchange) claim() error {
 			return err
 		}
 	}
-	x.decideAgain()
+	x.decide()
 	return nil
 }
 
@@ -75,13 +73,6 @@ func (x *exchange) awaitOwners(ctx context.Context, by []authz.OwnedBy) error {
 		}
 	}
 	return nil
-}
-
-// decideAgain decides again with the current owners.
-func (x *exchange) decideAgain() {
-	query := x.query(x.request.Target(), x.request.Action())
-	query.Absent = x.absent
-	x.decision = x.policy.Decide(x.principal, &query)
 }
 
 // settleClaim confirms what was claimed once the registry has taken the push,
@@ -101,7 +92,7 @@ func (x *exchange) settleClaim(pushed bool) {
 
 // someTags reports whether the registry has any tag of a repository.
 func (x *exchange) someTags(ctx context.Context, repository string) (bool, error) {
-	found, err := x.ask(ctx, http.MethodGet, "/v2/"+repository+"/tags/list", "n=1", nil, maxTagPage)
+	found, err := x.ask(ctx, question{repository: repository, path: "tags/list", query: "n=1", limit: maxTagPage})
 	switch {
 	case err != nil:
 		return false, fmt.Errorf("%w: %w", errUpstreamSilent, err)

@@ -21,7 +21,7 @@ type upstreamFetcher exchange
 // Manifest implements [signature.Fetcher]. A manifest that is too large comes
 // back without its body.
 func (f *upstreamFetcher) Manifest(ctx context.Context, repository, reference string) (body []byte, mediaType string, status int, err error) {
-	answer, err := (*exchange)(f).ask(ctx, http.MethodGet, "/v2/"+repository+"/manifests/"+reference, "", manifestTypes, signature.MaxManifest)
+	answer, err := (*exchange)(f).ask(ctx, question{repository: repository, path: "manifests/" + reference, accept: manifestTypes, limit: signature.MaxManifest})
 	switch {
 	case err != nil:
 		return nil, "", 0, fmt.Errorf("%w: %w", errUpstreamSilent, err)
@@ -41,7 +41,7 @@ func (f *upstreamFetcher) Manifest(ctx context.Context, repository, reference st
 
 // Blob implements [signature.Fetcher].
 func (f *upstreamFetcher) Blob(ctx context.Context, repository, digest string, limit int) ([]byte, error) {
-	answer, err := (*exchange)(f).ask(ctx, http.MethodGet, "/v2/"+repository+"/blobs/"+digest, "", nil, limit)
+	answer, err := (*exchange)(f).ask(ctx, question{repository: repository, path: "blobs/" + digest, limit: limit})
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", errUpstreamSilent, err)
@@ -107,9 +107,8 @@ const (
 // referrers API, it looks under the tag that stands in for it.
 func (f *upstreamFetcher) Referrers(ctx context.Context, repository, digest string) ([]signature.Descriptor, error) {
 	var all []signature.Descriptor
-	path := "/v2/" + repository + "/referrers/" + digest
 	for query, page := "", 0; ; page++ {
-		answer, err := (*exchange)(f).ask(ctx, http.MethodGet, path, query, nil, maxReferrerPage)
+		answer, err := (*exchange)(f).ask(ctx, question{repository: repository, path: "referrers/" + digest, query: query, limit: maxReferrerPage})
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("%w: %w", errUpstreamSilent, err)

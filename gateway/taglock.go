@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -104,60 +105,102 @@ func NewTagLeases(opener store.Opener, s *state.State) *TagLeases {
 // errTagLeaseLost ends a push whose tags somebody else may be pushing.
 var errTagLeaseLost = errors.New("the gateway lost its hold on the tag")
 
+// leasedTags are tags that a push has taken from other gateways.
+type leasedTags struct {
+	// push is the context of the push, and ends when a lease does: what is
+	// under way must then not go on.
+	push   context.Context
+	leases []*state.Lease
+	end    context.CancelCauseFunc
+	free   func()
+}
+
 // hold takes the tags of a repository, in an order that cannot deadlock. It
-// waits until ctx is done. The context it returns is one of push, and ends
-// when a lease is lost: what is under way must then not go on. Release gives
-// the tags back and never blocks for long.
-func (l *TagLeases) hold(ctx, push context.Context, repository string, tags []string) (held context.Context, release func(), err error) {
+// waits until ctx is done. Push is the context of what is done with them.
+func (l *TagLeases) hold(ctx, push context.Context, repository string, tags []string) (*leasedTags, error) {
+	held := &leasedTags{}
 	if l == nil {
-		return push, func() {}, nil
+		held.push = push
+		return held, nil
 	}
-	var leases []*state.Lease
 	for _, tag := range slices.Compact(slices.Sorted(slices.Values(tags))) {
 		lease, err := l.state.AcquireLease(ctx, "tag/"+repository+":"+tag, l.lasts)
 		if err != nil {
-			l.release(push, leases)
-			return nil, nil, fmt.Errorf("tag %s: %w", tag, err)
+			l.release(push, held.leases)
+			return nil, fmt.Errorf("tag %s: %w", tag, err)
 		}
-		leases = append(leases, lease)
+		held.leases = append(held.leases, lease)
 	}
-	held, cancel := context.WithCancelCause(push)
+	held.push, held.end = context.WithCancelCause(push)
 	var renewing sync.WaitGroup
 	renewing.Go(func() {
-		if err := l.renew(held, leases); err != nil {
-			cancel(fmt.Errorf("%w: %w", errTagLeaseLost, err))
+		if err := l.renew(held); err != nil {
+			held.end(fmt.Errorf("%w: %w", errTagLeaseLost, err))
 		}
 	})
-	return held, func() {
-		cancel(nil)
+	held.free = func() {
+		held.end(nil)
 		renewing.Wait()
-		l.release(push, leases)
-	}, nil
+		l.release(push, held.leases)
+	}
+	return held, nil
 }
 
-// renew keeps leases until ctx is done. It fails as soon as one is lost, or
+// release gives the tags back and does not block for long.
+func (h *leasedTags) release() {
+	if h.free != nil {
+		h.free()
+	}
+}
+
+// left returns for how long nobody else can have one of the tags.
+func (h *leasedTags) left() time.Duration {
+	left := time.Duration(math.MaxInt64)
+	for _, lease := range h.leases {
+		left = min(left, lease.Left())
+	}
+	return left
+}
+
+// check is asked right before something is sent for which the tags were taken.
+// The process may have been stopped for longer than it holds them.
+func (h *leasedTags) check() error {
+	if h.left() <= 0 {
+		h.end(errTagLeaseLost)
+		return errTagLeaseLost
+	}
+	return nil
+}
+
+// renew keeps leases until their push ends. It fails as soon as one is lost, or
 // cannot be renewed before it ends.
-func (l *TagLeases) renew(ctx context.Context, leases []*state.Lease) error {
+func (l *TagLeases) renew(h *leasedTags) error {
 	tick := time.NewTicker(l.renewed)
 	defer tick.Stop()
+	deadline := time.AfterFunc(h.left(), func() { _ = h.check() })
+	defer deadline.Stop()
 	for {
 		select {
-		case <-ctx.Done():
+		case <-h.push.Done():
 			return nil
 		case <-tick.C:
 		}
-		for _, lease := range leases {
-			limit, cancel := context.WithTimeout(ctx, l.renewed)
+		if err := h.check(); err != nil {
+			return err
+		}
+		for _, lease := range h.leases {
+			limit, cancel := context.WithTimeout(h.push, l.renewed)
 			err := lease.Renew(limit)
 			cancel()
-			if ctx.Err() != nil {
+			if h.push.Err() != nil {
 				return nil
 			}
 			// A store that is away for a moment leaves the lease as it is.
-			if errors.Is(err, state.ErrLeaseLost) || err != nil && time.Until(lease.Until()) < l.renewed {
+			if errors.Is(err, state.ErrLeaseLost) || err != nil && lease.Left() < l.renewed {
 				return err
 			}
 		}
+		deadline.Reset(h.left())
 	}
 }
 

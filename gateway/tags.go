@@ -3,11 +3,9 @@ package gateway
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -36,22 +34,13 @@ var manifestTypes = []string{
 // errUpstreamSilent: the registry did not say what the decision depends on.
 var errUpstreamSilent = answer.RegistrySilent.Err()
 
-// settle finds out from the registry what the decision depends on and decides
-// again: whether the tags of a push are new, or which tags a deletion by
-// digest would take away. A push holds its tags until it is through.
-func (x *exchange) settle(query *authz.Query) error {
-	ctx, cancel := context.WithTimeout(x.r.Context(), askTimeout)
-	defer cancel()
+// findOut asks the registry what the decision depends on and decides again:
+// whether the tags of a push are new, or which tags a deletion by digest would
+// take away.
+func (x *exchange) findOut(ctx context.Context, query *authz.Query) error {
 	switch x.decision.Ask {
 	case authz.AskAbsent:
-		tags := slices.Clone(query.Tags)
-		if query.Tag != "" {
-			tags = append(tags, query.Tag)
-		}
-		if err := x.hold(ctx, query.Repository, tags); err != nil {
-			return err
-		}
-		for _, tag := range tags {
+		for _, tag := range x.pushedTags() {
 			digest, err := x.resolveTag(ctx, query.Repository, tag)
 			if err != nil {
 				return err
@@ -60,50 +49,35 @@ func (x *exchange) settle(query *authz.Query) error {
 				return nil // it exists: the refusal stands
 			}
 		}
-		query.Absent, x.absent = true, true
+		x.absent = true
 	case authz.AskTags:
-		tags, err := x.tagsOf(ctx, query.Repository, query.Digest)
-		if err != nil {
+		look := tagLook{x: x, repository: query.Repository, digest: query.Digest}
+		err := look.around(ctx)
+		if x.concerned = look.concerned; err != nil {
 			return err
 		}
-		query.Tags = tags
+		if *query = x.decide(); !x.decision.Allowed {
+			return nil
+		}
+		// That took its time. From here on nobody pushes a tag that matters.
+		if err := x.hold(ctx, query.Repository, []string{everyTag}); err != nil {
+			return err
+		}
+		err = look.around(ctx)
+		if x.concerned = look.concerned; err != nil {
+			return err
+		}
 	case authz.AskNothing:
 		return nil
 	}
-	x.decision = x.policy.Decide(x.principal, query)
-	return nil
-}
-
-// errTagBusy: somebody else is pushing the tag.
-var errTagBusy = answer.TagBusy.Err()
-
-// hold takes the tags of a push until it is through: first from the other
-// requests of this gateway, then from other gateways.
-func (x *exchange) hold(ctx context.Context, repository string, tags []string) error {
-	unlock, err := x.front.Locks.lock(ctx, repository, tags)
-	if err != nil {
-		return fmt.Errorf("%w: %w", errTagBusy, err)
-	}
-	held, release, err := x.front.Leases.hold(ctx, x.r.Context(), repository, tags)
-	if err != nil {
-		unlock()
-		if errors.Is(err, context.DeadlineExceeded) {
-			err = fmt.Errorf("%w: %w", errTagBusy, err)
-		}
-		return err
-	}
-	x.r = x.r.WithContext(held)
-	x.unlock = func() {
-		release()
-		unlock()
-	}
+	*query = x.decide()
 	return nil
 }
 
 // resolveTag returns the digest that a tag points at, "" if there is no such
 // tag, and "?" if the registry does not name the digest.
 func (x *exchange) resolveTag(ctx context.Context, repository, tag string) (string, error) {
-	found, err := x.ask(ctx, http.MethodHead, "/v2/"+repository+"/manifests/"+tag, "", manifestTypes, 0)
+	found, err := x.ask(ctx, question{method: http.MethodHead, repository: repository, path: "manifests/" + tag, accept: manifestTypes})
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("%w: %w", errUpstreamSilent, err)
@@ -118,41 +92,74 @@ func (x *exchange) resolveTag(ctx context.Context, repository, tag string) (stri
 	return "?", nil
 }
 
-// tagsOf returns the tags that the deletion of a digest concerns, empty and
-// not nil if there are none: those that point at it, and immutable ones that
-// need it. A tag whose digest the registry does not tell counts as one.
-func (x *exchange) tagsOf(ctx context.Context, repository, digest string) ([]string, error) {
-	all, err := x.allTags(ctx, repository)
+// tagLook finds the tags that the deletion of a digest concerns: those that
+// point at it, and immutable ones that need it. A tag whose digest the registry
+// does not tell counts as one.
+type tagLook struct {
+	x                  *exchange
+	repository, digest string
+	needs              *needs
+	concerned          []string        // empty and not nil if there are none
+	passed             map[string]bool // tags that were looked at, and may go or stay as they like
+}
+
+// around looks at all tags. Another time it looks at those that are new, and
+// at those which the deletion must not take along.
+func (l *tagLook) around(ctx context.Context) error {
+	all, err := l.x.allTags(ctx, l.repository)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	needs := needs{digest: digest, known: map[string]bool{}, read: func(ctx context.Context, digest string) ([]byte, string, int, error) {
-		return (*upstreamFetcher)(x).Manifest(ctx, repository, digest)
-	}}
-	concerned := make([]string, 0, 4)
+	if l.needs == nil {
+		l.passed = map[string]bool{}
+		l.needs = &needs{digest: l.digest, known: map[string]bool{}, read: func(ctx context.Context, digest string) ([]byte, string, int, error) {
+			return (*upstreamFetcher)(l.x).Manifest(ctx, l.repository, digest)
+		}}
+	}
+	l.concerned = make([]string, 0, 4)
 	for _, tag := range all {
-		found, err := x.resolveTag(ctx, repository, tag)
-		if err != nil {
-			return nil, err
+		if l.passed[tag] {
+			continue
 		}
-		needed := found == digest || found == "?"
-		if !needed && found != "" && x.policy.Protects(x.principal, repository, tag) != nil {
-			if needed, err = needs.by(ctx, found); err != nil {
-				return nil, err
-			}
+		needed, err := l.needed(ctx, tag)
+		if err != nil {
+			return err
 		}
 		if needed {
-			concerned = append(concerned, tag)
+			l.concerned = append(l.concerned, tag)
+		} else {
+			l.passed[tag] = l.mayGo(tag)
 		}
 	}
-	return concerned, nil
+	return nil
+}
+
+func (l *tagLook) needed(ctx context.Context, tag string) (bool, error) {
+	found, err := l.x.resolveTag(ctx, l.repository, tag)
+	switch {
+	case err != nil || found == "":
+		return false, err
+	case found == l.digest || found == "?":
+		return true, nil
+	case l.x.policy.Protects(l.x.principal, l.repository, tag) == nil:
+		return false, nil
+	}
+	return l.needs.by(ctx, found)
+}
+
+// mayGo reports whether the deletion may take a tag along.
+func (l *tagLook) mayGo(tag string) bool {
+	query := l.x.query(l.x.request.Target(), l.x.request.Action())
+	query.Tags = []string{tag}
+	d := l.x.policy.Decide(l.x.principal, &query)
+	return d.Allowed
 }
 
 // allTags reads the tags of a repository, page by page.
 func (x *exchange) allTags(ctx context.Context, repository string) ([]string, error) {
 	var tags []string
 	for query := "n=500"; ; {
-		found, err := x.ask(ctx, http.MethodGet, "/v2/"+repository+"/tags/list", query, nil, maxTagPage)
+		found, err := x.ask(ctx, question{repository: repository, path: "tags/list", query: query, limit: maxTagPage})
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", errUpstreamSilent, err)
 		}

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -12,7 +13,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
-	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
+	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
+	"github.com/caddy-registry-auth/caddy-registry-auth/upstream"
 )
 
 // upstreamAnswer is what the registry said to a question of the gateway.
@@ -23,14 +25,54 @@ type upstreamAnswer struct {
 	cut    bool // there was more than the limit
 }
 
+// question is one of the gateway's own to the registry.
+type question struct {
+	method     string // "": GET
+	repository string // "": none, as for the catalog
+	path       string // below the repository, or below /v2/
+	query      string
+	accept     []string
+	limit      int // how many bytes of the answer's body are kept
+}
+
+func (q *question) url() *url.URL {
+	path := "/v2/" + q.path
+	if q.repository != "" {
+		path = "/v2/" + q.repository + "/" + q.path
+	}
+	return &url.URL{Path: path, RawQuery: q.query}
+}
+
+// right is what the registry must let the gateway do. It only reads.
+func (q *question) right() upstream.Question {
+	if q.repository == "" {
+		return upstream.Question{Catalog: true}
+	}
+	return upstream.Question{Repository: q.repository, Actions: authz.Pull}
+}
+
 // ask sends a question of the gateway's own to the registry, by the way that
 // the request itself will take: the same handlers, variables, headers and client,
 // so that whatever chooses among several registries chooses the same one. It
-// carries the upstream credential and none of the client's. The body of the
-// answer is kept up to limit bytes.
-func (x *exchange) ask(ctx context.Context, method, path, query string, accept []string, limit int) (*upstreamAnswer, error) {
+// carries the upstream credential and none of the client's. If the registry
+// does not accept that, and there is another, it is asked once more.
+func (x *exchange) ask(ctx context.Context, q question) (*upstreamAnswer, error) {
+	for again := true; ; again = false {
+		answer, shown, err := x.askOnce(ctx, &q)
+		switch {
+		case err != nil || answer.status != http.StatusUnauthorized:
+			return answer, err
+		case !x.front.Upstream.refused(q.right(), shown, answer.header["Www-Authenticate"]):
+			return nil, fmt.Errorf("%w: asked for %s, the registry answers 401", upstream.ErrRefused, q.url())
+		case !again:
+			return nil, fmt.Errorf("%w: asked for %s, the registry does not accept what was got for it", upstream.ErrUnavailable, q.url())
+		}
+	}
+}
+
+func (x *exchange) askOnce(ctx context.Context, q *question) (_ *upstreamAnswer, shown []string, err error) {
 	request := &http.Request{
-		Method: method, URL: &url.URL{Path: path, RawQuery: query}, Host: x.r.Host, RemoteAddr: x.r.RemoteAddr,
+		Method: cmp.Or(q.method, http.MethodGet), URL: q.url(), Host: x.r.Host, RemoteAddr: x.r.RemoteAddr,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: x.r.Header.Clone(), Body: http.NoBody, TLS: x.r.TLS,
 	}
@@ -38,19 +80,21 @@ func (x *exchange) ask(ctx context.Context, method, path, query string, accept [
 	for _, name := range ofTheBody {
 		delete(request.Header, name)
 	}
-	if accept != nil {
-		request.Header["Accept"] = accept
+	if q.accept != nil {
+		request.Header["Accept"] = q.accept
 	}
 	x.front.Cleaning.registry(request)
-	x.front.Upstream.apply(request.Header, x.credential)
-	answer := &answerRecorder{header: http.Header{}, limit: limit}
+	if shown, err = x.front.Upstream.show(ctx, request.Header, q.right(), x.credential); err != nil {
+		return nil, nil, err
+	}
+	answer := &answerRecorder{header: http.Header{}, limit: q.limit}
 	if err := x.next.ServeHTTP(answer, x.prepare(ctx, request, answer)); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if answer.status == 0 {
 		answer.status = http.StatusOK
 	}
-	return &upstreamAnswer{status: answer.status, header: answer.header, body: answer.body.Bytes(), cut: answer.cut}, nil
+	return &upstreamAnswer{status: answer.status, header: answer.header, body: answer.body.Bytes(), cut: answer.cut}, shown, nil
 }
 
 // ofTheBody are headers that speak of the client's own request and answer.
@@ -115,48 +159,41 @@ func (a *answerRecorder) Write(p []byte) (int, error) {
 
 func (a *answerRecorder) Flush() {}
 
-// Upstream is the credential that the registry behind the gateway sees.
+// Upstream is what the registry behind the gateway is shown.
 type Upstream struct {
-	header      []string // a ready Authorization header, nil for none
-	passthrough bool
+	credentials upstream.Credentials
+	nature      upstream.Nature
 }
 
-// NewUpstream resolves the secrets. A placeholder that is empty or
-// unknown is an error: the registry would be asked without a credential.
-func NewUpstream(c *caddyfile.UpstreamAuth) (Upstream, error) {
+// NewUpstream takes credentials; nil: the registry is shown nothing.
+func NewUpstream(c upstream.Credentials) Upstream {
 	if c == nil {
-		return Upstream{}, nil
+		c = upstream.Static(nil)
 	}
-	switch c.Type {
-	case "", caddyfile.UpstreamNone:
-		return Upstream{}, nil
-	case caddyfile.UpstreamPassthrough:
-		return Upstream{passthrough: true}, nil
-	case caddyfile.UpstreamBasic:
-		user, err := caddyfile.Resolve("username", c.Username)
-		if err != nil {
-			return Upstream{}, err
-		}
-		password, err := caddyfile.Resolve("password", c.Password)
-		if err != nil {
-			return Upstream{}, err
-		}
-		return Upstream{header: []string{"Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))}}, nil
-	case caddyfile.UpstreamBearer:
-		token, err := caddyfile.Resolve("token", c.Token)
-		return Upstream{header: []string{"Bearer " + token}}, err
-	}
-	return Upstream{}, fmt.Errorf("type %q: want none, passthrough, basic or bearer", c.Type)
+	return Upstream{credentials: c, nature: c.Nature()}
 }
 
-// apply puts the credential into a request whose own was removed.
-func (u Upstream) apply(h http.Header, c *authn.Credential) {
-	switch {
-	case u.header != nil:
-		h["Authorization"] = u.header
-	case u.passthrough && c.Scheme == authn.SchemeBearer:
-		h["Authorization"] = []string{"Bearer " + c.Secret}
-	case u.passthrough && c.Scheme == authn.SchemeBasic:
-		h["Authorization"] = []string{"Basic " + base64.StdEncoding.EncodeToString([]byte(c.Username+":"+c.Secret))}
+// show puts the credential into a request whose own was removed, and returns
+// it.
+func (u Upstream) show(ctx context.Context, h http.Header, q upstream.Question, c *authn.Credential) ([]string, error) {
+	if u.nature == upstream.ClientsOwn {
+		switch c.Scheme {
+		case authn.SchemeBearer:
+			h["Authorization"] = []string{"Bearer " + c.Secret}
+		case authn.SchemeBasic:
+			h["Authorization"] = []string{"Basic " + base64.StdEncoding.EncodeToString([]byte(c.Username+":"+c.Secret))}
+		}
+		return nil, nil
 	}
+	shown, err := u.credentials.Authorization(ctx, q)
+	if err == nil && shown != nil {
+		h["Authorization"] = shown
+	}
+	return shown, err
+}
+
+// refused tells that the registry has answered 401, and reports whether there
+// is something else to show.
+func (u Upstream) refused(q upstream.Question, shown, challenges []string) bool {
+	return u.nature == upstream.Renewable && u.credentials.Refused(q, shown, challenges)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/gateway"
 	"github.com/caddy-registry-auth/caddy-registry-auth/portal"
 	"github.com/caddy-registry-auth/caddy-registry-auth/realm"
+	"github.com/caddy-registry-auth/caddy-registry-auth/upstream"
 )
 
 func init() {
@@ -94,7 +95,18 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 			return err
 		}
 	}
-	if h.realm, err = app.Declare(ctx, h.Config, list); err != nil {
+	var shown upstream.Credentials
+	if h.UpstreamAuthRaw != nil {
+		module, err := ctx.LoadModule(h, "UpstreamAuthRaw")
+		if err != nil {
+			return fmt.Errorf("upstream_auth: %w", err)
+		}
+		var ok bool
+		if shown, ok = module.(upstream.Credentials); !ok {
+			return fmt.Errorf("upstream_auth: %T is no credential of a registry", module)
+		}
+	}
+	if h.realm, err = app.Declare(ctx, h.Config, list, shown); err != nil {
 		return err
 	}
 	app.BeforeStart(func() error { return h.checkRoutes(ctx) })

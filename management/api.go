@@ -169,8 +169,8 @@ func (a *API) run(w http.ResponseWriter, r *http.Request, found *route, who *Cal
 // answer sends what a route says.
 func (a *API) answer(w http.ResponseWriter, r *http.Request, found *route, said *answer) {
 	h := w.Header()
-	if said.revision != 0 && found.versioned {
-		tag := etag(said.revision)
+	if v, ok := said.value.(revised); ok && v.Revision() != 0 && found.versioned {
+		tag := etag(v.Revision())
 		h.Set("ETag", tag)
 		if (r.Method == http.MethodGet || r.Method == http.MethodHead) && slices.Contains(entityTags(r.Header.Values("If-None-Match")), tag) {
 			w.WriteHeader(http.StatusNotModified)

@@ -44,7 +44,7 @@ type Caller struct {
 
 // CredentialSession is the kind of credential that the session of a browser
 // is.
-const CredentialSession = "session"
+const CredentialSession = state.CredentialSession
 
 // Local returns a caller who may do everything: whoever has the machine's own
 // administration endpoint, or the gateway itself.

@@ -81,7 +81,7 @@ func (m *Manager) RevokeIdentityToken(ctx context.Context, who *Caller, id strin
 	if err := needs(who, ScopeTokensWrite); err != nil {
 		return err
 	}
-	return again(ctx, func() error {
+	return m.again(ctx, func() error {
 		item, ok := m.state.IdentityTokens.Get(id)
 		if !ok || !m.seesToken(who, item.Value.User) {
 			return noIdentityToken(id)

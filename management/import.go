@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 )
 
@@ -60,7 +61,7 @@ func (m *Manager) Import(ctx context.Context, who *Caller, d *Document, o Import
 		}
 	}
 	var result *ImportResult
-	err := again(ctx, func() error {
+	err := m.again(ctx, func() error {
 		var tx state.Tx
 		p, err := m.plan(&tx, who, d, o.Prune)
 		if err != nil {
@@ -81,12 +82,17 @@ func (m *Manager) plan(tx *state.Tx, who *Caller, d *Document, prune bool) (*imp
 	if d.Version != documentVersion {
 		p.wrong.add("version", "is %d, this program reads %d", d.Version, documentVersion)
 	}
+	if p.distinct(d); len(p.wrong) > 0 {
+		return nil, p.wrong.err()
+	}
+	p.guard(d)
 	p.projects(d.Projects)
 	p.roleMappings(d.RoleMappings)
 	p.robots(d.Robots, d.Projects)
 	p.apiKeys(d.APIKeys)
 	p.owners(d.Owners)
 	p.robotsGone()
+	p.projectsGone()
 	p.lockedOut(d.LockedOut)
 	p.readOnly(d)
 	return p, p.wrong.err()
@@ -102,6 +108,99 @@ type importPlan struct {
 	changes []ImportChange
 	writes  bool
 	about   map[state.Object]bool // what is written or deleted, by kind and id
+	guards  map[string]state.Guarding
+}
+
+// distinct refuses a document that says two things of one record.
+func (p *importPlan) distinct(d *Document) {
+	distinct(p, "projects", d.Projects, func(e NewProject) string { return e.Name })
+	distinct(p, "role_mappings", d.RoleMappings, func(e NewRoleMapping) string { return e.Principal })
+	distinct(p, "robots", d.Robots, func(e DocumentRobot) string { return e.Name })
+	distinct(p, "api_keys", d.APIKeys, func(e DocumentKey) string {
+		if hash, err := authn.ParseHash(e.Hash); err == nil {
+			return hash.ID()
+		}
+		return e.ID
+	})
+	distinct(p, "owners", d.Owners, func(e DocumentOwner) string { return e.Repository })
+	distinct(p, "locked_out", d.LockedOut, func(e DocumentUser) string {
+		return (&state.User{Issuer: e.Issuer, Subject: e.Subject, Name: e.Name}).Identity().ID()
+	})
+	distinct(p, "read_only_projects", d.ReadOnlyProjects, func(e string) string { return e })
+}
+
+func distinct[T any](p *importPlan, field string, list []T, id func(T) string) {
+	first := make(map[string]int, len(list))
+	for i, e := range list {
+		if j, twice := first[id(e)]; twice && id(e) != "" {
+			p.wrong.add(at(field, i), "says something else of what %s is about", at(field, j))
+			continue
+		}
+		first[id(e)] = i
+	}
+}
+
+// guard reads the guards of what the document may make or delete, before anything
+// else is looked at.
+func (p *importPlan) guard(d *Document) {
+	p.guards = map[string]state.Guarding{state.GuardKeys: p.m.state.Guard(state.GuardKeys)}
+	read := func(project string) {
+		if id := state.GuardProject(project); project != "" {
+			p.guards[id] = p.m.state.Guard(id)
+		}
+	}
+	for _, r := range d.Robots {
+		read((&state.Robot{Name: r.Name}).Project())
+	}
+	for _, name := range d.ReadOnlyProjects {
+		read(name)
+	}
+	if p.prune && d.Projects != nil {
+		for item := range p.m.state.Projects.All() {
+			read(item.ID)
+		}
+	}
+}
+
+// guarded puts a guard into the transaction, once.
+func (p *importPlan) guarded(id string) {
+	if g, ok := p.guards[id]; ok {
+		g.Put(p.tx)
+		delete(p.guards, id)
+	}
+}
+
+// projectsGone refuses to delete a project that has robots: nobody but
+// administrators could manage them afterwards, and the next project of that name
+// would have them.
+func (p *importPlan) projectsGone() {
+	robots := p.m.state.Robots.Kind()
+	gone, deleted := map[string]bool{}, map[string]bool{}
+	for _, c := range p.changes {
+		switch {
+		case c.Action == "delete" && c.Kind == p.m.state.Projects.Kind() && p.m.declaredProject(c.ID) == nil:
+			gone[c.ID] = true
+			p.guarded(state.GuardProject(c.ID))
+		case c.Action == "delete" && c.Kind == robots:
+			deleted[c.ID] = true
+		}
+	}
+	refuse := func(robot string) {
+		if project := (&state.Robot{Name: robot}).Project(); gone[project] {
+			p.wrong.add("projects", "without %s, which has robots, such as %s", project, robot)
+			delete(gone, project)
+		}
+	}
+	for _, c := range p.changes {
+		if c.Kind == robots && c.Action == "create" {
+			refuse(c.ID)
+		}
+	}
+	for item := range p.m.state.Robots.All() {
+		if len(gone) > 0 && !deleted[item.ID] {
+			refuse(item.ID)
+		}
+	}
 }
 
 // note takes down what is done to a record.

@@ -102,6 +102,7 @@ func (p *importPlan) robots(list []DocumentRobot, projects []NewProject) {
 		now := m.second()
 		hashes := in.SecretHashes
 		if !exists {
+			p.guarded(state.GuardProject(next.Project()))
 			next.Number, next.Created, next.CreatedBy = m.newNumber(), now, p.who.actor.String()
 			if len(hashes) == 0 {
 				_, stored := authn.NewSecret(authn.SecretRobot)
@@ -204,7 +205,7 @@ func (p *importPlan) apiKeys(list []DocumentKey) {
 		if n := len(m.state.APIKeys.Sorted()) + made; n > maxKeys {
 			p.wrong.add("api_keys", "there would be %d keys, want at most %d", n, maxKeys)
 		}
-		m.countKeys(p.tx)
+		p.guarded(state.GuardKeys)
 	}
 	// Whoever prunes must be able to go on.
 	pruneAll(p, m.state.APIKeys, list != nil, func(id string, k *state.APIKey) bool {
@@ -285,6 +286,7 @@ func (p *importPlan) readOnly(d *Document) {
 		set(state.SettingReadOnly, *d.ReadOnly)
 	}
 	for _, name := range d.ReadOnlyProjects {
+		p.guarded(state.GuardProject(name))
 		set(projectSwitch(name), true)
 	}
 	if !p.prune || d.ReadOnlyProjects == nil {

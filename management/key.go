@@ -27,7 +27,7 @@ type Key struct {
 	Source    string     `json:"source" doc:"store, or where the configuration has it. What is declared cannot be changed here." max:"512"`
 	Superseded
 
-	revision uint64
+	versioned
 }
 
 // KeySettings are what there is to say of a key.
@@ -57,7 +57,7 @@ func (m *Manager) showKey(id string, k *state.APIKey, revision uint64) *Key {
 		Superseded: m.superseded(m.keySource(k.Name)),
 		ID:         id, Created: timeOf(k.Created), CreatedBy: k.CreatedBy, Disabled: k.Disabled, Bootstrap: k.Bootstrap,
 		KeySettings: KeySettings{Name: k.Name, Scopes: append([]string{}, k.Scopes...), From: k.From, Expires: timeOf(k.Expires)},
-		LastUsed:    m.lastUsed(m.state.APIKeys.Kind(), id), Source: sourceStore, revision: revision,
+		LastUsed:    m.lastUsed(m.state.APIKeys.Kind(), id), Source: sourceStore, versioned: versioned{revision},
 	}
 }
 
@@ -168,21 +168,19 @@ func (m *Manager) CreateKey(ctx context.Context, who *Caller, in KeySettings) (*
 	k.Hash = stored
 	made := &KeyWithSecret{Key: *m.showKey(parsed.ID, k, 0), Secret: secret}
 	err = m.counted(ctx, func() error {
+		guard := m.state.Guard(state.GuardKeys)
 		if err := m.nameIsFree(k.Name); err != nil {
 			return err
 		}
 		var tx state.Tx
+		guard.Put(&tx)
 		state.Put(&tx, m.state.APIKeys, parsed.ID, k, state.Absent)
 		tx.Note(who.Actor(), "api_key.create", keyObject(parsed.ID, k), nil, &made.Key)
-		m.countKeys(&tx)
 		m.endBootstrap(&tx, who, k)
 		return m.commit(ctx, who, &tx, made)
 	})
 	if err != nil {
 		return nil, err
-	}
-	if item, ok := m.state.APIKeys.Get(parsed.ID); ok {
-		made.revision = item.Revision
 	}
 	return made, nil
 }
@@ -204,17 +202,6 @@ func (m *Manager) nameIsFree(name string) error {
 	return nil
 }
 
-// countKeys adds to a change that makes keys that it was made: of two such
-// changes at once, one fails and counts again.
-func (m *Manager) countKeys(tx *state.Tx) {
-	const id = "keys"
-	next, condition := &state.Setting{Changed: m.second()}, state.Absent
-	if item, ok := m.state.Settings.Get(id); ok {
-		next.Number, condition = item.Value.Number+1, state.Unchanged(item)
-	}
-	state.Put(tx, m.state.Settings, id, next, condition)
-}
-
 // endBootstrap ends the temporary key once there is one that can take its
 // place.
 func (m *Manager) endBootstrap(tx *state.Tx, who *Caller, k *state.APIKey) {
@@ -232,9 +219,14 @@ func (m *Manager) endBootstrap(tx *state.Tx, who *Caller, k *state.APIKey) {
 // ChangeKey disables a key, or enables it again.
 func (m *Manager) ChangeKey(ctx context.Context, who *Caller, id string, in KeyInput, match Match) (*Key, error) {
 	var changed *Key
-	err := m.withKey(ctx, who, id, match, func(item *state.Item[state.APIKey]) error {
-		next := *item.Value
+	as := func(k *state.APIKey) *state.APIKey {
+		next := *k
 		next.Disabled = in.Disabled
+		return &next
+	}
+	done := func(k *state.APIKey) bool { return equalRecord(k, as(k)) }
+	err := m.withKey(ctx, who, id, match, done, func(item *state.Item[state.APIKey]) error {
+		next := *as(item.Value)
 		if item.Value.Disabled && !next.Disabled {
 			var wrong problems
 			m.mayHandOn(who, handed{scopes: next.Scopes, from: next.From, expires: next.Expires}, &wrong)
@@ -242,7 +234,7 @@ func (m *Manager) ChangeKey(ctx context.Context, who *Caller, id string, in KeyI
 				return err
 			}
 		}
-		if equalRecord(item.Value, &next) {
+		if done(item.Value) {
 			changed = m.showKey(id, item.Value, item.Revision)
 			return nil
 		}
@@ -250,20 +242,15 @@ func (m *Manager) ChangeKey(ctx context.Context, who *Caller, id string, in KeyI
 		var tx state.Tx
 		state.Put(&tx, m.state.APIKeys, id, &next, state.Unchanged(item))
 		tx.Note(who.Actor(), "api_key.update", keyObject(id, &next), m.showKey(id, item.Value, 0), changed)
-		if err := m.commit(ctx, who, &tx, changed); err != nil {
-			return err
-		}
-		if item, ok := m.state.APIKeys.Get(id); ok {
-			changed.revision = item.Revision
-		}
-		return nil
+		return m.commit(ctx, who, &tx, changed)
 	})
 	return changed, err
 }
 
 // DeleteKey deletes a key.
 func (m *Manager) DeleteKey(ctx context.Context, who *Caller, id string, match Match) error {
-	return m.withKey(ctx, who, id, match, func(item *state.Item[state.APIKey]) error {
+	kept := func(*state.APIKey) bool { return false }
+	return m.withKey(ctx, who, id, match, kept, func(item *state.Item[state.APIKey]) error {
 		var tx state.Tx
 		state.Delete(&tx, m.state.APIKeys, id, state.Unchanged(item))
 		tx.Note(who.Actor(), "api_key.delete", keyObject(id, item.Value), m.showKey(id, item.Value, 0), nil)
@@ -272,20 +259,20 @@ func (m *Manager) DeleteKey(ctx context.Context, who *Caller, id string, match M
 }
 
 // withKey does something to a key that the caller may change: one that is good
-// for no more than what it shows itself.
-func (m *Manager) withKey(ctx context.Context, who *Caller, id string, match Match, do func(*state.Item[state.APIKey]) error) error {
+// for no more than what it shows itself. Done reports whether that was done.
+func (m *Manager) withKey(ctx context.Context, who *Caller, id string, match Match, done func(*state.APIKey) bool, do func(*state.Item[state.APIKey]) error) error {
 	if err := m.needsAdmin(who, ScopeKeysWrite); err != nil {
 		return err
 	}
 	if m.static(id) != nil {
 		return fail(CodeDeclared, "key %.100q stands in the configuration: change it there", id)
 	}
-	return again(ctx, func() error {
+	return m.again(ctx, func() error {
 		item, ok := m.state.APIKeys.Get(id)
 		if !ok {
 			return noKey(id)
 		}
-		if err := match.check(item.Revision); err != nil {
+		if err := match.check(item.Revision, m.unsure.made(who, keyObject(id, item.Value), done(item.Value))); err != nil {
 			return err
 		}
 		if !who.scopes.hasAll(item.Value.Scopes) {
@@ -353,11 +340,10 @@ func (a *API) keyRoutes() []route {
 	m := a.manager
 	x := collection[Key]{
 		path: "/keys", variable: "id", group: "keys", read: ScopeKeysRead, write: ScopeKeysWrite,
-		revision: func(k *Key) uint64 { return k.revision },
 	}
 	made := collection[KeyWithSecret]{
 		path: "/keys", group: "keys", write: ScopeKeysWrite,
-		revision: func(k *KeyWithSecret) uint64 { return k.revision }, name: func(k *KeyWithSecret) string { return k.ID },
+		name: func(k *KeyWithSecret) string { return k.ID },
 	}
 	return []route{
 		x.list("listKeys", "The keys of this API, those of the configuration included.", m.Keys, CodeForbidden),

@@ -110,7 +110,7 @@ func (d *managed[T, V, In]) replace(ctx context.Context, who *Caller, name strin
 	if err != nil {
 		return nil, false, err
 	}
-	err = again(ctx, func() error {
+	err = d.manager.again(ctx, func() error {
 		before, exists := d.table.Get(d.idOf(name))
 		if !exists {
 			before = nil
@@ -132,14 +132,15 @@ func (d *managed[T, V, In]) replace(ctx context.Context, who *Caller, name strin
 // none. A record that is as before is not written.
 func (d *managed[T, V, In]) write(ctx context.Context, who *Caller, name string, before *state.Item[T], next *T, match Match, event string) (*V, bool, error) {
 	revision, condition := expect(before)
-	if err := match.check(revision); err != nil {
+	same := before != nil && equalRecord(before.Value, next)
+	if err := match.check(revision, d.manager.unsure.made(who, d.object(name), same)); err != nil {
 		return nil, false, err
+	}
+	if same {
+		return d.show(before), false, nil
 	}
 	var old any
 	if before != nil {
-		if equalRecord(before.Value, next) {
-			return d.show(before), false, nil
-		}
 		old = d.show(before)
 	}
 	if d.fits != nil {
@@ -147,16 +148,14 @@ func (d *managed[T, V, In]) write(ctx context.Context, who *Caller, name string,
 			return nil, false, err
 		}
 	}
-	after := &state.Item[T]{ID: d.idOf(name), Value: next}
-	made := d.show(after)
+	made := d.show(&state.Item[T]{ID: d.idOf(name), Value: next})
 	var tx state.Tx
-	state.Put(&tx, d.table, after.ID, next, condition)
+	state.Put(&tx, d.table, d.idOf(name), next, condition)
 	tx.Note(who.Actor(), event, d.object(name), old, made)
 	if err := d.manager.commit(ctx, who, &tx, made); err != nil {
 		return nil, false, err
 	}
-	after.Revision = revisionOf(d.table, after.ID)
-	return d.show(after), before == nil, nil
+	return made, before == nil, nil
 }
 
 // remove deletes a record.
@@ -164,12 +163,12 @@ func (d *managed[T, V, In]) remove(ctx context.Context, who *Caller, name string
 	if err := d.mayDelete(who); err != nil {
 		return err
 	}
-	return again(ctx, func() error {
+	return d.manager.again(ctx, func() error {
 		item, ok := d.table.Get(d.idOf(name))
 		if !ok || !d.visible(who, item) {
 			return d.missing(name)
 		}
-		if err := match.check(item.Revision); err != nil {
+		if err := match.check(item.Revision, false); err != nil {
 			return err
 		}
 		var tx state.Tx
@@ -193,22 +192,12 @@ func verb(kind string, exists bool) string {
 	return kind + ".create"
 }
 
-// revisionOf returns the revision of a record that was just written.
-func revisionOf[T any](t *state.Table[T], id string) uint64 {
-	item, ok := t.Get(id)
-	if !ok {
-		return 0
-	}
-	return item.Revision
-}
-
 // collection describes the paths of a resource: the list at path, and each
 // member below it at the path's variable. Its methods make the routes, and so
 // the OpenAPI document.
 type collection[V any] struct {
 	path, variable, group string
 	read, write           Scope
-	revision              func(*V) uint64
 	name                  func(*V) string // for Location; nil: none is sent
 }
 
@@ -225,7 +214,7 @@ func (x collection[V]) answer(v *V, created bool, err error) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &answer{value: v, revision: x.revision(v), created: created, location: x.location(v)}, nil
+	return &answer{value: v, created: created, location: x.location(v)}, nil
 }
 
 func (x collection[V]) list(id, summary string, do func(*Caller, PageQuery) (*Page[*V], error), fails ...Code) route {
@@ -256,7 +245,7 @@ func (x collection[V]) get(id, summary string, do func(*Caller, string) (*V, err
 			if err != nil {
 				return nil, err
 			}
-			return &answer{value: v, revision: x.revision(v)}, nil
+			return &answer{value: v}, nil
 		},
 	}
 }

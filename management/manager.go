@@ -9,6 +9,7 @@ package management
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 	"github.com/caddy-registry-auth/caddy-registry-auth/internal/duration"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
+	"github.com/caddy-registry-auth/caddy-registry-auth/store"
 )
 
 // Manager has the operations on the state of one realm. It is safe for
@@ -36,6 +38,7 @@ type Manager struct {
 	log      *slog.Logger
 	now      func() time.Time
 	counting *sync.Mutex // held while something is made of which there is a limit
+	unsure   *unsure
 }
 
 // Options make a [Manager].
@@ -117,7 +120,7 @@ func New(o Options) (*Manager, error) {
 	if m.now == nil {
 		m.now = time.Now
 	}
-	m.taken, m.counting = m.declared.Taken(), new(sync.Mutex)
+	m.taken, m.counting, m.unsure = m.declared.Taken(), new(sync.Mutex), new(unsure)
 	var err error
 	if m.statics, err = staticKeys(m.config.APIKeys, o.StaticKeys); err != nil {
 		return nil, err
@@ -135,23 +138,35 @@ func (m *Manager) second() time.Time { return m.now().UTC().Truncate(time.Second
 func (m *Manager) counted(ctx context.Context, do func() error) error {
 	m.counting.Lock()
 	defer m.counting.Unlock()
-	return again(ctx, do)
+	return m.again(ctx, do)
 }
 
-// commit writes a change. Answer is what the caller is told: whoever asked
-// with an idempotency key gets it again.
+// commit writes a change. Answer is what the caller is told, which gets the
+// revision of the change: whoever asked with an idempotency key gets it again.
 func (m *Manager) commit(ctx context.Context, who *Caller, tx *state.Tx, answer any) error {
 	if err := m.remember(who, tx, answer); err != nil {
 		return err
 	}
+	// What was decided is done, also where the caller hangs up.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitLimit)
+	defer cancel()
 	if err := m.state.Commit(ctx, tx); err != nil {
+		if errors.Is(err, store.ErrUnavailable) {
+			m.unsure.add(who, tx.Objects(), m.now())
+		}
 		return err
+	}
+	if v, ok := answer.(revised); ok {
+		v.committed(tx.Revision())
 	}
 	if m.inForce != nil {
 		m.inForce(ctx)
 	}
 	return nil
 }
+
+// commitLimit is how long a change may take.
+const commitLimit = 20 * time.Second
 
 // Config is the `management` block of a realm.
 type Config struct {

@@ -3,7 +3,7 @@ package management
 import (
 	"context"
 	"encoding/json"
-	"errors"
+	"sync"
 	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
@@ -18,17 +18,91 @@ type Match struct {
 	Absent   bool   // there is none
 }
 
-// check returns an error if a record, 0 for none, is not as expected.
-func (x Match) check(revision uint64) error {
+// check returns an error if a record, 0 for none, is not as expected. Done says
+// that the caller has made the change already: see [unsure].
+func (x Match) check(revision uint64, done bool) error {
 	switch {
 	case x.Absent && revision != 0:
 		return fail(CodeStale, "it exists already")
 	case (x.Exists || x.Revision != 0) && revision == 0:
 		return fail(CodeStale, "it does not exist")
-	case x.Revision != 0 && x.Revision != revision:
+	case x.Revision != 0 && x.Revision != revision && !done:
 		return fail(CodeStale, "it was changed since you read it")
 	}
 	return nil
+}
+
+// versioned is in every answer that shows a record which has an ETag.
+type versioned struct{ revision uint64 }
+
+// Revision is which version of the record an answer shows, for a [Match].
+func (v *versioned) Revision() uint64 { return v.revision }
+
+// committed says which version of it a change has made. It is called once the
+// change is committed, with what the transaction says: the table may have the
+// next writer's by then.
+func (v *versioned) committed(revision uint64) { v.revision = revision }
+
+// revised is an answer that has [versioned] in it.
+type revised interface {
+	Revision() uint64
+	committed(revision uint64)
+}
+
+// unsure remembers changes of which it is not known whether they were made: the
+// store did not answer in time. Whoever asks again with the same If-Match is told
+// that it is done, if it was (RFC 9110 §13.1.1 leaves that to the server).
+type unsure struct {
+	mu      sync.Mutex
+	changes map[unsureChange]time.Time // until when it is remembered
+}
+
+type unsureChange struct {
+	who      state.Actor
+	kind, id string
+}
+
+const (
+	keepUnsure = 10 * time.Minute
+	maxUnsure  = 1024
+)
+
+func unsureOf(who *Caller, o state.Object) unsureChange {
+	actor := who.Actor()
+	return unsureChange{state.Actor{Kind: actor.Kind, Name: actor.Name, ID: actor.ID}, o.Kind, o.ID}
+}
+
+// add remembers what a change was about that may have been made.
+func (u *unsure) add(who *Caller, objects []state.Object, now time.Time) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for c, until := range u.changes {
+		if now.After(until) {
+			delete(u.changes, c)
+		}
+	}
+	for _, o := range objects {
+		if len(u.changes) >= maxUnsure {
+			return
+		}
+		if u.changes == nil {
+			u.changes = map[unsureChange]time.Time{}
+		}
+		u.changes[unsureOf(who, o)] = now.Add(keepUnsure)
+	}
+}
+
+// made reports whether the caller's own change of a record, which is as it is to
+// be, is one of those. It is told once.
+func (u *unsure) made(who *Caller, o state.Object, same bool) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	c := unsureOf(who, o)
+	_, known := u.changes[c]
+	if known && same {
+		delete(u.changes, c)
+	}
+	return known && same
 }
 
 // expect returns the revision of a record and the condition that it still is
@@ -40,28 +114,9 @@ func expect[T any](item *state.Item[T]) (uint64, store.Precondition) {
 	return item.Revision, state.Unchanged(item)
 }
 
-// Tries of a change that somebody else's gets in the way of. Another gateway's
-// change takes a moment until it is known here.
-const tries = 8
-
-// tryAgain is the first wait; tests do not wait.
-var tryAgain = 15 * time.Millisecond
-
-// again retries an operation that failed because somebody else changed
-// what it was about at the same time.
-func again(ctx context.Context, do func() error) error {
-	for n := 1; ; n++ {
-		err := do()
-		if !errors.Is(err, store.ErrConflict) || n == tries {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(time.Duration(n) * tryAgain):
-		}
-	}
-}
+// again retries an operation that failed because somebody else changed what it
+// was about at the same time.
+func (m *Manager) again(ctx context.Context, do func() error) error { return m.state.Again(ctx, do) }
 
 // mergePatch applies a merge patch (RFC 7396) to the JSON form of a value.
 func mergePatch(current any, patch []byte) ([]byte, error) {

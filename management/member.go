@@ -88,7 +88,7 @@ func (m *Manager) checkMembers(who *Caller, patterns []string, members []Member,
 // reach. It reports whether the member is new.
 func (m *Manager) PutMember(ctx context.Context, who *Caller, project, subject string, in MemberInput, match Match) (made *Project, created bool, err error) {
 	member := Member{Subject: subject, MemberInput: in}
-	err = again(ctx, func() error {
+	err = m.again(ctx, func() error {
 		made, err = m.changeMembers(ctx, who, project, match, "project.member", func(p *state.Project, wrong *problems) error {
 			checked := m.checkMembers(who, p.Patterns, []Member{member}, wrong)
 			if len(checked) == 0 {
@@ -107,7 +107,7 @@ func (m *Manager) PutMember(ctx context.Context, who *Caller, project, subject s
 // place of the role or actions that the member has. What restricts a member,
 // such as networks or an end, goes on.
 func (m *Manager) SetMemberRole(ctx context.Context, who *Caller, project, subject, role string) error {
-	return again(ctx, func() error {
+	return m.again(ctx, func() error {
 		_, err := m.changeMembers(ctx, who, project, Match{}, "project.member", func(p *state.Project, wrong *problems) error {
 			member := Member{Subject: subject}
 			for _, before := range membersOf(p.Members) {
@@ -130,7 +130,7 @@ func (m *Manager) SetMemberRole(ctx context.Context, who *Caller, project, subje
 
 // DeleteMember takes the rights of somebody in a project away.
 func (m *Manager) DeleteMember(ctx context.Context, who *Caller, project, subject string, match Match) error {
-	return again(ctx, func() error {
+	return m.again(ctx, func() error {
 		_, err := m.changeMembers(ctx, who, project, match, "project.member", func(p *state.Project, _ *problems) error {
 			kept, found := without(p.Members, subject)
 			if !found {

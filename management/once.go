@@ -77,7 +77,11 @@ func (m *Manager) remember(who *Caller, tx *state.Tx, answer any) error {
 		_, _ = rand.Read(nonce) // never fails
 		record.Answer = aead.Seal(nonce, nonce, text, []byte(o.id+o.request))
 	}
-	state.Put(tx, m.state.Once, o.id, record, state.Absent)
+	condition := state.Absent
+	if old, ok := m.state.Once.Get(o.id); ok && m.now().After(old.Value.Until) {
+		condition = state.Unchanged(old) // it has ended and may be used for something else
+	}
+	state.Put(tx, m.state.Once, o.id, record, condition)
 	return nil
 }
 

@@ -18,7 +18,7 @@ type Owner struct {
 	Since      time.Time `json:"since"`
 	Pending    bool      `json:"pending,omitempty" doc:"The push that made it has not succeeded yet."`
 
-	revision uint64
+	versioned
 }
 
 // OwnerInput is whose it is to be.
@@ -132,7 +132,7 @@ func (m *Manager) DeleteOwner(ctx context.Context, who *Caller, repository strin
 
 func showOwner(i *state.Item[state.Owner]) *Owner {
 	v := i.Value
-	return &Owner{Repository: ownedName(i.ID), Principal: v.Principal, Identity: v.Identity, Since: v.Since, Pending: v.Pending, revision: i.Revision}
+	return &Owner{Repository: ownedName(i.ID), Principal: v.Principal, Identity: v.Identity, Since: v.Since, Pending: v.Pending, versioned: versioned{i.Revision}}
 }
 
 func ownerObject(repository string) state.Object {
@@ -163,7 +163,6 @@ func (a *API) ownerRoutes() []route {
 	m := a.manager
 	x := collection[Owner]{
 		path: "/owners", variable: "repository", group: "owners", read: ScopeOwnersRead, write: ScopeOwnersWrite,
-		revision: func(o *Owner) uint64 { return o.revision },
 	}
 	return []route{
 		x.search("listOwners", "Who owns what: for administrators everything, for others what is theirs.",

@@ -247,7 +247,8 @@ func (m *Manager) everySuperseded() (list []supersededObject) {
 		}
 	}
 	for _, p := range m.declared.Projects {
-		if name := declaredName(p); revisionOf(m.state.Projects, name) != 0 {
+		name := declaredName(p)
+		if _, ok := m.state.Projects.Get(name); ok {
 			list = append(list, supersededObject{projectObject(name), sourceOr(p.Source)})
 		}
 	}

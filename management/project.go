@@ -11,7 +11,6 @@ import (
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
-	"github.com/caddy-registry-auth/caddy-registry-auth/store"
 )
 
 // Project is a set of repositories with its members and rules.
@@ -21,11 +20,8 @@ type Project struct {
 	Source string `json:"source" doc:"store, or where the configuration declares it. What is declared cannot be changed here." max:"512"`
 	Superseded
 
-	revision uint64
+	versioned
 }
-
-// Revision is which version of it this is, for a [Match].
-func (p *Project) Revision() uint64 { return p.revision }
 
 // ProjectInput is the request body for a project.
 type ProjectInput struct {
@@ -175,13 +171,15 @@ func (m *Manager) releaseProject(tx *state.Tx, name string) error {
 	if m.declaredProject(name) != nil {
 		return nil
 	}
+	guard := m.state.Guard(state.GuardProject(name))
+	guard.Put(tx)
 	for r := range m.state.Robots.All() {
 		if r.Value.Project() == name {
 			return fail(CodeConflict, "project %s has robots, such as %s: delete them first", name, r.ID)
 		}
 	}
-	if id := projectSwitch(name); revisionOf(m.state.Settings, id) != 0 {
-		state.Delete(tx, m.state.Settings, id, store.Precondition{})
+	if item, ok := m.state.Settings.Get(projectSwitch(name)); ok {
+		state.Delete(tx, m.state.Settings, item.ID, state.Unchanged(item))
 	}
 	return nil
 }
@@ -205,7 +203,7 @@ func (m *Manager) undeclared(name string) error {
 
 func showProject(i *state.Item[state.Project]) *Project {
 	v := i.Value
-	return &Project{Name: v.Name, Source: sourceStore, revision: i.Revision, ProjectInput: ProjectInput{
+	return &Project{Name: v.Name, Source: sourceStore, versioned: versioned{i.Revision}, ProjectInput: ProjectInput{
 		Description: v.Description, Patterns: v.Patterns, Members: membersOf(v.Members), Immutable: v.Immutable, ReadOnly: v.ReadOnly,
 	}}
 }
@@ -278,7 +276,7 @@ func (a *API) projectRoutes() []route {
 	m := a.manager
 	x := collection[Project]{
 		path: "/projects", variable: "name", group: "projects", read: ScopeProjectsRead, write: ScopeProjectsWrite,
-		revision: (*Project).Revision, name: func(p *Project) string { return p.Name },
+		name: func(p *Project) string { return p.Name },
 	}
 	return []route{
 		x.list("listProjects", "The projects that you manage.", m.Projects),

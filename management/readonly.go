@@ -14,7 +14,7 @@ type ReadOnly struct {
 	Since *time.Time `json:"since,omitempty" doc:"Since when it is as it is."`
 	By    string     `json:"by,omitempty" doc:"Who made it so." max:"600"`
 
-	revision uint64
+	versioned
 }
 
 // ReadOnlyInput is what it is to be.
@@ -41,7 +41,7 @@ func (m *Manager) ReadOnly(who *Caller, project string) (*ReadOnly, error) {
 }
 
 func showReadOnly(v *state.Setting, revision uint64) *ReadOnly {
-	return &ReadOnly{ReadOnlyInput: ReadOnlyInput{On: v.On, Reason: v.Text}, Since: timeOf(v.Changed), By: v.By, revision: revision}
+	return &ReadOnly{ReadOnlyInput: ReadOnlyInput{On: v.On, Reason: v.Text}, Since: timeOf(v.Changed), By: v.By, versioned: versioned{revision}}
 }
 
 // SetReadOnly sets the switch.
@@ -50,32 +50,37 @@ func (m *Manager) SetReadOnly(ctx context.Context, who *Caller, project string, 
 	if err != nil {
 		return nil, err
 	}
-	err = again(ctx, func() error {
+	err = m.again(ctx, func() error {
 		before, exists := m.state.Settings.Get(id)
 		if !exists {
 			before = nil
 		}
 		revision, condition := expect(before)
-		if err := match.check(revision); err != nil {
-			return err
-		}
 		was := ReadOnlyInput{}
 		if exists {
-			if was = (ReadOnlyInput{before.Value.On, before.Value.Text}); was == in {
-				made = showReadOnly(before.Value, revision)
-				return nil
+			was = ReadOnlyInput{before.Value.On, before.Value.Text}
+		}
+		same, object := exists && was == in, state.Object{Kind: "setting", ID: id, Name: project}
+		if err := match.check(revision, m.unsure.made(who, object, same)); err != nil {
+			return err
+		}
+		if same {
+			made = showReadOnly(before.Value, revision)
+			return nil
+		}
+		var tx state.Tx
+		if project != "" {
+			guard := m.state.Guard(state.GuardProject(project))
+			if _, err := m.project(who, project); err != nil {
+				return err
 			}
+			guard.Put(&tx)
 		}
 		next := &state.Setting{On: in.On, Text: in.Reason, Changed: m.second(), By: who.actor.String()}
 		made = showReadOnly(next, 0)
-		var tx state.Tx
 		state.Put(&tx, m.state.Settings, id, next, condition)
-		tx.Note(who.Actor(), "read_only.set", state.Object{Kind: "setting", ID: id, Name: project}, was, in)
-		if err := m.commit(ctx, who, &tx, made); err != nil {
-			return err
-		}
-		made.revision = revisionOf(m.state.Settings, id)
-		return nil
+		tx.Note(who.Actor(), "read_only.set", object, was, in)
+		return m.commit(ctx, who, &tx, made)
 	})
 	return made, err
 }
@@ -100,14 +105,14 @@ func (a *API) readOnlyRoutes() []route {
 		if err != nil {
 			return nil, err
 		}
-		return &answer{value: r, revision: r.revision}, nil
+		return &answer{value: r}, nil
 	}
 	put := func(c *call) (*answer, error) {
 		r, err := m.SetReadOnly(c.request.Context(), c.who, c.path["name"], input[ReadOnlyInput](c), c.match)
 		if err != nil {
 			return nil, err
 		}
-		return &answer{value: r, revision: r.revision}, nil
+		return &answer{value: r}, nil
 	}
 	return []route{
 		{
@@ -118,7 +123,7 @@ func (a *API) readOnlyRoutes() []route {
 		{
 			method: http.MethodPut, path: "/read-only", id: "setReadOnly", group: "settings", scope: ScopeSettingsWrite,
 			summary: "Makes the whole registry read-only, or ends it. For administrators.",
-			body:    of[ReadOnlyInput](), status: http.StatusOK, result: of[ReadOnly](), versioned: true, fails: []Code{CodeForbidden, CodeConflict}, serve: put,
+			body:    of[ReadOnlyInput](), status: http.StatusOK, result: of[ReadOnly](), versioned: true, fails: []Code{CodeForbidden, CodeStale, CodeConflict}, serve: put,
 		},
 		{
 			method: http.MethodGet, path: "/projects/{name}/read-only", id: "getProjectReadOnly", group: "projects", scope: ScopeSettingsRead,

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
-	"github.com/caddy-registry-auth/caddy-registry-auth/store"
 )
 
 // Revocation ends registry tokens that were issued earlier.
@@ -50,13 +49,33 @@ func (m *Manager) Revoke(ctx context.Context, who *Caller, in RevocationInput) (
 	if err != nil {
 		return nil, err
 	}
-	var tx state.Tx
-	v := m.revoke(&tx, who, id, in.Reason)
-	tx.Note(who.Actor(), "revocation.create", state.Object{Kind: "revocation", ID: id}, nil, showRevocation(id, v))
-	if err := m.commit(ctx, who, &tx, nil); err != nil {
+	var made *Revocation
+	err = m.again(ctx, func() error {
+		var tx state.Tx
+		made = showRevocation(id, m.revoke(&tx, who, id, in.Reason))
+		tx.Note(who.Actor(), "revocation.create", state.Object{Kind: "revocation", ID: id}, nil, made)
+		if err := m.commit(ctx, who, &tx, nil); err != nil {
+			return err
+		}
+		m.settle(ctx, &tx)
+		return nil
+	})
+	if err != nil {
 		return nil, err
 	}
-	return showRevocation(id, v), nil
+	return made, nil
+}
+
+// settleWait is how long an answer waits at most until the store has told of the
+// change.
+const settleWait = time.Second
+
+// settle waits until the store has told of a change which has ended what was
+// issued before: tokens that are asked for after the answer are known to be newer.
+func (m *Manager) settle(ctx context.Context, tx *state.Tx) {
+	ctx, cancel := context.WithTimeout(ctx, settleWait)
+	defer cancel()
+	_ = m.state.CaughtUp(ctx, tx.Revision()) // at worst a token of this moment has ended
 }
 
 func (in *RevocationInput) id() (string, error) {
@@ -81,13 +100,28 @@ func (in *RevocationInput) id() (string, error) {
 	return state.RevokePrincipal(in.Principal), nil
 }
 
-// revoke adds a revocation of everything until now. Registry tokens are dated
-// to the second, so that one of this second counts as earlier.
+// revoke adds a revocation of everything until now. Where there is one that
+// reaches further, as of a gateway whose clock is ahead, it goes on.
 func (m *Manager) revoke(tx *state.Tx, who *Caller, id, reason string) *state.Revocation {
 	now := m.now().UTC()
+	before, known := m.state.Revocations.Get(id)
+	if known {
+		now = later(now, before.Value.NotBefore)
+	} else {
+		before = nil
+	}
 	v := &state.Revocation{NotBefore: now, Until: now.Add(keepRevocation).Truncate(time.Second), Reason: reason, By: who.actor.String()}
-	state.Put(tx, m.state.Revocations, id, v, store.Precondition{})
+	_, condition := expect(before)
+	state.Put(tx, m.state.Revocations, id, v, condition)
 	return v
+}
+
+// later returns the later of two times.
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
 }
 
 func showRevocation(id string, v *state.Revocation) *Revocation {

@@ -28,7 +28,7 @@ type Robot struct {
 	Source    string        `json:"source" doc:"store, or where the configuration declares it. What is declared cannot be changed here." max:"512"`
 	Superseded
 
-	revision uint64
+	versioned
 }
 
 // RobotSettings are what there is to say of a robot.
@@ -67,7 +67,7 @@ func (m *Manager) showRobot(r *state.Robot, revision uint64) *Robot {
 			Permissions: permissionsOf(r.Permissions),
 		},
 		Secrets: []RobotSecret{}, Created: timeOf(r.Created), CreatedBy: r.CreatedBy, Updated: timeOf(r.Updated),
-		LastUsed: m.lastUsed(m.state.Robots.Kind(), r.Name), Source: sourceStore, revision: revision,
+		LastUsed: m.lastUsed(m.state.Robots.Kind(), r.Name), Source: sourceStore, versioned: versioned{revision},
 		Superseded: m.superseded(m.takenBy(r.Name)),
 	}
 	for _, s := range r.Secrets {
@@ -338,19 +338,18 @@ func (a *API) robotRoutes() []route {
 	m := a.manager
 	x := collection[Robot]{
 		path: "/robots", variable: "name", group: "robots", read: ScopeRobotsRead, write: ScopeRobotsWrite,
-		revision: func(r *Robot) uint64 { return r.revision },
 	}
 	itself := x // whose routes check the scope themselves
 	itself.read = ""
 	secret := collection[RobotWithSecret]{
 		path: "/robots", variable: "name", group: "robots", write: ScopeRobotsWrite,
-		revision: func(r *RobotWithSecret) uint64 { return r.revision }, name: func(r *RobotWithSecret) string { return r.Name },
+		name: func(r *RobotWithSecret) string { return r.Name },
 	}
 	made := func(r *RobotWithSecret, created bool, err error) (*answer, error) {
 		if err != nil {
 			return nil, err
 		}
-		said := &answer{value: r, revision: r.revision, created: created}
+		said := &answer{value: r, created: created}
 		if created {
 			said.location = secret.location(r)
 		}
@@ -390,10 +389,11 @@ func (a *API) robotRoutes() []route {
 				if err != nil {
 					return nil, err
 				}
-				if err := c.match.check(current.revision); err != nil {
-					return nil, err
+				match := c.match
+				if match.Revision == 0 {
+					match = Match{Revision: current.revision}
 				}
-				r, _, err := m.PutRobot(c.request.Context(), c.who, c.path["name"], next, Match{Revision: current.revision})
+				r, _, err := m.PutRobot(c.request.Context(), c.who, c.path["name"], next, match)
 				return made(r, false, err)
 			},
 		},

@@ -170,12 +170,12 @@ func (m *Manager) RotateRobot(ctx context.Context, who *Caller, name string, in 
 		return nil, err
 	}
 	var made *RobotWithSecret
-	err = again(ctx, func() error {
+	err = m.again(ctx, func() error {
 		item, ok := m.state.Robots.Get(name)
 		if !ok {
 			return noRobot(name)
 		}
-		if err := match.check(item.Revision); err != nil {
+		if err := match.check(item.Revision, false); err != nil {
 			return err
 		}
 		if self && replaced(who, item.Value) {
@@ -257,12 +257,12 @@ func (m *Manager) EndRobotSecret(ctx context.Context, who *Caller, name, id stri
 	if by := m.takenBy(name); by != "" {
 		return nameTaken(name, by)
 	}
-	return again(ctx, func() error {
+	return m.again(ctx, func() error {
 		item, ok := m.state.Robots.Get(name)
 		if !ok {
 			return noRobot(name)
 		}
-		if err := match.check(item.Revision); err != nil {
+		if err := match.check(item.Revision, false); err != nil {
 			return err
 		}
 		if self && id != who.Principal.CredentialID && replaced(who, item.Value) {

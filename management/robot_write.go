@@ -76,7 +76,7 @@ func (m *Manager) PutRobot(ctx context.Context, who *Caller, name string, in Rob
 	}
 	var made *RobotWithSecret
 	var created bool
-	err = again(ctx, func() error {
+	err = m.again(ctx, func() error {
 		made, created, err = m.putRobot(ctx, who, name, settings, given, match)
 		return err
 	})
@@ -119,9 +119,6 @@ func (m *Manager) putRobot(ctx context.Context, who *Caller, name string, settin
 		before = nil
 	}
 	revision, condition := expect(before)
-	if err := match.check(revision); err != nil {
-		return nil, false, err
-	}
 	now := m.second()
 	next := *settings
 	if !exists || given != nil {
@@ -144,10 +141,17 @@ func (m *Manager) putRobot(ctx context.Context, who *Caller, name string, settin
 		if !same {
 			next.Secrets = []state.RobotSecret{{Hash: given.stored, Created: now}}
 		}
-		if equalRecord(old, &next) {
+		same = equalRecord(old, &next)
+		if err := match.check(revision, m.unsure.made(who, robotObject(name), same)); err != nil {
+			return nil, false, err
+		}
+		if same {
 			return &RobotWithSecret{Robot: *m.showRobot(old, revision)}, false, nil
 		}
 	} else {
+		if err := match.check(0, false); err != nil {
+			return nil, false, err
+		}
 		if given == nil {
 			secret, stored := authn.NewSecret(authn.SecretRobot)
 			given, shown = &givenSecret{stored: stored}, secret
@@ -183,19 +187,46 @@ func (m *Manager) checkRobot(who *Caller, name string, in RobotInput) (*state.Ro
 	if err := wrong.err(); err != nil {
 		return nil, err
 	}
-	if project := r.Project(); project != "" {
-		patterns := m.patternsOf(project)
-		for i, l := range r.Permissions {
-			if !withinProject(l, patterns) {
-				wrong.add(at("permissions", i), "%s is not all within the project %s", l.Name, project)
-			}
-		}
-	}
-	if err := wrong.err(); err != nil {
+	if err := m.withinItsProject(r); err != nil {
 		return nil, err
 	}
 	m.mayHandOn(who, handedRobot(r), &wrong)
 	return r, wrong.forbidden("a robot may do no more than who makes it")
+}
+
+// withinItsProject checks that the permissions of a robot are all within the
+// project that it belongs to.
+func (m *Manager) withinItsProject(r *state.Robot) error {
+	project := r.Project()
+	if project == "" {
+		return nil
+	}
+	var wrong problems
+	patterns := m.patternsOf(project)
+	for i, l := range r.Permissions {
+		if !withinProject(l, patterns) {
+			wrong.add(at("permissions", i), "%s is not all within the project %s", l.Name, project)
+		}
+	}
+	return wrong.err()
+}
+
+// joinProject adds to a transaction that a robot comes to a project, which may
+// have been changed or deleted since the robot was checked.
+func (m *Manager) joinProject(tx *state.Tx, who *Caller, r *state.Robot) error {
+	project := r.Project()
+	if project == "" {
+		return nil
+	}
+	guard := m.state.Guard(state.GuardProject(project))
+	if !m.managesRobot(who, r.Name) {
+		return fail(CodeForbidden, "only who manages all of the project may change its robots")
+	}
+	if err := m.withinItsProject(r); err != nil {
+		return err
+	}
+	guard.Put(tx)
+	return nil
 }
 
 // writeRobot writes a robot that was checked.
@@ -204,6 +235,11 @@ func (m *Manager) writeRobot(ctx context.Context, who *Caller, action string, be
 		return nil, &Error{Code: CodeInvalid, Detail: err.Error()}
 	}
 	var tx state.Tx
+	if before == nil {
+		if err := m.joinProject(&tx, who, next); err != nil {
+			return nil, err
+		}
+	}
 	state.Put(&tx, m.state.Robots, next.Name, next, condition)
 	made := &RobotWithSecret{Robot: *m.showRobot(next, 0), Secret: secret}
 	var old any
@@ -213,9 +249,6 @@ func (m *Manager) writeRobot(ctx context.Context, who *Caller, action string, be
 	tx.Note(who.Actor(), action, robotObject(next.Name), old, &made.Robot)
 	if err := m.commit(ctx, who, &tx, made); err != nil {
 		return nil, err
-	}
-	if item, ok := m.state.Robots.Get(next.Name); ok {
-		made.revision = item.Revision
 	}
 	return made, nil
 }
@@ -230,7 +263,7 @@ func (m *Manager) DeleteRobot(ctx context.Context, who *Caller, name string, mat
 	if !m.managesRobot(who, name) {
 		return noRobot(name)
 	}
-	return again(ctx, func() error {
+	return m.again(ctx, func() error {
 		// One that the configuration supersedes can be deleted as well.
 		item, ok := m.state.Robots.Get(name)
 		switch {
@@ -239,7 +272,7 @@ func (m *Manager) DeleteRobot(ctx context.Context, who *Caller, name string, mat
 		case !ok:
 			return noRobot(name)
 		}
-		if err := match.check(item.Revision); err != nil {
+		if err := match.check(item.Revision, false); err != nil {
 			return err
 		}
 		var tx state.Tx

@@ -16,7 +16,7 @@ type RoleMapping struct {
 	RoleMappingInput
 	Source string `json:"source" doc:"store, or what keeps it from being used."`
 
-	revision uint64
+	versioned
 }
 
 // RoleMappingInput is the request body for a role mapping.
@@ -136,7 +136,7 @@ func (m *Manager) tryGrant(g authz.Grant) (authz.Action, error) {
 
 func showMapping(i *state.Item[state.RoleMapping]) *RoleMapping {
 	v := i.Value
-	return &RoleMapping{Principal: i.ID, Source: sourceStore, revision: i.Revision, RoleMappingInput: RoleMappingInput{
+	return &RoleMapping{Principal: i.ID, Source: sourceStore, versioned: versioned{i.Revision}, RoleMappingInput: RoleMappingInput{
 		Role: v.Role, PrincipalName: v.PrincipalName, Patterns: v.Patterns, NotAfter: timeOf(v.NotAfter),
 	}}
 }
@@ -151,7 +151,7 @@ func (a *API) roleRoutes() []route {
 	m := a.manager
 	x := collection[RoleMapping]{
 		path: "/role-mappings", variable: "principal", group: "roles", read: ScopeRolesRead, write: ScopeRolesWrite,
-		revision: func(r *RoleMapping) uint64 { return r.revision }, name: func(r *RoleMapping) string { return r.Principal },
+		name: func(r *RoleMapping) string { return r.Principal },
 	}
 	return append([]route{
 		x.list("listRoleMappings", "Who has which role. For administrators.", m.RoleMappings, CodeForbidden),

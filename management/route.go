@@ -72,9 +72,8 @@ type call struct {
 
 // answer is what a route says.
 type answer struct {
-	value    any
-	revision uint64 // for the ETag; 0: none
-	created  bool   // 201 where the route says 200
+	value    any  // with the ETag, if it is revised
+	created  bool // 201 where the route says 200
 	location string
 	next     string                          // cursor of the next page
 	stream   func(http.ResponseWriter) error // writes the body

@@ -18,6 +18,7 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 	"github.com/caddy-registry-auth/caddy-registry-auth/export"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
+	"github.com/caddy-registry-auth/caddy-registry-auth/store"
 	"github.com/caddy-registry-auth/caddy-registry-auth/store/faultstore"
 	"github.com/caddy-registry-auth/caddy-registry-auth/store/memstore"
 )
@@ -59,7 +60,13 @@ var rules = authz.Config{
 
 func newStage(t *testing.T, change ...func(*Options)) *stage {
 	t.Helper()
-	s := &stage{t: t, store: faultstore.Wrap(memstore.New()), clock: newTestClock(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)), remote: "192.0.2.7:1234"}
+	return newStageOn(t, memstore.New(), change...)
+}
+
+// newStageOn is one of several gateways on a store.
+func newStageOn(t *testing.T, shared store.Store, change ...func(*Options)) *stage {
+	t.Helper()
+	s := &stage{t: t, store: faultstore.Wrap(shared), clock: newTestClock(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)), remote: "192.0.2.7:1234"}
 	now := s.clock.now
 	var err error
 	if s.state, err = state.Open(t.Context(), s.store, "main", state.Options{Now: now}); err != nil {

@@ -19,7 +19,7 @@ type AccessToken struct {
 	Disabled bool      `json:"disabled,omitempty"`
 	LastUsed *LastUsed `json:"last_used,omitempty" doc:"When and from where it was used last, as of half a minute ago."`
 
-	revision uint64
+	versioned
 }
 
 // TokenSettings are what there is to say of an access token.
@@ -54,7 +54,7 @@ func (m *Manager) showToken(id string, t *state.Token, revision uint64) *AccessT
 	out := &AccessToken{
 		ID: id, User: t.User, Created: t.Created, Disabled: t.Disabled,
 		TokenSettings: TokenSettings{Name: t.Name, Scopes: t.Scopes, From: t.From, Expires: timeOf(t.Expires)},
-		LastUsed:      m.lastUsed(m.state.Tokens.Kind(), id), revision: revision,
+		LastUsed:      m.lastUsed(m.state.Tokens.Kind(), id), versioned: versioned{revision},
 	}
 	if t.Limits != nil {
 		list := append([]Permission{}, permissionsOf(t.Limits)...)
@@ -151,12 +151,12 @@ func (m *Manager) RevokeToken(ctx context.Context, who *Caller, id string, match
 			return err
 		}
 	}
-	return again(ctx, func() error {
+	return m.again(ctx, func() error {
 		item, ok := m.state.Tokens.Get(id)
 		if !ok || !m.seesToken(who, item.Value.User) {
 			return noToken(id)
 		}
-		if err := match.check(item.Revision); err != nil {
+		if err := match.check(item.Revision, false); err != nil {
 			return err
 		}
 		var tx state.Tx
@@ -195,7 +195,7 @@ func (m *Manager) CreateToken(ctx context.Context, who *Caller, in NewToken) (*T
 	if err != nil {
 		return nil, err
 	}
-	t.User, t.Created = user, m.second()
+	t.User = user
 	secret, stored := authn.NewSecret(authn.SecretPersonalToken)
 	parsed, err := authn.ParseSecret(secret)
 	if err != nil {
@@ -204,17 +204,23 @@ func (m *Manager) CreateToken(ctx context.Context, who *Caller, in NewToken) (*T
 	t.Hash = stored
 	made := &TokenWithSecret{Secret: secret}
 	err = m.counted(ctx, func() error {
-		if err := m.roomForToken(t); err != nil {
-			return err
-		}
-		var tx state.Tx
-		state.Put(&tx, m.state.Tokens, parsed.ID, t, state.Absent)
-		// The user's record is written each time, as it is, so that of two tokens
-		// that are made at once one is counted by the other.
+		// The user's record is written each time, as it is: of two tokens that are
+		// made at once one is counted by the other, and what ends all that the user
+		// has misses none.
 		id, u, before, _ := m.state.See(who.Principal)
 		if before != nil {
 			u = before.Value
 		}
+		m.state.Barrier()
+		if err := m.state.Still(who.Principal); err != nil {
+			return err
+		}
+		if err := m.roomForToken(t); err != nil {
+			return err
+		}
+		t.Created = m.state.IssueTime(user, m.second())
+		var tx state.Tx
+		state.Put(&tx, m.state.Tokens, parsed.ID, t, state.Absent)
 		m.state.PutUser(&tx, id, u, before)
 		made.AccessToken = *m.showToken(parsed.ID, t, 0)
 		tx.Note(who.Actor(), "token.create", tokenObject(parsed.ID, t), nil, &made.AccessToken)
@@ -222,9 +228,6 @@ func (m *Manager) CreateToken(ctx context.Context, who *Caller, in NewToken) (*T
 	})
 	if err != nil {
 		return nil, err
-	}
-	if item, ok := m.state.Tokens.Get(parsed.ID); ok {
-		made.revision = item.Revision
 	}
 	return made, nil
 }
@@ -297,13 +300,12 @@ func (a *API) tokenRoutes() []route {
 	m := a.manager
 	x := collection[AccessToken]{
 		path: "/tokens", variable: "id", group: "tokens", read: ScopeTokensRead,
-		revision: func(t *AccessToken) uint64 { return t.revision },
 	}
 	itself := x // whose routes check the scope themselves
 	itself.read = ""
 	made := collection[TokenWithSecret]{
 		path: "/tokens", group: "tokens", write: ScopeTokensWrite,
-		revision: func(t *TokenWithSecret) uint64 { return t.revision }, name: func(t *TokenWithSecret) string { return t.ID },
+		name: func(t *TokenWithSecret) string { return t.ID },
 	}
 	return []route{
 		x.search("listTokens", "Your access tokens; of a key, everybody's.", ofUser, func(c *call, p PageQuery) (*Page[*AccessToken], error) {

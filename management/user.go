@@ -35,7 +35,7 @@ type User struct {
 	ByName []string `json:"by_name,omitempty" doc:"Of one user: what hangs on the name and not on who it is: whoever is called so next has it too. Stored role mappings, memberships of stored projects, and owners of whom only the name is known."`
 	Former []string `json:"former,omitempty" doc:"Of one user: what was owned by somebody of this identity before who is not there any more. It is nobody's until an administrator hands it over."`
 
-	revision uint64
+	versioned
 }
 
 // UserQuery says which users are listed.
@@ -129,33 +129,32 @@ func (m *Manager) changeUser(ctx context.Context, who *Caller, id, action string
 	if err := m.needsAdmin(who, ScopeUsersWrite); err != nil {
 		return nil, err
 	}
-	err := again(ctx, func() error {
+	var changed *User
+	err := m.again(ctx, func() error {
 		item, ok := m.state.Users.Get(id)
 		if !ok {
 			return noUser(id)
 		}
-		if err := match.check(item.Revision); err != nil {
-			return err
-		}
 		next := *item.Value
 		change(&next)
-		if equalRecord(item.Value, &next) {
+		same := equalRecord(item.Value, &next)
+		if err := match.check(item.Revision, m.unsure.made(who, userObject(id, &next), same)); err != nil {
+			return err
+		}
+		tokens, sessions := m.countOfUsers()
+		changed = showUser(id, &next, item.Revision, tokens[id], sessions[id])
+		if same {
 			return nil
 		}
 		var tx state.Tx
 		state.Put(&tx, m.state.Users, id, &next, state.Unchanged(item))
 		tx.Note(who.Actor(), action, userObject(id, &next), userStanding(item.Value), userStanding(&next))
-		return m.commit(ctx, who, &tx, nil)
+		return m.commit(ctx, who, &tx, changed)
 	})
 	if err != nil {
 		return nil, err
 	}
-	item, ok := m.state.Users.Get(id)
-	if !ok {
-		return nil, noUser(id)
-	}
-	tokens, sessions := m.countOfUsers()
-	return showUser(id, item.Value, item.Revision, tokens[id], sessions[id]), nil
+	return changed, nil
 }
 
 // userStanding is what of a user an administrator changes.
@@ -171,7 +170,7 @@ func showUser(id string, u *state.User, revision uint64, tokens, sessions int) *
 	return &User{
 		ID: id, Name: u.Name, Email: u.Email, Issuer: u.Issuer, Subject: u.Subject, Authenticator: u.Authenticator,
 		Groups: u.Groups, Roles: u.Roles, FirstSeen: u.First, LastSeen: u.Last, Disabled: u.Disabled, Gone: u.Gone,
-		NotBefore: timeOf(u.NotBefore), Tokens: tokens, Sessions: sessions, revision: revision,
+		NotBefore: timeOf(u.NotBefore), Tokens: tokens, Sessions: sessions, versioned: versioned{revision},
 	}
 }
 
@@ -231,7 +230,7 @@ func (m *Manager) SignOut(ctx context.Context, who *Caller, id string) error {
 	}
 	return m.endUser(ctx, who, id, "user.sign_out", func(tx *state.Tx, item *state.Item[state.User]) error {
 		next := *item.Value
-		next.NotBefore = m.now().UTC()
+		next.NotBefore = later(m.now().UTC(), next.NotBefore.Add(time.Nanosecond))
 		state.Put(tx, m.state.Users, id, &next, state.Unchanged(item))
 		return nil
 	})
@@ -258,11 +257,12 @@ func (m *Manager) ForgetUser(ctx context.Context, who *Caller, id string) error 
 
 // endUser deletes what was issued to a user.
 func (m *Manager) endUser(ctx context.Context, who *Caller, id, action string, change func(*state.Tx, *state.Item[state.User]) error) error {
-	return again(ctx, func() error {
+	return m.again(ctx, func() error {
 		item, ok := m.state.Users.Get(id)
 		if !ok {
 			return noUser(id)
 		}
+		m.state.Barrier() // what was made before the record was as it is is seen now
 		var tx state.Tx
 		if err := change(&tx, item); err != nil {
 			return err
@@ -273,7 +273,11 @@ func (m *Manager) endUser(ctx context.Context, who *Caller, id, action string, c
 			"device_logins":   endAll(&tx, m.state.DeviceLogins, func(v *state.DeviceLogin) bool { return v.User == id }),
 			"access_tokens":   endAll(&tx, m.state.Tokens, func(v *state.Token) bool { return v.User == id }),
 		})
-		return m.commit(ctx, who, &tx, nil)
+		if err := m.commit(ctx, who, &tx, nil); err != nil {
+			return err
+		}
+		m.settle(ctx, &tx)
+		return nil
 	})
 }
 
@@ -295,7 +299,6 @@ func (a *API) userRoutes() []route {
 	m := a.manager
 	x := collection[User]{
 		path: "/users", variable: "id", group: "users", read: ScopeUsersRead,
-		revision: func(u *User) uint64 { return u.revision },
 	}
 	set := func(disabled bool) func(c *call) (*answer, error) {
 		return func(c *call) (*answer, error) {

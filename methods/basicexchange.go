@@ -13,7 +13,7 @@ import (
 // switched on, of people.
 type BasicExchange struct {
 	authn.BasicExchangeConfig
-	Trust
+	caddyfile.Trust
 	Held
 }
 
@@ -35,10 +35,11 @@ func (BasicExchange) CaddyModule() caddy.ModuleInfo {
 //		parameter       <name> <value>
 //		audience        <audience...>
 //		username        <claim>
-//		groups          <claim>
-//		roles           <claim>
+//		groups          <claim> [<form>]
+//		roles           <claim> [<form>]
 //		prefix          <prefix>
 //		required_group  <group...>
+//		require_claim   <claim...>
 //		algorithms      <algorithm...>
 //		cache           <duration>
 //		cache_offset    <duration>
@@ -71,11 +72,6 @@ func (b *BasicExchange) options() caddyfile.Options {
 		"scope":                   caddyfile.List(&b.Scopes),
 		"parameter":               caddyfile.Pair(&b.Parameters),
 		"audience":                caddyfile.List(&b.Audiences),
-		"username":                caddyfile.Text(&b.Username),
-		"groups":                  caddyfile.Text(&b.Groups),
-		"roles":                   caddyfile.Text(&b.Roles),
-		"prefix":                  caddyfile.Text(&b.Prefix),
-		"required_group":          caddyfile.List(&b.RequiredGroups),
 		"algorithms":              caddyfile.List(&b.Algorithms, caddyfile.Wrapped(authn.CheckAlgorithm)),
 		"cache":                   caddyfile.Span(&b.Cache),
 		"cache_offset":            caddyfile.Span(&b.CacheOffset),
@@ -87,7 +83,7 @@ func (b *BasicExchange) options() caddyfile.Options {
 		"clock_skew":              caddyfile.Span(&b.ClockSkew),
 		"trust_pool":              caddyfile.TrustPool(&b.CARaw),
 		"insecure_issuer":         caddyfile.Flag(&b.InsecureIssuer),
-	}
+	}.And(caddyfile.Claims(&b.ClaimsConfig))
 }
 
 // passwordGrant reads the client with which people's passwords are exchanged.
@@ -118,7 +114,7 @@ func (b *BasicExchange) Provision(ctx caddy.Context) error {
 		}
 		config.PasswordGrant = &resolved
 	}
-	transport, err := b.transport(ctx)
+	transport, err := b.Transport(ctx)
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ import (
 // who shows a credential.
 type External struct {
 	authn.ExternalConfig
-	Trust
+	caddyfile.Trust
 	Held
 }
 
@@ -74,7 +74,7 @@ func (e *External) Provision(ctx caddy.Context) error {
 		}
 		config.Headers[name] = resolved
 	}
-	transport, err := e.transport(ctx)
+	transport, err := e.Transport(ctx)
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 // LDAP is the authenticator for the passwords of people in a directory.
 type LDAP struct {
 	authn.LDAPConfig
-	Trust
+	caddyfile.Trust
 	Held
 }
 
@@ -112,7 +112,7 @@ func (l *LDAP) Provision(ctx caddy.Context) (err error) {
 			return err
 		}
 	}
-	roots, err := l.roots(ctx)
+	roots, err := l.Roots(ctx)
 	if err != nil {
 		return err
 	}

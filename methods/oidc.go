@@ -15,7 +15,7 @@ import (
 // token arrives, so that Caddy starts without it.
 type OIDC struct {
 	authn.OIDCConfig
-	Trust
+	caddyfile.Trust
 	Held
 }
 
@@ -31,10 +31,11 @@ func (OIDC) CaddyModule() caddy.ModuleInfo {
 //		audience         <audience...>
 //		authorized_party <client_id...>
 //		username         <claim>
-//		groups           <claim>
-//		roles            <claim>
+//		groups           <claim> [<form>]
+//		roles            <claim> [<form>]
 //		prefix           <prefix>
 //		required_group   <group...>
+//		require_claim    <claim...>
 //		algorithms       <algorithm...>
 //		max_age          <duration>
 //		jwks_max_age     <duration>
@@ -74,11 +75,6 @@ func (o *OIDC) options() caddyfile.Options {
 		"client_id":         caddyfile.Text(&o.ClientID),
 		"audience":          caddyfile.List(&o.Audiences),
 		"authorized_party":  caddyfile.List(&o.AuthorizedParties),
-		"username":          caddyfile.Text(&o.Username),
-		"groups":            caddyfile.Text(&o.Groups),
-		"roles":             caddyfile.Text(&o.Roles),
-		"prefix":            caddyfile.Text(&o.Prefix),
-		"required_group":    caddyfile.List(&o.RequiredGroups),
 		"algorithms":        caddyfile.List(&o.Algorithms, caddyfile.Wrapped(authn.CheckAlgorithm)),
 		"max_age":           caddyfile.Span(&o.MaxAge),
 		"jwks_max_age":      caddyfile.Span(&o.JWKSMaxAge),
@@ -93,7 +89,7 @@ func (o *OIDC) options() caddyfile.Options {
 		"extra_auth_params": caddyfile.Pairs(&o.ExtraAuthParams),
 		"userinfo":          caddyfile.Text(&o.UserInfo),
 		"subject_alias":     caddyfile.Text(&o.SubjectAlias),
-	}.And(caddyfile.Recheck(&o.RecheckConfig))
+	}.And(caddyfile.Claims(&o.ClaimsConfig)).And(caddyfile.Recheck(&o.RecheckConfig))
 }
 
 // Provision prepares the verifier; it does not touch the network.
@@ -105,7 +101,7 @@ func (o *OIDC) Provision(ctx caddy.Context) error {
 			return fmt.Errorf("oidc %s: %w", o.Issuer, err)
 		}
 	}
-	transport, err := o.transport(ctx)
+	transport, err := o.Transport(ctx)
 	if err != nil {
 		return err
 	}

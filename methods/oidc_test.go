@@ -30,10 +30,11 @@ func TestOIDC(t *testing.T) {
 				audience web other
 				authorized_party cli
 				username email
-				groups realm.groups
-				roles realm_access.roles
+				groups realm.groups comma
+				roles realm_access.roles json
 				prefix corp/
 				required_group dev ops
+				require_claim department
 				algorithms RS256 EdDSA
 				max_age 1d
 				jwks_max_age 5m
@@ -43,7 +44,10 @@ func TestOIDC(t *testing.T) {
 			}`,
 			authn.OIDCConfig{
 				Issuer: "https://sso.example.com", ClientID: "registry", Audiences: []string{"api", "web", "other"}, AuthorizedParties: []string{"cli"},
-				Username: "email", Groups: "realm.groups", Roles: "realm_access.roles", Prefix: "corp/", RequiredGroups: []string{"dev", "ops"},
+				ClaimsConfig: authn.ClaimsConfig{
+					Username: "email", Groups: "realm.groups", GroupsForm: "comma", Roles: "realm_access.roles", RolesForm: "json", Prefix: "corp/",
+					RequiredGroups: []string{"dev", "ops"}, RequiredClaims: []string{"department"},
+				},
 				Algorithms: []string{"RS256", "EdDSA"}, MaxAge: authn.Duration(24 * time.Hour), JWKSMaxAge: authn.Duration(5 * time.Minute),
 				JWKSGrace: authn.Duration(2 * time.Hour), ClockSkew: authn.Duration(30 * time.Second),
 			},

@@ -12,7 +12,7 @@ import (
 // tokens the cluster's API server is asked about.
 type TokenReview struct {
 	authn.TokenReviewConfig
-	Trust
+	caddyfile.Trust
 	Held
 }
 
@@ -61,7 +61,7 @@ func (t *TokenReview) options() caddyfile.Options {
 
 // Provision prepares the authenticator; it does not touch the network.
 func (t *TokenReview) Provision(ctx caddy.Context) error {
-	transport, err := t.transport(ctx)
+	transport, err := t.Transport(ctx)
 	if err != nil {
 		return err
 	}

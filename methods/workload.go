@@ -13,7 +13,7 @@ import (
 // same issuer are mappings of one authenticator.
 type Workload struct {
 	authn.WorkloadConfig
-	Trust
+	caddyfile.Trust
 	Held
 }
 
@@ -24,7 +24,7 @@ func (Workload) CaddyModule() caddy.ModuleInfo {
 
 // Provision prepares the verifier; it does not touch the network.
 func (w *Workload) Provision(ctx caddy.Context) error {
-	transport, err := w.transport(ctx)
+	transport, err := w.Transport(ctx)
 	if err != nil {
 		return err
 	}

@@ -202,7 +202,7 @@ func TestMixUp(t *testing.T) {
 	evil.discover = func(d object) { delete(d, "authorization_response_iss_parameter_supported") }
 	f.open(t,
 		f.provider(t, authn.OIDCConfig{Issuer: f.idp.URL, ClientID: "registry", SignInConfig: authn.SignInConfig{ClientSecret: "hunter2"}}),
-		f.provider(t, authn.OIDCConfig{Issuer: evil.URL, ClientID: "registry", Prefix: "evil/", SignInConfig: authn.SignInConfig{ClientSecret: "hunter2"}}))
+		f.provider(t, authn.OIDCConfig{Issuer: evil.URL, ClientID: "registry", ClaimsConfig: authn.ClaimsConfig{Prefix: "evil/"}, SignInConfig: authn.SignInConfig{ClientSecret: "hunter2"}}))
 	for name, test := range map[string]struct {
 		start string
 		with  func(string) string

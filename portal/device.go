@@ -332,7 +332,9 @@ func deviceName(v *state.DeviceLogin) string {
 func (x *exchange) revoke() (any, error) {
 	if logins := x.portal.options.Logins; logins != nil {
 		from := x.client()
-		err := logins.Revoke(x.r.Context(), x.r.PostForm.Get("token"), authn.TokenClient{Remote: from.remote, RequestID: from.requestID})
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), endLimit)
+		defer cancel()
+		err := logins.Revoke(ctx, x.r.PostForm.Get("token"), authn.TokenClient{Remote: from.remote, RequestID: from.requestID})
 		if err != nil {
 			return nil, err
 		}

@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"context"
 	"slices"
 	"strings"
 
@@ -50,7 +51,9 @@ func (x *exchange) endSessions() error {
 		return x.ask(question, txtSignOut, "sessions")
 	}
 	mine := x.session.Record.User
-	_, err := x.portal.options.Sessions.End(x.r.Context(), x.actor(), "session.end", func(v *state.Session, at string) bool {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), endLimit)
+	defer cancel()
+	_, err := x.portal.options.Sessions.End(ctx, x.actor(), "session.end", func(v *state.Session, at string) bool {
 		return v.User == mine && at != x.session.ID && (id == "" || at == id)
 	})
 	if err != nil {

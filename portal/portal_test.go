@@ -21,6 +21,7 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/management"
 	"github.com/caddy-registry-auth/caddy-registry-auth/portal"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
+	"github.com/caddy-registry-auth/caddy-registry-auth/store/faultstore"
 	"github.com/caddy-registry-auth/caddy-registry-auth/store/memstore"
 )
 
@@ -55,6 +56,7 @@ func (g gcm) Open(sealed []byte, bound string) ([]byte, error) {
 
 // front is a portal with a provider and a server around it.
 type front struct {
+	store *faultstore.Store
 	*httptest.Server
 	*testing.T
 	idp      *idp
@@ -113,7 +115,8 @@ func (f *front) rules() *authz.Policy {
 
 func openState(t *testing.T, f *front) *state.State {
 	t.Helper()
-	st, err := state.Open(t.Context(), memstore.New(), "default", state.Options{Now: f.now})
+	f.store = faultstore.Wrap(memstore.New())
+	st, err := state.Open(t.Context(), f.store, "default", state.Options{Now: f.now})
 	if err != nil {
 		t.Fatal(err)
 	}

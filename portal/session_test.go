@@ -1,15 +1,20 @@
 package portal_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/portal"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
+	"github.com/caddy-registry-auth/caddy-registry-auth/store"
+	"github.com/caddy-registry-auth/caddy-registry-auth/store/faultstore"
 )
 
 // disable locks a user out, as an administrator does.
@@ -270,5 +275,48 @@ func TestOnePersonsSessionsAreBounded(t *testing.T) {
 	}
 	if g := second.get("/auth/csrf", cors...); g.status != http.StatusUnauthorized {
 		t.Errorf("the oldest: %d", g.status)
+	}
+}
+
+// TestLogoutTokenIsSpentWithItsEffect: while the store is away a provider's logout
+// is not done, and its token is good when the provider asks again; on all gateways
+// and after a restart it is good once.
+func TestLogoutTokenIsSpentWithItsEffect(t *testing.T) {
+	f := newFront(t)
+	f.browser().signIn()
+	out := &authn.LogoutToken{Issuer: f.idp.URL, Subject: "a1", ID: "j", Until: time.Now().Add(time.Minute)}
+	f.store.Fail(faultstore.Apply, store.ErrUnavailable)
+	if err := f.sessions.SignedOut(t.Context(), out); !errors.Is(err, store.ErrUnavailable) {
+		t.Fatal(err)
+	}
+	f.store.Fail(faultstore.Apply, nil)
+	if err := f.sessions.SignedOut(t.Context(), out); err != nil || sessionCount(f.state) != 0 {
+		t.Fatalf("asked again: %v, %d sessions", err, sessionCount(f.state))
+	}
+	other, err := state.Open(t.Context(), f.store, f.state.Realm(), state.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if err := portal.NewSessions(portal.SessionOptions{State: other, Policy: f.rules}).SignedOut(t.Context(), out); !errors.Is(err, state.ErrSpent) {
+		t.Errorf("on another gateway: %v", err)
+	}
+}
+
+// TestLogoutOfAProviderThatHangsUp is done all the same.
+func TestLogoutOfAProviderThatHangsUp(t *testing.T) {
+	f := newFront(t)
+	f.browser().signIn()
+	f.store.Delay(faultstore.Apply, 100*time.Millisecond)
+	now := time.Now().Unix()
+	token := f.idp.sign("logout+jwt", object{"iss": f.idp.URL, "aud": "registry", "iat": now, "exp": now + 120, "jti": "j", "sub": "a1",
+		"events": object{"http://schemas.openid.net/event/backchannel-logout": object{}}})
+	ctx, hangUp := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer hangUp()
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/auth/back-channel-logout", strings.NewReader(url.Values{"logout_token": {token}}.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	f.Server.Config.Handler.ServeHTTP(httptest.NewRecorder(), r)
+	if n := sessionCount(f.state); n != 0 {
+		t.Errorf("%d sessions go on", n)
 	}
 }

@@ -162,15 +162,12 @@ type client struct {
 // down, and ends the session that the browser had before. It returns the
 // cookie's value.
 func (s *Sessions) begin(ctx context.Context, in *authn.SignedIn, from client, before *Session, plain bool) (string, error) {
-	const tries = 3
-	var err error
-	for range tries {
-		var secret string
-		if secret, err = s.tryBegin(ctx, in, from, before, plain); !errors.Is(err, store.ErrConflict) {
-			return secret, err
-		}
-	}
-	return "", err
+	var secret string
+	err := s.options.State.Again(ctx, func() (err error) {
+		secret, err = s.tryBegin(ctx, in, from, before, plain)
+		return err
+	})
+	return secret, err
 }
 
 func (s *Sessions) tryBegin(ctx context.Context, in *authn.SignedIn, from client, before *Session, plain bool) (string, error) {
@@ -190,10 +187,15 @@ func (s *Sessions) tryBegin(ctx context.Context, in *authn.SignedIn, from client
 		return "", fmt.Errorf("%w: user %s was disabled by an administrator", authn.ErrDisabled, user.Name)
 	}
 	user.Gone = false // the provider has just said so
+	st.Barrier()
+	created := now
+	if user.NotBefore.After(created) { // signed out by a gateway whose clock is ahead
+		created = user.NotBefore
+	}
 	secret := newSecret()
 	session := &state.Session{
 		User: userID, Issuer: p.Issuer, ProviderSession: in.Session, Plain: plain,
-		Remote: from.remote.String(), Agent: short(from.agent), Created: now.UTC(), Used: now.UTC().Truncate(time.Second),
+		Remote: from.remote.String(), Agent: short(from.agent), Created: created.UTC(), Used: now.UTC().Truncate(time.Second),
 		Expires: now.Add(s.lifetime()).UTC(), Idle: time.Duration(s.options.Config.SessionIdle),
 	}
 	id := hashed(secret)
@@ -244,18 +246,14 @@ func (s *Sessions) surplus(user string, before *Session, now time.Time) []*state
 // session may be another one since: a logout there ends this one, too, and what
 // was got for the session before may not be good any more.
 func (s *Sessions) renew(ctx context.Context, session *Session, in *authn.SignedIn) error {
-	const tries = 3 // the session is also written when it is used, and the user when asked about
-	var err error
-	for range tries {
+	// The session is also written when it is used, and the user when asked about.
+	return s.options.State.Again(ctx, func() error {
 		var tx state.Tx
 		if !s.renewed(&tx, session, in) {
 			return nil
 		}
-		if err = s.options.State.Commit(ctx, &tx); !errors.Is(err, store.ErrConflict) {
-			return err
-		}
-	}
-	return err
+		return s.options.State.Commit(ctx, &tx)
+	})
 }
 
 // renewed puts into tx what has changed, and reports whether anything has.
@@ -351,7 +349,7 @@ func short(agent string) string {
 const CSRFHeader = "X-Csrf-Token"
 
 // credentialSession is the kind of credential that a session is.
-const credentialSession = "session"
+const credentialSession = state.CredentialSession
 
 var (
 	_ authn.Authenticator = (*Sessions)(nil)

@@ -224,7 +224,7 @@ func TestSeveralProviders(t *testing.T) {
 	second.person = object{"sub": "p1", "preferred_username": "paula"}
 	f.open(t,
 		f.provider(t, authn.OIDCConfig{Issuer: f.idp.URL, ClientID: "registry", SignInConfig: authn.SignInConfig{ClientSecret: "hunter2", DisplayName: "Corp"}}),
-		f.provider(t, authn.OIDCConfig{Issuer: second.URL, ClientID: "registry", Prefix: "Partner/", SignInConfig: authn.SignInConfig{ClientSecret: "hunter2", DisplayName: "Partner"}}))
+		f.provider(t, authn.OIDCConfig{Issuer: second.URL, ClientID: "registry", ClaimsConfig: authn.ClaimsConfig{Prefix: "Partner/"}, SignInConfig: authn.SignInConfig{ClientSecret: "hunter2", DisplayName: "Partner"}}))
 	p := f.browser()
 	g := p.get("/auth/clients")
 	if g.path != "/auth/sign-in" || !strings.Contains(g.body, "Sign in with Corp") || !strings.Contains(g.body, `href="/auth/sign-in/at/partner?return_to=%2Fauth%2Fclients"`) {

@@ -2,7 +2,9 @@ package portal
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
@@ -19,7 +21,9 @@ func (x *exchange) signOut() error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.End(x.r.Context(), x.actor(), "session.end", func(_ *state.Session, id string) bool { return id == session.ID }); err != nil {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), endLimit)
+	defer cancel()
+	if _, err := s.End(ctx, x.actor(), "session.end", func(_ *state.Session, id string) bool { return id == session.ID }); err != nil {
 		return err
 	}
 	setCookie(x.w, s.cookie, "", secure, 0)
@@ -70,7 +74,10 @@ func (x *exchange) backChannel() error {
 		if p.Config().Issuer != claims.Issuer { // which key to verify with
 			continue
 		}
-		out, err := p.LogoutToken(x.r.Context(), token)
+		// Whoever hangs up does not end the logout.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), endLimit)
+		defer cancel()
+		out, err := p.LogoutToken(ctx, token)
 		if answers.OfCredential(err).RetryAfter > 0 {
 			return answer(http.StatusServiceUnavailable, `{"error":"temporarily_unavailable"}`)
 		}
@@ -78,7 +85,10 @@ func (x *exchange) backChannel() error {
 			x.portal.options.Log.Warn("logout token refused", "issuer", claims.Issuer, "error", err, "client_ip", x.client().remote.String())
 			return answer(http.StatusBadRequest, `{"error":"invalid_request","error_description":"the logout token is not valid"}`)
 		}
-		if err := x.portal.options.Sessions.SignedOut(x.r.Context(), out); err != nil {
+		switch err := x.portal.options.Sessions.SignedOut(ctx, out); {
+		case errors.Is(err, state.ErrSpent):
+			return answer(http.StatusBadRequest, `{"error":"invalid_request","error_description":"the logout token was used before"}`)
+		case err != nil:
 			x.portal.options.Log.Error("sessions that a provider ended", "issuer", claims.Issuer, "error", err)
 			return answer(http.StatusServiceUnavailable, `{"error":"temporarily_unavailable"}`)
 		}
@@ -87,9 +97,22 @@ func (x *exchange) backChannel() error {
 	return answer(http.StatusBadRequest, `{"error":"invalid_request","error_description":"unknown issuer"}`)
 }
 
+// endLimit is how long ending something may take, whatever becomes of the request.
+const endLimit = 20 * time.Second
+
 // SignedOut ends what a provider says is over: sessions and identity tokens of
-// one of its sessions, or all of a user's.
+// one of its sessions, or all of a user's. The logout token is spent with it, on
+// all gateways: what was not written down is done when the provider asks again.
+// [state.ErrSpent]: that was done before.
 func (s *Sessions) SignedOut(ctx context.Context, out *authn.LogoutToken) error {
+	// What others have signed in with until now is known.
+	if err := s.options.State.Sync(ctx); err != nil {
+		return err
+	}
+	return s.options.State.Again(ctx, func() error { return s.endForProvider(ctx, out) })
+}
+
+func (s *Sessions) endForProvider(ctx context.Context, out *authn.LogoutToken) error {
 	user := ""
 	if out.Subject != "" {
 		user = authn.Identity{Kind: authn.KindUser, Issuer: out.Issuer, Subject: out.Subject}.ID()
@@ -105,6 +128,11 @@ func (s *Sessions) SignedOut(ctx context.Context, out *authn.LogoutToken) error 
 		return ""
 	}
 	var tx state.Tx
+	if out.ID != "" {
+		if err := st.Spend(&tx, state.SpentID("logout", out.Issuer, out.ID), out.Until); err != nil {
+			return err
+		}
+	}
 	for item := range st.Sessions.All() {
 		if v := item.Value; concerns(v.Issuer, v.User, v.ProviderSession) {
 			state.Delete(&tx, st.Sessions, item.ID, store.Precondition{})

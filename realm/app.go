@@ -19,6 +19,7 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/caddyfile"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 	"github.com/caddy-registry-auth/caddy-registry-auth/store"
+	"github.com/caddy-registry-auth/caddy-registry-auth/upstream"
 )
 
 func init() {
@@ -124,8 +125,8 @@ func (a *App) resolveKeys() error {
 
 // Declare makes a realm and takes its lease. The same site may be routed in
 // several places: what is declared again in the same words is the same realm.
-func (a *App) Declare(ctx caddy.Context, config caddyfile.Config, authenticators []authn.Member) (*Realm, error) {
-	mine, err := newRealm(ctx, config, authenticators, a)
+func (a *App) Declare(ctx caddy.Context, config caddyfile.Config, authenticators []authn.Member, shown upstream.Credentials) (*Realm, error) {
+	mine, err := newRealm(ctx, config, authenticators, shown, a)
 	if err != nil {
 		return nil, err
 	}

@@ -124,6 +124,7 @@ func (r *Realm) open(ctx, limit context.Context, old keys.Store) error {
 		Service:      r.names.Service,
 		Issuer:       r.token.Issuer,
 		Config:       r.token,
+		AsOf:         live.Sequence,
 		Authenticate: run.Front.Chain.Authenticate,
 		Policy:       newCarryingPolicy(r),
 		Keys:         run.Front.Keys,
@@ -200,7 +201,7 @@ func (r *Realm) withStored(run *Running) []authn.Member {
 	list[at] = authn.NewMember(authn.RobotsName, robots)
 	for i := range list {
 		if w, ok := list[i].Authenticator.(*authn.Workload); ok {
-			list[i].Authenticator = w.ActingAs(robots)
+			list[i].Authenticator = w.ActingAs(robots, run.state)
 		}
 	}
 	tokens := authn.NewIssued(authn.SecretPersonalToken, run.state, nil)

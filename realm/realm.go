@@ -24,6 +24,7 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/portal"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint"
+	"github.com/caddy-registry-auth/caddy-registry-auth/upstream"
 )
 
 // Realm is one configured front at work.
@@ -78,7 +79,7 @@ type Running struct {
 }
 
 // newRealm builds a realm from its configuration, without any I/O.
-func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn.Member, app *App) (*Realm, error) {
+func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn.Member, shown upstream.Credentials, app *App) (*Realm, error) {
 	r := &Realm{name: config.Realm, config: config, authenticators: authenticators, logger: ctx.Logger(), slog: ctx.Slogger(), sealing: app.sealing, maxStale: time.Duration(app.MaxStale), directory: app.realms, started: make(chan struct{})}
 	if r.name == "" {
 		r.name = "default"
@@ -118,9 +119,7 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 	if r.front.Extensions, err = authz.NewExtensions(config.Extensions); err != nil {
 		return nil, fmt.Errorf("extensions: %w", err)
 	}
-	if r.front.Upstream, err = gateway.NewUpstream(config.UpstreamAuth); err != nil {
-		return nil, fmt.Errorf("upstream_auth: %w", err)
-	}
+	r.front.Upstream = gateway.NewUpstream(shown)
 	if r.front.Identity, err = gateway.NewIdentityHeaders(config.IdentityHeaders); err != nil {
 		return nil, fmt.Errorf("identity_headers: %w", err)
 	}

@@ -2,7 +2,6 @@ package state
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"sync"
@@ -32,12 +31,14 @@ type leaseRecord struct {
 // No two clocks are compared. Who waits for a lease measures on its own clock
 // how long it has seen it unrenewed, and the holder counts from before it was
 // written: they only have to agree on how long a second is, to within a tenth.
-// What is done under a lease should still be written with a precondition: a
-// process that was stopped for a while does not know that its lease has ended.
+// What is done under a lease should still be written with a precondition, or
+// sent only after a look at [Lease.Left]: a process that was stopped for a while
+// does not know that its lease has ended.
 type Lease struct {
 	state    *State
 	name     string
 	holder   string
+	unsure   bool // it may have been taken before
 	duration time.Duration
 
 	mu       sync.Mutex
@@ -47,13 +48,18 @@ type Lease struct {
 
 // TryLease takes a lease if it is free or has ended. [ErrLeaseHeld]: it is not.
 func (s *State) TryLease(ctx context.Context, name string, duration time.Duration) (*Lease, error) {
-	return s.takeLease(ctx, &Lease{state: s, name: name, holder: rand.Text(), duration: duration})
+	return s.takeLease(ctx, s.newLease(name, duration))
+}
+
+func (s *State) newLease(name string, duration time.Duration) *Lease {
+	holder, unsure := s.unsure.take("lease/" + name)
+	return &Lease{state: s, name: name, holder: holder, unsure: unsure, duration: duration}
 }
 
 // AcquireLease waits for a lease until ctx is done.
 func (s *State) AcquireLease(ctx context.Context, name string, duration time.Duration) (*Lease, error) {
 	const look = 50 * time.Millisecond
-	l := &Lease{state: s, name: name, holder: rand.Text(), duration: duration}
+	l := s.newLease(name, duration)
 	for {
 		got, err := s.takeLease(ctx, l)
 		if !errors.Is(err, ErrLeaseHeld) {
@@ -77,10 +83,16 @@ func (s *State) takeLease(ctx context.Context, l *Lease) (*Lease, error) {
 		condition = Unchanged(held)
 	}
 	err := l.write(ctx, condition)
+	if l.unsure {
+		err = l.recognised(ctx, err, func() error { return l.write(ctx, l.unchanged()) })
+	}
 	switch {
 	case errors.Is(err, store.ErrConflict):
 		return nil, fmt.Errorf("lease %q: %w", l.name, ErrLeaseHeld)
 	case err != nil:
+		if errors.Is(err, store.ErrUnavailable) {
+			s.unsure.keep("lease/"+l.name, l.holder)
+		}
 		return nil, fmt.Errorf("lease %q: %w", l.name, err)
 	}
 	return l, nil
@@ -107,17 +119,37 @@ func (l *Lease) Until() time.Time {
 	return l.until
 }
 
+// Left returns for how long the lease is held for certain. It goes by the clock
+// that has gone further since: one of the machine's two stands still while a
+// virtual machine is paused, the other may be set back.
+func (l *Lease) Left() time.Duration {
+	until, now := l.Until(), l.state.now()
+	return min(until.Sub(now), until.Round(0).Sub(now.Round(0)))
+}
+
 // Renew makes the lease last its duration from now on.
-func (l *Lease) Renew(ctx context.Context) error { return l.end(l.write(ctx, l.unchanged())) }
+func (l *Lease) Renew(ctx context.Context) error {
+	return l.change(ctx, func() error { return l.write(ctx, l.unchanged()) })
+}
 
 // Release gives the lease back.
 func (l *Lease) Release(ctx context.Context) error {
-	var tx Tx
-	Delete(&tx, l.state.leases, l.name, l.unchanged())
-	return l.end(l.state.Commit(ctx, &tx))
+	return l.change(ctx, func() error {
+		var tx Tx
+		Delete(&tx, l.state.leases, l.name, l.unchanged())
+		err := l.state.Commit(ctx, &tx)
+		var conflict *store.ConflictError
+		if errors.As(err, &conflict) && conflict.Revision == 0 {
+			return nil // the answer to giving it back got lost
+		}
+		return err
+	})
 }
 
-func (l *Lease) end(err error) error {
+// change changes the record of the lease. If that is not as it was left here, the
+// answer to a change of our own may have got lost: then it is still ours.
+func (l *Lease) change(ctx context.Context, do func() error) error {
+	err := l.recognised(ctx, do(), do)
 	switch {
 	case errors.Is(err, store.ErrConflict):
 		return fmt.Errorf("lease %q: %w", l.name, ErrLeaseLost)
@@ -125,6 +157,28 @@ func (l *Lease) end(err error) error {
 		return fmt.Errorf("lease %q: %w", l.name, err)
 	}
 	return nil
+}
+
+// recognised does something again if it failed because this very lease is in the
+// way.
+func (l *Lease) recognised(ctx context.Context, err error, again func() error) error {
+	var conflict *store.ConflictError
+	if errors.As(err, &conflict) && conflict.Revision != 0 && l.state.CaughtUp(ctx, conflict.Revision) == nil && l.recognise() {
+		return again()
+	}
+	return err
+}
+
+// recognise reports whether the stored lease is this one.
+func (l *Lease) recognise() bool {
+	item, ok := l.state.leases.Get(l.name)
+	if !ok || item.Value.Holder != l.holder {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.revision = item.Revision
+	return true
 }
 
 func (l *Lease) unchanged() store.Precondition {

@@ -122,3 +122,40 @@ func TestLeaseWithoutStore(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestLeaseWhoseAnswerIsLost: the answer to taking, renewing or giving back a
+// lease gets lost. It is still known whose it is.
+func TestLeaseWhoseAnswerIsLost(t *testing.T) {
+	s := faultstore.Wrap(memstore.New())
+	st := open(t, s)
+	l, err := st.TryLease(t.Context(), "tag/a:v1", 10*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.LoseAcknowledgements(1)
+	if err := l.Renew(t.Context()); !errors.Is(err, store.ErrUnavailable) {
+		t.Fatal(err)
+	}
+	if err := l.Renew(t.Context()); err != nil {
+		t.Errorf("renewed again: %v", err)
+	}
+	s.LoseAcknowledgements(1)
+	if err := l.Release(t.Context()); !errors.Is(err, store.ErrUnavailable) {
+		t.Fatal(err)
+	}
+	if err := l.Release(t.Context()); err != nil {
+		t.Errorf("given back again: %v", err)
+	}
+	s.LoseAcknowledgements(1)
+	eventually(t, "it is not free", func() bool {
+		_, err := st.TryLease(t.Context(), "tag/a:v1", 10*time.Second)
+		return errors.Is(err, store.ErrUnavailable)
+	})
+	eventually(t, "it cannot be taken", func() bool {
+		_, err := st.TryLease(t.Context(), "tag/a:v1", 10*time.Second)
+		return err == nil
+	})
+	if _, err := st.TryLease(t.Context(), "tag/a:v1", 10*time.Second); !errors.Is(err, state.ErrLeaseHeld) {
+		t.Errorf("taken twice: %v", err)
+	}
+}

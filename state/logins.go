@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"slices"
 	"strings"
 	"sync"
@@ -32,6 +33,14 @@ type Logins struct {
 	config   LoginConfig
 	vouch    func(*authn.Principal, *authn.Credential) error
 	touching sync.Map
+	turns    [64]sync.Mutex
+}
+
+// turn is held while something is made for a user.
+func (l *Logins) turn(user string) *sync.Mutex {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(user))
+	return &l.turns[h.Sum32()%uint32(len(l.turns))]
 }
 
 // NewLogins makes the logins of a realm. vouch says whether the authenticator
@@ -75,36 +84,6 @@ func (l *Logins) Authenticate(ctx context.Context, c *authn.Credential) (*authn.
 		return nil, fmt.Errorf("%w: the identity token was replaced and then used again, so it has ended: log in again", authn.ErrExpired)
 	}
 	return l.principal(item, c)
-}
-
-// What a secret is to an identity token.
-type standing int
-
-const (
-	wrong standing = iota
-	good
-	stale
-)
-
-func (v *IdentityToken) shows(secret string, now time.Time) standing {
-	if matches(v.Hash, secret) {
-		return good
-	}
-	for _, r := range v.Replaced {
-		if !matches(r.Hash, secret) {
-			continue
-		}
-		if now.Before(r.Until) {
-			return good
-		}
-		return stale
-	}
-	return wrong
-}
-
-func matches(stored, secret string) bool {
-	hash, err := authn.ParseHash(stored)
-	return err == nil && hash.Matches(secret)
 }
 
 // principal returns whose token it is, if it goes on: bounded by what the
@@ -220,24 +199,35 @@ func (l *Logins) issue(ctx context.Context, p *authn.Principal, v *IdentityToken
 	now := l.state.now().UTC()
 	v.User, v.Hash, v.Service, v.ClientID = p.Identity().ID(), stored, c.Service, bounded(c.ClientID)
 	v.Remote, v.Agent, v.Created, v.Used, v.Idle = c.Remote.String(), bounded(c.Agent), now, now.Truncate(time.Second), l.config.Idle
+	if l.config.Rotate {
+		v.follow(parsed.ID, secret)
+	}
 	if end := now.Add(l.config.Lifetime); v.Expires.IsZero() || end.Before(v.Expires) {
 		v.Expires = end
 	}
+	// The logins of one person are made one after another, for each is a change of
+	// the person's record: what ends all that somebody has misses none.
+	turn := l.turn(v.User)
+	turn.Lock()
+	defer turn.Unlock()
 	who := Actor{Kind: string(p.Kind), Name: p.Name, ID: p.CredentialID, Remote: v.Remote, RequestID: c.RequestID}
-	const tries = 3
-	for range tries {
+	err = l.state.Again(ctx, func() error {
 		var tx Tx
-		if _, known := l.state.Users.Get(v.User); !known {
-			id, u, before, _ := l.state.See(p)
-			l.state.PutUser(&tx, id, u, before)
+		id, u, before, _ := l.state.See(p)
+		if before != nil {
+			u = before.Value
 		}
+		l.state.Barrier()
+		if err := l.state.Still(p); err != nil {
+			return err
+		}
+		l.state.PutUser(&tx, id, u, before)
+		v.Created = l.state.IssueTime(v.User, now)
 		Put(&tx, l.state.IdentityTokens, parsed.ID, v, Absent)
 		tx.Note(who, "identity_token.create", Object{Kind: "identity_token", ID: parsed.ID, Name: p.Name}, nil, v.View())
 		l.makeRoom(&tx, v.User, who)
-		if err = l.state.Commit(ctx, &tx); !errors.Is(err, store.ErrConflict) {
-			break
-		}
-	}
+		return l.state.Commit(ctx, &tx)
+	})
 	if err != nil {
 		return "", unavailable(err)
 	}

@@ -88,6 +88,9 @@ type SessionView struct {
 	Expires time.Time `json:"expires"`
 }
 
+// CredentialSession is the kind of credential that a session is.
+const CredentialSession = "session"
+
 // View returns the session without the provider's tokens.
 func (v *Session) View() SessionView {
 	return SessionView{User: v.User, Remote: v.Remote, Agent: v.Agent, Created: v.Created, Expires: v.Expires}

@@ -36,10 +36,39 @@ func RevokePrincipal(principal string) string { return "principal/" + principal 
 // restrictions are who may not come in, and what has ended, found without a
 // lock: few of many.
 type restrictions struct {
-	users      *livemap[authn.Identity, *User]
-	tokens     *livemap[string, *Revocation] // by jti
-	principals *livemap[named, *Revocation]  // of all that was issued to one
-	all        atomic.Pointer[Revocation]
+	users      *livemap[authn.Identity, restrictedUser]
+	tokens     *livemap[string, *cut] // by jti
+	principals *livemap[named, *cut]  // of all that was issued to one
+	all        atomic.Pointer[cut]
+}
+
+// restrictedUser is a user who may not come in, or not with everything.
+type restrictedUser struct {
+	*User
+	signedOut cut
+}
+
+// cut is a line between what has ended and what was issued since.
+type cut struct {
+	at time.Time
+	// since is the sequence number of the change that has drawn it.
+	since uint64
+}
+
+// clockSkew is how far the clocks of gateways may differ.
+const clockSkew = time.Minute
+
+// ends reports whether something has ended that was issued at a time, by a
+// gateway that knew the changes up to a sequence number; 0: it does not say.
+// Where clocks may disagree, the order of changes decides: what a gateway issued
+// that did not know of the line has ended, however fast its clock is, and what
+// was issued by one that did has not, be it in the same second.
+func (c *cut) ends(issued time.Time, asOf uint64) bool {
+	before := c.at.Sub(issued)
+	if asOf == 0 || before > clockSkew || before < -clockSkew {
+		return before > 0
+	}
+	return asOf < c.since
 }
 
 // named is a principal as policies name it.
@@ -56,21 +85,28 @@ func nameOf(p *authn.Principal) named {
 }
 
 func (r *restrictions) follow(s *State) {
-	r.users = newLivemap[authn.Identity, *User](&s.filled, func(i authn.Identity) string { return i.Subject + i.Name })
-	r.tokens = newLivemap[string, *Revocation](&s.filled, itself)
-	r.principals = newLivemap[named, *Revocation](&s.filled, func(n named) string { return n.name })
+	r.users = newLivemap[authn.Identity, restrictedUser](&s.filled, func(i authn.Identity) string { return i.Subject + i.Name })
+	r.tokens = newLivemap[string, *cut](&s.filled, itself)
+	r.principals = newLivemap[named, *cut](&s.filled, func(n named) string { return n.name })
 	s.Users.onChange(func(before, after *Item[User]) {
+		// What is to be found is set before what is not any more is removed.
+		if after != nil && after.Value.restricted() {
+			x := restrictedUser{after.Value, cut{after.Value.NotBefore, after.Revision}}
+			if before != nil && before.Value.NotBefore.Equal(after.Value.NotBefore) {
+				if known, ok := r.users.get(before.Value.Identity()); ok {
+					x.signedOut = known.signedOut
+				}
+			}
+			r.users.set(after.Value.Identity(), x)
+		}
 		if before != nil && (after == nil || before.Value.Identity() != after.Value.Identity() || !after.Value.restricted()) {
 			r.users.remove(before.Value.Identity())
-		}
-		if after != nil && after.Value.restricted() {
-			r.users.set(after.Value.Identity(), after.Value)
 		}
 	})
 	s.Revocations.onChange(func(before, after *Item[Revocation]) {
 		switch {
 		case after != nil:
-			r.put(after.ID, after.Value)
+			r.put(after.ID, &cut{after.Value.NotBefore, after.Revision})
 		case before != nil:
 			r.put(before.ID, nil)
 		}
@@ -78,7 +114,7 @@ func (r *restrictions) follow(s *State) {
 }
 
 // put takes note of a revocation; nil of its end.
-func (r *restrictions) put(id string, v *Revocation) {
+func (r *restrictions) put(id string, v *cut) {
 	if id == RevokeAll {
 		r.all.Store(v)
 		return
@@ -92,7 +128,7 @@ func (r *restrictions) put(id string, v *Revocation) {
 	}
 }
 
-func change[K comparable](m *livemap[K, *Revocation], key K, v *Revocation) {
+func change[K comparable](m *livemap[K, *cut], key K, v *cut) {
 	if v == nil {
 		m.remove(key)
 	} else {
@@ -107,6 +143,13 @@ func (u *User) restricted() bool {
 // admits says whether what was issued to the user at a time is still good. A
 // time that is not known is that of a credential which proves again who it is.
 func (u *User) admits(issued time.Time) error {
+	x := restrictedUser{u, cut{at: u.NotBefore}}
+	return x.admits(issued, 0)
+}
+
+// admits says so of what was issued by a gateway that knew the changes up to a
+// sequence number.
+func (u *restrictedUser) admits(issued time.Time, asOf uint64) error {
 	switch {
 	case u.Disabled:
 		return fmt.Errorf("%w: user %s was disabled by an administrator", authn.ErrDisabled, u.Name)
@@ -114,7 +157,7 @@ func (u *User) admits(issued time.Time) error {
 		return fmt.Errorf("%w: the identity provider does not know user %s any more", authn.ErrDisabled, u.Name)
 	case !issued.IsZero() && issued.Before(u.Unconfirmed):
 		return fmt.Errorf("%w: user %s, since %s", authn.ErrUnconfirmed, u.Name, u.Unconfirmed.Format(time.RFC3339))
-	case !issued.IsZero() && issued.Before(u.NotBefore):
+	case !issued.IsZero() && !u.NotBefore.IsZero() && u.signedOut.ends(issued, asOf):
 		return fmt.Errorf("%w: user %s was signed out everywhere on %s", authn.ErrExpired, u.Name, u.NotBefore.Format(time.RFC3339))
 	}
 	return nil
@@ -130,19 +173,19 @@ func (s *State) Check(p *authn.Principal) error {
 	r := &s.restrictions
 	if p.Kind == authn.KindUser && r.users.len() > 0 {
 		if u, ok := r.users.get(p.Identity()); ok {
-			if err := u.admits(p.Issued); err != nil {
+			if err := u.admits(p.Issued, p.AsOf); err != nil {
 				return err
 			}
 		}
 	}
 	if all := r.all.Load(); all != nil {
-		if err := all.ends(p); err != nil {
+		if err := all.revoked(p); err != nil {
 			return err
 		}
 	}
 	if r.principals.len() > 0 {
 		if v, ok := r.principals.get(nameOf(p)); ok {
-			if err := v.ends(p); err != nil {
+			if err := v.revoked(p); err != nil {
 				return err
 			}
 		}
@@ -155,14 +198,43 @@ func (s *State) Check(p *authn.Principal) error {
 	return nil
 }
 
-// ends says whether a revocation ends what a principal shows. Registry tokens
-// and other things with a date of issue are ended; secrets are not, they are
-// withdrawn themselves.
-func (v *Revocation) ends(p *authn.Principal) error {
-	if p.Credential == authn.CredentialRegistryToken && p.Issued.Before(v.NotBefore) {
-		return fmt.Errorf("%w: tokens issued before %s were revoked", authn.ErrExpired, v.NotBefore.Format(time.RFC3339))
+// revoked says whether a revocation ends what a principal shows. Registry tokens
+// are ended; secrets are not, they are withdrawn themselves.
+func (c *cut) revoked(p *authn.Principal) error {
+	if p.Credential == authn.CredentialRegistryToken && c.ends(p.Issued, p.AsOf) {
+		return fmt.Errorf("%w: tokens issued before %s were revoked", authn.ErrExpired, c.at.Format(time.RFC3339))
 	}
 	return nil
+}
+
+// Still says whether what a principal has shown a moment ago is still good: it
+// is asked right before something is issued for it that lasts.
+func (s *State) Still(p *authn.Principal) error {
+	if err := s.Check(p); err != nil || p.CredentialID == "" {
+		return err
+	}
+	there := true
+	switch p.Credential {
+	case CredentialToken:
+		_, there = s.Tokens.Get(p.CredentialID)
+	case authn.CredentialIdentityToken:
+		_, there = s.IdentityTokens.Get(p.CredentialID)
+	case CredentialSession:
+		_, there = s.Sessions.Get(p.CredentialID)
+	}
+	if !there {
+		return fmt.Errorf("%w: it has ended", authn.ErrExpired)
+	}
+	return nil
+}
+
+// IssueTime returns as of when something is issued to a user now: never earlier
+// than what ended all that was issued before, however slow the clock is here.
+func (s *State) IssueTime(user string, now time.Time) time.Time {
+	if item, ok := s.Users.Get(user); ok && item.Value.NotBefore.After(now) {
+		return item.Value.NotBefore
+	}
+	return now
 }
 
 func equalJSON(a, b map[string]any) bool {

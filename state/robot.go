@@ -112,10 +112,12 @@ func (r *Robot) Compile() (*authn.Robot, *authz.Permissions, error) {
 	return account, permissions, nil
 }
 
-// robotIndex finds robots by what requests have of them.
+// robotIndex finds robots by what requests have of them. What a robot is stands
+// in byName alone, and is replaced in one step; bySecret says whose a secret may
+// be.
 type robotIndex struct {
 	byName   *livemap[string, *robotEntry]
-	bySecret *livemap[string, *robotEntry]
+	bySecret *livemap[string, string] // names
 	slow     slowRobots
 }
 
@@ -124,36 +126,40 @@ type robotEntry struct {
 	permissions *authz.Permissions
 }
 
+func (e *robotEntry) secretIDs() []string {
+	if e == nil {
+		return nil
+	}
+	return e.account.SecretIDs()
+}
+
 func (x *robotIndex) follow(t *Table[Robot], filled *atomic.Bool) {
-	x.byName, x.bySecret = newLivemap[string, *robotEntry](filled, itself), newLivemap[string, *robotEntry](filled, itself)
+	x.byName, x.bySecret = newLivemap[string, *robotEntry](filled, itself), newLivemap[string, string](filled, itself)
 	t.onChange(func(before, after *Item[Robot]) {
-		var next *robotEntry
-		if after != nil {
-			next = after.Value.entry
-		}
-		if next == nil && before != nil {
-			x.slow.set(before.ID, nil)
-		}
+		var old, next *robotEntry
+		var name string
 		if before != nil {
-			if old, ok := x.byName.get(before.ID); ok {
-				for _, id := range old.account.SecretIDs() {
-					if held, ok := x.bySecret.get(id); ok && held == old {
-						x.bySecret.remove(id)
-					}
-				}
+			name, old = before.ID, before.Value.entry
+		}
+		if after != nil {
+			name, next = after.ID, after.Value.entry
+		}
+		now := next.secretIDs()
+		for _, id := range now {
+			x.bySecret.set(id, name)
+		}
+		if next != nil {
+			x.byName.set(name, next)
+			x.slow.set(name, next.account.SlowHashes())
+		} else {
+			x.byName.remove(name)
+			x.slow.set(name, nil)
+		}
+		for _, id := range old.secretIDs() {
+			if of, _ := x.bySecret.get(id); of == name && !slices.Contains(now, id) {
+				x.bySecret.remove(id)
 			}
-			if next == nil {
-				x.byName.remove(before.ID)
-			}
 		}
-		if next == nil {
-			return
-		}
-		x.byName.set(after.ID, next)
-		for _, id := range next.account.SecretIDs() {
-			x.bySecret.set(id, next)
-		}
-		x.slow.set(after.ID, next.account.SlowHashes())
 	})
 }
 
@@ -167,10 +173,11 @@ func (s *State) RobotByName(name string) *authn.Robot {
 
 // RobotBySecret implements [authn.RobotDirectory].
 func (s *State) RobotBySecret(id string) *authn.Robot {
-	if e, ok := s.robots.bySecret.get(id); ok {
-		return e.account
+	name, ok := s.robots.bySecret.get(id)
+	if !ok {
+		return nil
 	}
-	return nil
+	return s.RobotByName(name)
 }
 
 // SlowHashes implements [authn.RobotDirectory].

@@ -49,11 +49,13 @@ type State struct {
 	filled atomic.Bool // what the store had at first is in the tables
 	// deleted are documents whose deletion the store has not told yet.
 	deleted []store.Document
-	seen    atomic.Uint64  // sequence number up to which the store has told
-	at      store.Position // the same with its mark; only follow uses it
-	changed atomic.Int64   // when that was, in Unix nanoseconds
-	health  atomic.Pointer[Health]
-	refused atomic.Pointer[refusal]
+	// histories counts how often the store has gone back, as after a restore.
+	histories int
+	seen      atomic.Uint64  // sequence number up to which the store has told
+	at        store.Position // the same with its mark; only follow uses it
+	changed   atomic.Int64   // when that was, in Unix nanoseconds
+	health    atomic.Pointer[Health]
+	refused   atomic.Pointer[refusal]
 	// maxStale is how long what is known is good without the store.
 	maxStale atomic.Int64
 	// listeners are what OnPolicy and OnSigningKeys were given.
@@ -77,6 +79,8 @@ type State struct {
 	Usage          *Table[Usage]
 	Once           *Table[Once]
 	Bootstraps     *Table[Bootstrap]
+	Guards         *Table[Guard]
+	SpentOnce      *Table[Spent]
 
 	leases   *Table[leaseRecord]
 	keyrings *Table[keyringRecord]
@@ -88,6 +92,7 @@ type State struct {
 	restrictions restrictions
 	usage        usageWriter
 	rivals       rivals
+	unsure       unsure
 	sightings    chan *authn.Principal
 }
 
@@ -126,6 +131,8 @@ func Open(ctx context.Context, s store.Store, realm string, o Options) (*State, 
 	st.userNames.follow(st.Users, &st.filled)
 	st.Once = newTable[Once](st, "once")
 	st.Bootstraps = newTable[Bootstrap](st, "bootstrap")
+	st.Guards = newTable[Guard](st, "guard")
+	st.SpentOnce = newTable[Spent](st, "spent")
 	st.leases = newTable[leaseRecord](st, "lease")
 	st.rivals.follow(st.leases)
 	st.keyrings = newTable[keyringRecord](st, "keyring")
@@ -189,6 +196,7 @@ func (s *State) load(ctx context.Context, restored bool) error {
 			s.tables[d.Kind].forget(d.ID, d.Revision)
 		}
 		s.deleted = nil
+		s.histories++
 	}
 	for i, d := range documents {
 		there[d.Key] = true
@@ -205,7 +213,7 @@ func (s *State) load(ctx context.Context, restored bool) error {
 			}
 		}
 	}
-	s.take(gone, true, restored)
+	s.told(gone, restored)
 	s.at = at
 	return nil
 }
@@ -231,29 +239,32 @@ func (s *State) readAll(documents []store.Document) ([]any, error) {
 	return items, group.Wait()
 }
 
-// take brings the tables up to a batch. Told says that it comes from the
-// store, in the order of things, and not from this process ahead of it;
-// restored that it counts although newer things are known.
-func (s *State) take(b store.Batch, told, restored bool) {
+// history returns which history of the store this process follows.
+func (s *State) history() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, d := range b.Documents {
-		t, ok := s.tables[d.Kind]
-		if !ok {
-			continue
-		}
-		item, err := t.read(d)
-		if err != nil {
-			s.options.Log.Error("a stored record cannot be used and counts as deleted", "realm", s.realm, "error", err)
-		}
-		t.take(item, restored)
-		if d.Data == nil {
-			s.deleted = append(s.deleted, d)
-		}
+	return s.histories
+}
+
+// committed brings the tables up to a change of this process, ahead of the
+// store, which tells of it in a moment. Where the store has told already, it may
+// have told of what came after, such as a deletion that is forgotten by now:
+// nothing is put back then. The same holds if the store has gone back since the
+// change began.
+func (s *State) committed(b store.Batch, history int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b.Sequence > s.seen.Load() && history == s.histories {
+		s.take(b, false)
 	}
-	if !told {
-		return
-	}
+}
+
+// told brings the tables up to a batch that the store has told of, in the order
+// of things. Restored says that it counts although newer things are known.
+func (s *State) told(b store.Batch, restored bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.take(b, restored)
 	if s.seen.Swap(b.Sequence) != b.Sequence || s.changed.Load() == 0 {
 		s.changed.Store(s.now().UnixNano())
 	}
@@ -268,6 +279,24 @@ func (s *State) take(b store.Batch, told, restored bool) {
 	s.deleted = keep
 }
 
+// take changes the tables; s.mu is held.
+func (s *State) take(b store.Batch, restored bool) {
+	for _, d := range b.Documents {
+		t, ok := s.tables[d.Kind]
+		if !ok {
+			continue
+		}
+		item, err := t.read(d)
+		if err != nil {
+			s.options.Log.Error("a stored record cannot be used and counts as deleted", "realm", s.realm, "error", err)
+		}
+		t.take(item, restored)
+		if d.Data == nil {
+			s.deleted = append(s.deleted, d)
+		}
+	}
+}
+
 // follow takes the store's changes as they come, until it is closed.
 func (s *State) follow(ctx context.Context) {
 	const shortest, longest = 50 * time.Millisecond, time.Second
@@ -276,7 +305,7 @@ func (s *State) follow(ctx context.Context) {
 		start := time.Now()
 		err := s.store.Watch(ctx, s.realm, s.at, func(b store.Batch) {
 			s.recovered()
-			s.take(b, true, false)
+			s.told(b, false)
 			s.at = b.Position()
 		})
 		if ctx.Err() != nil || errors.Is(err, store.ErrClosed) || err == nil {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/store"
@@ -18,6 +20,10 @@ type Tx struct {
 
 	sequence uint64 // once it is committed
 }
+
+// Revision is what the records have as their revision that a transaction wrote,
+// once it is committed. What the tables say then may be the next writer's.
+func (tx *Tx) Revision() uint64 { return tx.sequence }
 
 // Put writes a record.
 func Put[T any](tx *Tx, t *Table[T], id string, value *T, condition store.Precondition) {
@@ -61,6 +67,15 @@ func (tx *Tx) Note(who Actor, action string, object Object, before, after any) {
 	tx.events = append(tx.events, e)
 }
 
+// Objects returns what the audit events of a transaction are about.
+func (tx *Tx) Objects() []Object {
+	list := make([]Object, len(tx.events))
+	for i, e := range tx.events {
+		list[i] = e.Object
+	}
+	return list
+}
+
 // Commit makes the changes. When it returns nil they are durable, and this
 // process already sees them. A precondition that does not hold is
 // [store.ErrConflict]; [store.ErrUnknown] means that it may have been made.
@@ -82,6 +97,7 @@ func (s *State) Commit(ctx context.Context, tx *Tx) error {
 		entries[i] = store.Entry{ID: e.ID, Data: data}
 		tx.events[i] = e
 	}
+	history := s.history()
 	sequence, err := s.store.Apply(ctx, s.realm, tx.changes, entries...)
 	s.wrote(err)
 	if err != nil {
@@ -92,13 +108,42 @@ func (s *State) Commit(ctx context.Context, tx *Tx) error {
 	for i, c := range tx.changes {
 		batch.Documents[i] = store.Document{Key: c.Key, Revision: sequence, Data: c.Data}
 	}
-	s.take(batch, false, false)
+	s.committed(batch, history)
 	if s.options.OnEvent != nil {
 		for _, e := range tx.events {
 			s.options.OnEvent(e)
 		}
 	}
 	return nil
+}
+
+const (
+	// tries is how often a change is made that somebody else's gets in the way
+	// of; tryAgain is the first wait where it is not known for what.
+	tries    = 8
+	tryAgain = 15 * time.Millisecond
+	// catchUp is how long one waits for the change of another gateway.
+	catchUp = time.Second
+)
+
+// Again makes a change again that failed because somebody else has changed what
+// it is about at the same time. What that was is known before do is called again.
+func (s *State) Again(ctx context.Context, do func() error) error {
+	for n := 1; ; n++ {
+		err := do()
+		var conflict *store.ConflictError
+		if !errors.As(err, &conflict) || n == tries || ctx.Err() != nil {
+			return err
+		}
+		limit := catchUp
+		if conflict.Revision == 0 {
+			// It was deleted: it is not known with which change.
+			conflict.Revision, limit = math.MaxUint64, time.Duration(n)*tryAgain
+		}
+		wait, cancel := context.WithTimeout(ctx, limit)
+		_ = s.CaughtUp(wait, conflict.Revision)
+		cancel()
+	}
 }
 
 // Actor is who changed something.

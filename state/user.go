@@ -173,6 +173,11 @@ func (x *userNames) follow(t *Table[User], filled *atomic.Bool) {
 		if before != nil && after != nil && before.Value.Name == after.Value.Name {
 			return
 		}
+		// The new name first: at no moment is the user known by none.
+		if after != nil {
+			ids, _ := x.ids.get(after.Value.Name)
+			x.ids.set(after.Value.Name, append(slices.Clip(ids), after.ID))
+		}
 		if before != nil {
 			ids, _ := x.ids.get(before.Value.Name)
 			ids = slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return id == before.ID })
@@ -181,10 +186,6 @@ func (x *userNames) follow(t *Table[User], filled *atomic.Bool) {
 			} else {
 				x.ids.set(before.Value.Name, ids)
 			}
-		}
-		if after != nil {
-			ids, _ := x.ids.get(after.Value.Name)
-			x.ids.set(after.Value.Name, append(slices.Clip(ids), after.ID))
 		}
 	})
 }

@@ -197,3 +197,49 @@ http://ADDR {
 	s.wants(http.StatusForbidden, "POST", push, "", alice)
 	s.wants(http.StatusOK, "GET", "/v2/team/app/tags/list", "", alice)
 }
+
+// TestRequiredClaimsAreRequiredEverywhere: where a provider's tokens must have a
+// claim, one without it or with one that cannot be read is refused, whichever way
+// it is shown. Forms that are configured can be read.
+func TestRequiredClaimsAreRequiredEverywhere(t *testing.T) {
+	p := provider(t)
+	s := start(t, `http://ADDR {
+	registry_auth {
+		oidc `+p.Issuer+` registry {
+			groups teams comma
+			roles projects[].path
+			require_claim teams department
+		}
+		project team/** {
+			developer group:dev
+			maintainer role:acme/app
+			deny push group:interns
+		}
+	}
+	reverse_proxy UPSTREAM
+}`, created)
+	for name, x := range map[string]struct {
+		claims jose.Object
+		status int
+	}{
+		"all":                   {jose.Object{"department": "it", "teams": "dev,ops"}, 201},
+		"an intern":             {jose.Object{"department": "it", "teams": "dev, interns"}, 403},
+		"roles as objects":      {jose.Object{"department": "it", "teams": []string{}, "projects": []jose.Object{{"path": "acme/app"}}}, 201},
+		"no department":         {jose.Object{"teams": "dev"}, 401},
+		"department null":       {jose.Object{"department": nil, "teams": "dev"}, 401},
+		"no teams":              {jose.Object{"department": "it"}, 401},
+		"teams unread":          {jose.Object{"department": "it", "teams": `["dev"]`}, 401},
+		"teams read in part":    {jose.Object{"department": "it", "teams": []any{"dev", 7}}, 401},
+		"groups, another claim": {jose.Object{"department": "it", "groups": []string{"dev"}}, 401},
+	} {
+		token := idToken(t, p, "alice", func(claims jose.Object) { maps.Copy(claims, x.claims) })
+		for way, credential := range map[string]string{"as a token": bearer(token), "as a password": basic("alice", token)} {
+			if status, body := s.pushes(credential); status != x.status {
+				t.Errorf("%s, %s: %d, want %d: %s", name, way, status, x.status, body)
+			}
+		}
+		if res, body := s.call("GET", "/v2/token?service=registry&scope=repository:team/app:pull,push", "", basic("alice", token)); (res.StatusCode == 401) != (x.status == 401) {
+			t.Errorf("%s, for a registry token: %d: %s", name, res.StatusCode, body)
+		}
+	}
+}

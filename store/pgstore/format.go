@@ -65,7 +65,7 @@ func (s *Store) prepare(ctx context.Context, schema string) error {
 	case format == Format:
 		return nil
 	}
-	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return s.upgrade(ctx, tx, schema) })
+	return pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error { return s.upgrade(ctx, tx, schema) })
 }
 
 // upgrade makes the tables, or changes them to this program's format.
@@ -147,6 +147,10 @@ const (
 		LEFT JOIN registry_auth_documents d ON d.realm = r.realm AND d.revision > $2
 		WHERE r.realm = $1
 		ORDER BY d.revision`
+
+	// Whatever the database's default is: a statement sees what was committed
+	// before it, and not only before the lock was asked for.
+	beginSQL = `BEGIN ISOLATION LEVEL READ COMMITTED`
 
 	// In this transaction only: "acknowledged" means "durable" whatever the
 	// database's default is, and a gateway that stops in the middle does not

@@ -99,20 +99,27 @@ func (s *Store) Trim(ctx context.Context, realm, before string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	// One transaction, like everything that is sent in one batch.
-	batch := new(pgx.Batch)
-	batch.Queue(s.sql(onlyLockSQL), realm)
-	batch.Queue(s.sql(trimDocumentsSQL), realm)
-	batch.Queue(s.sql(trimMarksSQL), realm, engine.KeepMarks)
-	return s.explain(s.pool.SendBatch(ctx, batch).Close())
+	return s.explain(twice(func() error {
+		batch := new(pgx.Batch)
+		batch.Queue(beginSQL)
+		batch.Queue(s.sql(onlyLockSQL), realm)
+		batch.Queue(s.sql(trimDocumentsSQL), realm)
+		batch.Queue(s.sql(trimMarksSQL), realm, engine.KeepMarks)
+		batch.Queue("COMMIT")
+		return s.pool.SendBatch(ctx, batch).Close()
+	}))
 }
 
 // exec runs one statement and returns how many rows it was about.
-func (s *Store) exec(ctx context.Context, statement string, arguments ...any) (int64, error) {
+func (s *Store) exec(ctx context.Context, statement string, arguments ...any) (rows int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	tag, err := s.pool.Exec(ctx, s.sql(statement), arguments...)
-	return tag.RowsAffected(), err
+	err = twice(func() error {
+		tag, err := s.pool.Exec(ctx, s.sql(statement), arguments...)
+		rows = tag.RowsAffected()
+		return err
+	})
+	return rows, err
 }
 
 // Close waits for what is being written and closes all connections.
@@ -154,16 +161,27 @@ var _ store.Store = (*Store)(nil)
 func (s *Store) commit(realm string, calls []*engine.Call) error {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	err := s.transaction(ctx, realm, calls)
-	switch c := code(err); {
-	case errors.Is(err, pgx.ErrNoRows): // the realm's first change
-		if _, err = s.exec(ctx, newRealmSQL, realm); err == nil {
-			err = s.transaction(ctx, realm, calls)
+	err := twice(func() error {
+		err := s.transaction(ctx, realm, calls)
+		if errors.Is(err, pgx.ErrNoRows) { // the realm's first change
+			if _, err = s.exec(ctx, newRealmSQL, realm); err == nil {
+				err = s.transaction(ctx, realm, calls)
+			}
 		}
-	case c == serializationFailure, c == deadlockDetected: // not made, and not in the way of the next
-		err = s.transaction(ctx, realm, calls)
-	}
+		return err
+	})
 	return s.explain(err)
+}
+
+// twice does something again, once, of which the database says that others were in
+// the way and that nothing was done: a transaction which could not be serialized,
+// or was in a deadlock, as with maintenance of the tables.
+func twice(do func() error) error {
+	err := do()
+	if c := code(err); c == serializationFailure || c == deadlockDetected {
+		return do()
+	}
+	return err
 }
 
 func (s *Store) transaction(ctx context.Context, realm string, calls []*engine.Call) error {
@@ -215,7 +233,7 @@ func (s *Store) settle(realm string, w engine.Writes, lost error) error {
 // made reports whether the transaction that drew a mark was committed. It waits
 // for its end.
 func (s *Store) made(ctx context.Context, realm string, w engine.Writes) (made bool, err error) {
-	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	err = pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, s.sql(onlyLockSQL), realm); err != nil {
 			return err
 		}
@@ -234,7 +252,7 @@ func (s *Store) lock(ctx context.Context, conn *pgxpool.Conn, realm string, call
 		}
 	}
 	batch := new(pgx.Batch)
-	batch.Queue("BEGIN ISOLATION LEVEL READ COMMITTED")
+	batch.Queue(beginSQL)
 	batch.Queue(settingsSQL)
 	batch.Queue(s.sql(lockSQL), realm)
 	batch.Queue(s.sql(revisionsSQL), realm, kinds, ids)
