@@ -122,7 +122,8 @@ func (s *State) vouchesFor(p *authn.Principal) bool {
 	case TokensName, authn.IdentityTokensName:
 		return true
 	case authn.RobotsName:
-		return s.RobotByName(p.Name) != nil
+		_, stored := s.Robots.Get(p.Name)
+		return stored
 	}
 	const session = "session" // of a browser
 	return p.Credential == session || p.Origin == session
