@@ -33,9 +33,6 @@ func newFloods(t *testing.T, r *registry) (*floods, *provider) {
 	t.Helper()
 	p := newProvider(t)
 	lines := p.lines() + `
-		token {
-			path /v2/token
-		}
 		local {
 			prefix local-
 			user alice {env.HASH_ALICE}

@@ -32,8 +32,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// families are how many tests share the time of a soak.
-const families = 6
+// parts are how many calls of rounds share the time of a soak.
+const parts = 8
 
 // rounds plays a family once, or for its part of the soak.
 func rounds(t *testing.T, play func(t *testing.T)) {
@@ -42,10 +42,15 @@ func rounds(t *testing.T, play func(t *testing.T)) {
 		play(t)
 		return
 	}
-	for begin := time.Now(); !t.Failed() && time.Since(begin) < *soak/families; {
-		play(t)
+	for begin, round := time.Now(), 1; round == 1 || time.Since(begin) < *soak/parts; round++ {
+		if !t.Run(fmt.Sprint("round ", round), play) {
+			return
+		}
 	}
 }
+
+// patience is how long users wait for an answer.
+func patience() time.Duration { return lasts(10 * time.Second) }
 
 // lasts is how long a fault goes on: a while, or five times that in a soak.
 func lasts(d time.Duration) time.Duration {
