@@ -92,7 +92,7 @@ type fault struct {
 	// felt says that somebody is refused or has to wait for a second: a fault
 	// that nobody feels would show nothing.
 	felt bool
-	// grows is by how many bytes the gateways may grow together; 0 is 64 MiB.
+	// grows is by how many bytes the gateways may grow together; 0 is 96 MiB.
 	grows int64
 }
 
@@ -159,7 +159,7 @@ func suffer(t *testing.T, u *users, f fault) {
 		r.memory = max(0, u.peak(c)-before)
 		most := f.grows
 		if most == 0 {
-			most = 64 << 20
+			most = 96 << 20
 		}
 		if gateway.Race {
 			most *= 8
