@@ -24,7 +24,7 @@ var house = map[string]struct {
 }{
 	"": {11, []string{"command", "credentials", "handlers", "methods", "stores"}},
 
-	"command": {10, []string{"authn", "authz", "caddyfile", "cli", "export", "internal/terminal", "login", "management", "state", "store/memstore"}},
+	"command": {10, []string{"authn", "authz", "caddyfile", "cli", "client", "export", "internal/terminal", "login", "management", "state", "store", "store/boltstore", "store/memstore"}},
 
 	"bench":    {9, []string{"authn", "state", "store", "store/boltstore", "store/pgstore", "store/pgstore/pgtest"}},
 	"handlers": {9, []string{"answer", "authn", "authz", "caddyfile", "gateway", "portal", "realm", "tokenendpoint", "upstream"}},

@@ -44,6 +44,7 @@ type Realm struct {
 	memory         *memory
 	shared         *sharedState
 	sealing        state.SealerConfig
+	maxStale       time.Duration
 	secrets        managementSecrets
 	logger         *zap.Logger
 	slog           *slog.Logger // the same, for packages that do not know zap
@@ -51,7 +52,8 @@ type Realm struct {
 	directory *directory // of the configuration
 	lease     *lease
 	running   atomic.Pointer[Running]
-	started   chan struct{} // closed when start has come to its end
+	problem   atomic.Pointer[error] // why it is not running
+	started   chan struct{}         // closed when start has come to its end
 	cancel    context.CancelFunc
 }
 
@@ -78,7 +80,7 @@ type Running struct {
 
 // newRealm builds a realm from its configuration, without any I/O.
 func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn.Member, shown upstream.Credentials, app *App) (*Realm, error) {
-	r := &Realm{name: config.Realm, config: config, authenticators: authenticators, logger: ctx.Logger(), slog: ctx.Slogger(), sealing: app.sealing, directory: app.realms, started: make(chan struct{})}
+	r := &Realm{name: config.Realm, config: config, authenticators: authenticators, logger: ctx.Logger(), slog: ctx.Slogger(), sealing: app.sealing, maxStale: time.Duration(app.MaxStale), directory: app.realms, started: make(chan struct{})}
 	if r.name == "" {
 		r.name = "default"
 	}
@@ -169,6 +171,9 @@ func (r *Realm) Enter(w http.ResponseWriter, req *http.Request) *Running {
 		return run
 	}
 	a := answer.Starting.Of()
+	if err := r.problem.Load(); err != nil && !transient(*err) {
+		a = answer.StoreUnusable.Of()
+	}
 	answer.SetRetryAfter(w.Header(), a.RetryAfter)
 	answer.Write(w, req, a.Status, a.Code, a.Sentence, nil)
 	return nil

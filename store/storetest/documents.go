@@ -165,7 +165,7 @@ func testLimits(t *testing.T, p Place) {
 		wantError(t, err, store.ErrTooLarge)
 		_, err = s.Apply(t.Context(), bad, nil)
 		wantError(t, err, store.ErrTooLarge)
-		wantError(t, s.Watch(t.Context(), bad, 0, func(store.Batch) {}), store.ErrTooLarge)
+		wantError(t, s.Watch(t.Context(), bad, at(0), func(store.Batch) {}), store.ErrTooLarge)
 		_, err = s.History(t.Context(), bad, "", 1)
 		wantError(t, err, store.ErrTooLarge)
 		wantError(t, s.Trim(t.Context(), bad, ""), store.ErrTooLarge)
