@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -21,6 +22,7 @@ type stateFile struct {
 	path string
 	n    *node
 	u    *users
+	mark int // where the log of the start on a damaged file begins
 }
 
 // TestBolt damages the state file and takes it away. No fault of it may end the
@@ -90,10 +92,10 @@ func (f *stateFile) atStart(name string, damage func(*check)) fault {
 			f.n.Kill()
 			f.copy(c, keep)
 			damage(c)
+			f.mark = f.n.Log.Mark()
 			must(c, f.n.Relaunch(f.n.config))
 		},
 		during: func(c *check) {
-			mark := len(f.n.Log.Since(0))
 			if !waits(8*time.Second, func() bool { return f.n.send("GET", "/other", "", "").status == 200 }) {
 				c.Errorf("another site is not served: %.600s", strings.Join(f.n.Log.Tail(3), "\n"))
 				return
@@ -102,8 +104,13 @@ func (f *stateFile) atStart(name string, damage func(*check)) fault {
 				a := f.n.send("GET", "/v2/", "", "")
 				c.Errorf("/v2/ is answered %d %s %v", a.status, a.body, a.err)
 			}
-			if log := strings.Join(f.n.Log.Since(max(0, mark-50)), "\n"); !strings.Contains(log, f.path) || !strings.Contains(log, "restore") {
-				c.Errorf("the log names no file and no remedy: %.2000s", log)
+			// One line says both.
+			if !waits(time.Second, func() bool {
+				return slices.ContainsFunc(f.n.Log.Since(f.mark), func(line string) bool {
+					return strings.Contains(line, f.path) && strings.Contains(line, "restore")
+				})
+			}) {
+				c.Errorf("the log names no file and no remedy: %.2000s", strings.Join(f.n.Log.Since(f.mark), "\n"))
 			}
 			time.Sleep(lasts(500 * time.Millisecond))
 		},
@@ -136,7 +143,10 @@ func (f *stateFile) refusesChanges(c *check) {
 	}) {
 		c.Errorf("changes go on being acknowledged")
 	}
-	if a := f.n.send("GET", api+"/health", "", ""); strings.Contains(a.body, `"ok"`) {
+	if !waits(3*time.Second, func() bool {
+		return strings.Contains(f.n.send("GET", api+"/health", "", "").body, `"degraded"`)
+	}) {
+		a := f.n.send("GET", api+"/health", "", "")
 		c.Errorf("health: %d %s", a.status, a.body)
 	}
 	time.Sleep(lasts(500 * time.Millisecond))

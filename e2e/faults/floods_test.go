@@ -33,9 +33,6 @@ func newFloods(t *testing.T, r *registry) (*floods, *provider) {
 	t.Helper()
 	p := newProvider(t)
 	lines := p.lines() + `
-		token {
-			path /v2/token
-		}
 		local {
 			prefix local-
 			user alice {env.HASH_ALICE}
@@ -215,7 +212,7 @@ func (f *floods) suffer(t *testing.T, u *users, name string, during func(*check)
 	if f.memory == 0 {
 		f.memory = heap(&check{T: t})
 	}
-	suffer(t, u, fault{name: name, within: time.Second, grows: 96 << 20, during: func(c *check) {
+	suffer(t, u, fault{name: name, within: time.Second, during: func(c *check) {
 		f.sent.Store(0)
 		before, err := f.n.CPU()
 		must(c, err)

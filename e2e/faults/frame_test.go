@@ -32,8 +32,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// families are how many tests share the time of a soak.
-const families = 6
+// parts are how many calls of rounds share the time of a soak.
+const parts = 8
 
 // rounds plays a family once, or for its part of the soak.
 func rounds(t *testing.T, play func(t *testing.T)) {
@@ -42,10 +42,15 @@ func rounds(t *testing.T, play func(t *testing.T)) {
 		play(t)
 		return
 	}
-	for begin := time.Now(); !t.Failed() && time.Since(begin) < *soak/families; {
-		play(t)
+	for begin, round := time.Now(), 1; round == 1 || time.Since(begin) < *soak/parts; round++ {
+		if !t.Run(fmt.Sprint("round ", round), play) {
+			return
+		}
 	}
 }
+
+// patience is how long users wait for an answer.
+func patience() time.Duration { return lasts(10 * time.Second) }
 
 // lasts is how long a fault goes on: a while, or five times that in a soak.
 func lasts(d time.Duration) time.Duration {
@@ -87,7 +92,7 @@ type fault struct {
 	// felt says that somebody is refused or has to wait for a second: a fault
 	// that nobody feels would show nothing.
 	felt bool
-	// grows is by how many bytes the gateways may grow together; 0 is 64 MiB.
+	// grows is by how many bytes the gateways may grow together; 0 is 96 MiB.
 	grows int64
 }
 
@@ -154,7 +159,7 @@ func suffer(t *testing.T, u *users, f fault) {
 		r.memory = max(0, u.peak(c)-before)
 		most := f.grows
 		if most == 0 {
-			most = 64 << 20
+			most = 96 << 20
 		}
 		if gateway.Race {
 			most *= 8

@@ -65,6 +65,9 @@ func configure(t *testing.T, r *registry, store, lines string, env ...string) *n
 	registry_auth {
 		service %s
 		audit refusals
+		token {
+			lifetime 1h
+		}
 		%s
 		management {
 			api_key test {env.ADMIN_KEY}
@@ -126,9 +129,9 @@ var client = &http.Client{
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
-// send sends a request, for ten seconds at most.
+// send sends a request and waits as long as users do.
 func (n *node) send(method, path, authorization, body string, headers ...string) reply {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience())
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, n.URL+path, strings.NewReader(body))
 	if err != nil {

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	crand "crypto/rand"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -64,6 +65,7 @@ type users struct {
 
 	idToken func() string // of a person; nil: there is no provider
 
+	run                     string // sets their names apart from those of other users
 	stored, token           string // of a robot in the store
 	endedStored, endedToken string
 
@@ -83,8 +85,9 @@ type users struct {
 // test.
 func newUsers(t *testing.T, family string, r *registry, idToken func() string, nodes ...*node) *users {
 	t.Helper()
-	u := &users{idToken: idToken, family: family, registry: r, nodes: nodes, robots: map[string]bool{}, pushed: map[string]string{}, stopped: make(chan struct{})}
+	u := &users{run: strings.ToLower(crand.Text()[:8]), idToken: idToken, family: family, registry: r, nodes: nodes, robots: map[string]bool{}, pushed: map[string]string{}, stopped: make(chan struct{})}
 	first := nodes[0]
+	first.send("DELETE", api+"/robots/stored", asAdmin, "") // of those before
 	u.stored = first.robot(t, "stored")
 	u.token = first.token(t, u.stored)
 	u.endedStored = first.robot(t, "ended")
@@ -179,7 +182,7 @@ func (u *users) next() int {
 const again = "Idempotency-Key: "
 
 func (u *users) push(n *node) reply {
-	tag := fmt.Sprintf("p%d", u.next())
+	tag := fmt.Sprintf("%s-%d", u.run, u.next())
 	body := strings.Replace(string(content), "mmmm", tag, 1)
 	r := n.send("PUT", "/v2/team/app/manifests/"+tag, u.token, body, "Content-Type: "+upstream.ManifestType, again+tag)
 	if r.status == http.StatusCreated {
@@ -206,7 +209,7 @@ func (u *users) change(n *node) reply {
 		u.mu.Unlock()
 	}
 	if name != "" {
-		r := n.send("DELETE", api+"/robots/"+name, asAdmin, "", again+fmt.Sprint("d", i))
+		r := n.send("DELETE", api+"/robots/"+name, asAdmin, "", again+fmt.Sprintf("%s-%d", u.run, i))
 		if r.status == http.StatusNotFound {
 			r.status = http.StatusNoContent // the first attempt's answer was lost, or this gateway has not heard of the robot yet
 			return r
@@ -218,7 +221,7 @@ func (u *users) change(n *node) reply {
 		}
 		return r
 	}
-	name = fmt.Sprintf("r%d", i)
+	name = fmt.Sprintf("%s-%d", u.run, i)
 	r := n.send("PUT", api+"/robots/"+name, asAdmin, `{"permissions":[]}`, again+name)
 	if r.status/100 == 2 {
 		u.mu.Lock()
@@ -234,7 +237,7 @@ func (u *users) since(begin time.Time) []sample {
 	defer u.mu.Unlock()
 	var found []sample
 	for _, s := range slices.Backward(u.samples) {
-		if s.end.Before(begin.Add(-30 * time.Second)) {
+		if s.end.Before(begin.Add(-patience())) {
 			break
 		}
 		if s.end.After(begin) {
