@@ -57,7 +57,9 @@ func TestOthersStaySignedIn(t *testing.T) {
 	f := newFront(t)
 	alice, bob := f.browser(), f.browser()
 	alice.signIn()
-	f.idp.set(func() { f.idp.person = object{"sub": "b2", "preferred_username": "bob", "sid": "s2", "groups": []string{"dev"}} })
+	f.idp.set(func() {
+		f.idp.person = object{"sub": "b2", "preferred_username": "bob", "sid": "s2", "groups": []string{"dev"}}
+	})
 	bob.signIn()
 	_, _, user := f.begin(laptop)
 	bob.post("/auth/device/approve", url.Values{"user_code": {user}})
@@ -92,7 +94,9 @@ func TestOthersStaySignedIn(t *testing.T) {
 	if sessionCount(f.state) != 1 || waiting() != 1 {
 		t.Errorf("%d sessions, %d devices after another's end", sessionCount(f.state), waiting())
 	}
-	f.idp.set(func() { f.idp.person = object{"sub": "a1", "preferred_username": "alice", "sid": "s3", "groups": []string{"dev"}} })
+	f.idp.set(func() {
+		f.idp.person = object{"sub": "a1", "preferred_username": "alice", "sid": "s3", "groups": []string{"dev"}}
+	})
 	carol := f.browser()
 	carol.signIn()
 	carol.send("/auth/sign-out", url.Values{})
