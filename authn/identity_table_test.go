@@ -2,6 +2,7 @@ package authn
 
 import (
 	"crypto/x509"
+	"strings"
 	"testing"
 )
 
@@ -58,9 +59,13 @@ func TestIdentitiesAreOfOneKind(t *testing.T) {
 	if (&Principal{Kind: KindRobot, Name: "a", Subject: "s"}).Identity() == (&Principal{Kind: KindRobot, Name: "b", Subject: "s"}).Identity() {
 		t.Error("robots are the same by what is no subject")
 	}
-	for _, name := range []string{"a\ufffd", "a\xff", ""} {
-		if CheckName(KindUser, name) == nil {
-			t.Errorf("somebody is called %q", name)
+	longest := strings.Repeat("a", maxUsername)
+	for name, want := range map[string][2]bool{ // of a user, of a workload
+		"a": {true, true}, longest: {true, true}, longest + "a": {false, false}, "": {false, false}, "a\ufffd": {false, true}, "a\xff": {false, false}, "a b": {false, true}, "a\nb": {false, false},
+		"a:b": {false, true}, "robot$a": {false, true}, "Robot$a": {false, true}, "a,b": {false, true},
+	} {
+		if got := [2]bool{CheckName(KindUser, name) == nil, CheckName(KindWorkload, name) == nil}; got != want {
+			t.Errorf("%q: %v, want %v", name, got, want)
 		}
 	}
 }
