@@ -29,7 +29,7 @@ func TestDevicesGetWhatTheyAskFor(t *testing.T) {
 			var limits []authn.Limit
 			if tokens {
 				item, ok := f.state.IdentityTokens.Get(parsed.ID)
-				if !ok || item.Value.ProviderSession != "s1" {
+				if !ok || item.Value.ProviderSession != "s1" || item.Value.Origin != "session" || item.Value.OriginID == "" {
 					t.Fatalf("%+v", item)
 				}
 				limits = item.Value.Limits
