@@ -24,7 +24,7 @@ var house = map[string]struct {
 }{
 	"": {11, []string{"command", "credentials", "handlers", "methods", "stores"}},
 
-	"command": {10, []string{"authn", "authz", "caddyfile", "cli", "export", "internal/terminal", "login", "management", "state", "store/memstore"}},
+	"command": {10, []string{"authn", "authz", "caddyfile", "cli", "client", "export", "internal/terminal", "login", "management", "state", "store", "store/boltstore", "store/memstore"}},
 
 	"bench":    {9, []string{"authn", "state", "store", "store/boltstore", "store/pgstore", "store/pgstore/pgtest"}},
 	"handlers": {9, []string{"answer", "authn", "authz", "caddyfile", "gateway", "portal", "realm", "tokenendpoint", "upstream"}},
@@ -70,11 +70,12 @@ var house = map[string]struct {
 	"store/internal/engine": {1, []string{"store"}},
 	"store/memstore":        {1, []string{"store", "store/internal/engine"}},
 	"store/pgstore":         {1, []string{"store", "store/internal/engine"}},
-	"store/pgstore/pgtest":  {1, nil},
+	"store/pgstore/pgtest":  {1, []string{"internal/freeport"}},
 	"store/storetest":       {1, []string{"store"}},
 
 	"internal/admission": {0, nil},
 	"internal/duration":  {0, nil},
+	"internal/freeport":  {0, nil},
 	"internal/terminal":  {0, nil},
 }
 

@@ -61,6 +61,10 @@ const (
 	StoreFull Kind = "store full"
 	StoreOnly Kind = "store read-only"
 	StoreAway Kind = "store away"
+	// StoreUnknown is neither made nor not made.
+	StoreUnknown  Kind = "store unknown"
+	StoreUnusable Kind = "store unusable"
+	StoreStale    Kind = "store stale"
 
 	// A registry request.
 	Starting       Kind = "starting"
@@ -160,6 +164,18 @@ var table = map[Kind]Answer{
 		Status: http.StatusServiceUnavailable, Code: CodeUnavailable, OAuth: "temporarily_unavailable", Problem: "unavailable",
 		RetryAfter: later, Sentence: "the gateway's store cannot be written at the moment: try again in a moment",
 	},
+	StoreUnknown: {
+		Status: http.StatusServiceUnavailable, Code: CodeUnavailable, OAuth: "temporarily_unavailable", Problem: "unknown-outcome",
+		RetryAfter: later, Sentence: "the gateway's store did not say whether the change was made: look before you ask again",
+	},
+	StoreUnusable: {
+		Status: http.StatusServiceUnavailable, Code: CodeUnavailable, OAuth: "server_error", Problem: "store-unusable",
+		Sentence: "the gateway cannot use its store: its administrator finds the reason in the log",
+	},
+	StoreStale: {
+		Status: http.StatusServiceUnavailable, Code: CodeUnavailable, OAuth: "temporarily_unavailable", Problem: "unavailable",
+		RetryAfter: later, Sentence: "the gateway has not heard from its store for too long to accept this credential: try again in a moment",
+	},
 
 	Starting: {
 		Status: http.StatusServiceUnavailable, Code: CodeUnavailable, OAuth: "temporarily_unavailable", Problem: "unavailable",
@@ -214,6 +230,10 @@ var kinds = []struct {
 	{authn.ErrNotMine, Invalid},
 	{store.ErrConflict, Conflict},
 	{store.ErrTooLarge, TooLarge},
+	{store.ErrUnknown, StoreUnknown}, // is an ErrUnavailable
+	{store.ErrStale, StoreStale},
+	{store.ErrDamaged, StoreUnusable},
+	{store.ErrFormat, StoreUnusable},
 	{store.ErrFull, StoreFull},
 	{store.ErrReadOnly, StoreOnly},
 	{store.ErrUnavailable, StoreAway},

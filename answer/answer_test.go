@@ -69,6 +69,10 @@ func TestOf(t *testing.T) {
 		{store.ErrFull, StoreFull, 0},
 		{store.ErrReadOnly, StoreOnly, 5 * time.Second},
 		{store.ErrUnavailable, StoreAway, 5 * time.Second},
+		{store.ErrUnknown, StoreUnknown, 5 * time.Second},
+		{store.ErrStale, StoreStale, 5 * time.Second},
+		{store.ErrDamaged, StoreUnusable, 0},
+		{store.ErrFormat, StoreUnusable, 0},
 		{fmt.Errorf("%w: %w", TagBusy.Err(), store.ErrUnavailable), TagBusy, 5 * time.Second},
 		{errors.New("anything else"), Internal, 0},
 	} {

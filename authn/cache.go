@@ -57,7 +57,7 @@ func (c *cache[V]) get(key *cacheKey, now time.Time) (value V, ok bool) {
 			continue
 		}
 		if e.until <= now.UnixNano() || e.generation != c.generation.Load() {
-			return value, false
+			continue // two writers that met may have left another one
 		}
 		// Written once a second at most, so that readers on other cores
 		// keep the line in their caches.
@@ -79,22 +79,26 @@ func (c *cache[V]) put(generation uint64, key *cacheKey, value V, now, until tim
 	if generation != current {
 		return
 	}
-	victim, oldest := 0, int64(0)
+	victim, oldest, placed := 0, int64(0), false
 	for i := range set {
 		old := set[i].Load()
 		switch {
+		case old != nil && old.key == *key && placed:
+			set[i].CompareAndSwap(old, nil) // of two writers that met
+		case old != nil && old.key == *key:
+			set[i].Store(e)
+			placed = true
 		case old == nil || old.generation != current || old.until <= now.UnixNano():
 			if oldest >= 0 {
 				victim, oldest = i, -1 // free; go on looking for the key itself
 			}
-		case old.key == *key:
-			set[i].Store(e)
-			return
 		case oldest >= 0 && (i == 0 || old.used.Load() < oldest):
 			victim, oldest = i, old.used.Load()
 		}
 	}
-	set[victim].Store(e)
+	if !placed {
+		set[victim].Store(e)
+	}
 }
 
 // drop empties the cache, also of what checks that are under way now are

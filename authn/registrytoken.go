@@ -30,7 +30,7 @@ const (
 // KeySource knows the public keys that registry tokens are signed with.
 type KeySource interface {
 	// VerificationKey returns the key with an id, false if there is none or
-	// it is no longer accepted. It is called for tokens that were not seen
+	// it is forgotten. It is called for tokens that were not seen
 	// before and may look for new keys elsewhere, at a bounded rate.
 	VerificationKey(ctx context.Context, id string) (VerificationKey, bool)
 	// Generation changes whenever a key was added or withdrawn. It is
@@ -43,7 +43,7 @@ type KeySource interface {
 type VerificationKey struct {
 	Method jwt.SigningMethod
 	Public crypto.PublicKey
-	Until  time.Time // no longer accepted from then on; zero: no end is known
+	Until  time.Time // from then on it only tells expired tokens; zero: no end is known
 }
 
 // RegistryTokenConfig configures a [RegistryToken].
@@ -166,8 +166,11 @@ func (t *RegistryToken) verify(ctx context.Context, token string, now time.Time)
 		return nil, err
 	}
 	p := claims.principal()
-	if expired {
+	switch {
+	case expired:
 		return nil, &ExpiredTokenError{Principal: p}
+	case !key.Until.IsZero() && !now.Before(key.Until):
+		return nil, invalidToken(errTokenKey) // it signs nothing any more that is still good
 	}
 	until := p.Expires.Add(t.cfg.Leeway)
 	if !key.Until.IsZero() && key.Until.Before(until) {

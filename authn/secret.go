@@ -53,7 +53,25 @@ func NewSecret(kind SecretKind) (secret, stored string) {
 
 // RenewSecret makes a secret that takes the place of one with the same id.
 func RenewSecret(kind SecretKind, id string) (secret, stored string) {
-	body := string(kind) + "_" + id + "_" + randomText(base62, secretRandomLength)
+	return secretOf(kind, id, randomText(base62, secretRandomLength))
+}
+
+// DeriveSecret makes the secret that follows from another one with the same id
+// and a seed, always the same. Neither of the two leads to it without the other.
+func DeriveSecret(kind SecretKind, id, from string, seed []byte) (secret, stored string) {
+	mac, n := hmac.New(sha256.New, []byte(from)), byte(0)
+	return secretOf(kind, id, textOf(base62, secretRandomLength, func(buf []byte) {
+		for len(buf) > 0 {
+			mac.Reset()
+			mac.Write([]byte{n})
+			mac.Write(seed)
+			buf, n = buf[copy(buf, mac.Sum(nil)):], n+1
+		}
+	}))
+}
+
+func secretOf(kind SecretKind, id, random string) (secret, stored string) {
+	body := string(kind) + "_" + id + "_" + random
 	check := checksum(body)
 	secret = body + "_" + string(check[:])
 	sum := sha256.Sum256([]byte(secret))
@@ -131,11 +149,16 @@ func checksum(s string) (out [secretChecksumLength]byte) {
 
 // randomText returns n characters of an alphabet, each equally likely.
 func randomText(alphabet string, n int) string {
+	return textOf(alphabet, n, func(buf []byte) { _, _ = rand.Read(buf) }) // never fails
+}
+
+// textOf is randomText with bytes from elsewhere.
+func textOf(alphabet string, n int, read func([]byte)) string {
 	out := make([]byte, 0, n)
 	fair := 256 - 256%len(alphabet) // bytes above would prefer some characters
 	for len(out) < n {
 		var buf [64]byte
-		_, _ = rand.Read(buf[:]) // never fails
+		read(buf[:])
 		for _, b := range buf {
 			if int(b) < fair && len(out) < n {
 				out = append(out, alphabet[int(b)%len(alphabet)])

@@ -89,3 +89,31 @@ func FuzzParseSecret(f *testing.F) {
 		}
 	})
 }
+
+func TestDeriveSecret(t *testing.T) {
+	parent, _ := NewSecret(SecretIdentityToken)
+	parsed, err := ParseSecret(parent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	derive := func(from string, seed string) string {
+		secret, stored := DeriveSecret(SecretIdentityToken, parsed.ID, from, []byte(seed))
+		if got, err := ParseSecret(secret); err != nil || got != parsed {
+			t.Errorf("%v, %v", got, err)
+		}
+		if h, err := ParseHash(stored); err != nil || !h.Matches(secret) {
+			t.Errorf("the stored form: %v", err)
+		}
+		return secret
+	}
+	first := derive(parent, "seed")
+	if first != derive(parent, "seed") {
+		t.Error("it is not always the same")
+	}
+	other, _ := RenewSecret(SecretIdentityToken, parsed.ID)
+	for _, different := range []string{parent, derive(parent, "another"), derive(other, "seed"), derive(first, "seed")} {
+		if first == different {
+			t.Error("two are the same")
+		}
+	}
+}

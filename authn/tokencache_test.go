@@ -112,3 +112,35 @@ func BenchmarkTokenCacheHit(b *testing.B) {
 		}
 	})
 }
+
+// TestCacheFindsTheGoodOne: two writers that meet may leave two entries of one
+// key. One that has expired does not hide the other, and the next writer leaves
+// one.
+func TestCacheFindsTheGoodOne(t *testing.T) {
+	c, key, now := newCache[int](ways), digest("k"), time.Now()
+	leave := func(slot, value int, life time.Duration) {
+		c.slots[slot].Store(&cacheEntry[int]{key: key, value: value, until: now.Add(life).UnixNano()})
+	}
+	leave(0, 1, time.Second)
+	leave(1, 2, time.Hour)
+	later := now.Add(time.Minute)
+	if v, ok := c.get(&key, later); !ok || v != 2 {
+		t.Errorf("got %d, %v", v, ok)
+	}
+	c.put(0, &key, 3, later, later.Add(time.Minute))
+	if v, ok := c.get(&key, later); !ok || v != 3 {
+		t.Errorf("after a third writer: %d, %v", v, ok)
+	}
+	if v, ok := c.get(&key, later.Add(time.Minute)); ok {
+		t.Errorf("what was replaced comes back: %d", v)
+	}
+	n := 0
+	for i := range c.slots {
+		if c.slots[i].Load() != nil {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d entries", n)
+	}
+}

@@ -43,7 +43,7 @@ func benchStored(o options) error {
 			name, line string
 			open       func() (store.Store, error)
 		}{
-			{"bolt", "store bolt " + path, func() (store.Store, error) { return boltstore.Open(path) }},
+			{"bolt", "store bolt " + path, func() (store.Store, error) { return boltstore.Open(context.Background(), path) }},
 			{"postgres", fmt.Sprintf("store postgres %q {\n\t\t\tschema %s\n\t\t}", database.DSN(), schema), func() (store.Store, error) {
 				return pgstore.Open(context.Background(), pgstore.Config{DSN: database.DSN(), Schema: schema})
 			}},

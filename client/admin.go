@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"slices"
@@ -90,3 +91,27 @@ func (e *RealmError) Error() string {
 	}
 	return "there are several realms: say which one of " + strings.Join(e.Realms, ", ")
 }
+
+// VerifyStore has the gateway behind an administration endpoint look at all that
+// its store has, and reads what it found into out.
+func (c *Client) VerifyStore(ctx context.Context, out any) error {
+	if !c.local {
+		return errNotLocal
+	}
+	return c.send(ctx, http.MethodGet, c.base+StorePrefix+"verify", nil, nil, out)
+}
+
+// BackupStore returns a copy of the store of the gateway behind an administration
+// endpoint, as it is at one moment. The caller closes it.
+func (c *Client) BackupStore(ctx context.Context) (io.ReadCloser, error) {
+	if !c.local {
+		return nil, errNotLocal
+	}
+	answer, err := c.open(ctx, http.MethodGet, c.base+StorePrefix+"backup", nil, nil) //nolint:bodyclose // the caller does
+	if err != nil {
+		return nil, err
+	}
+	return answer.Body, nil
+}
+
+var errNotLocal = fmt.Errorf("%w: a store is looked at by way of Caddy's administration endpoint, on the gateway's own machine", ErrAddress)

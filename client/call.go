@@ -60,12 +60,15 @@ func (c *Client) patiently(ctx context.Context, do func() error) error {
 	}
 }
 
+// unknownOutcome is the code of a call that may have been done.
+const unknownOutcome = "unknown-outcome"
+
 // notYet reports whether a call was not done and may be another time, and when
 // to try.
 func notYet(err error) (bool, time.Duration) {
 	var refused *Error
 	if errors.As(err, &refused) {
-		return refused.Status == http.StatusServiceUnavailable, refused.RetryAfter
+		return refused.Status == http.StatusServiceUnavailable && refused.Code != unknownOutcome, refused.RetryAfter
 	}
 	var unreachable *UnreachableError
 	return errors.As(err, &unreachable) && !unreachable.sent, 0

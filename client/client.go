@@ -23,6 +23,9 @@ const DefaultPrefix = "/auth/api/v1"
 // LocalPrefix is where Caddy's administration endpoint has the realms.
 const LocalPrefix = "/registry-auth/"
 
+// StorePrefix is where it has what concerns the whole store.
+const StorePrefix = "/registry-auth-store/"
+
 // Options make a [Client].
 type Options struct {
 	// Address is the URL of a gateway, such as https://registry.example.com,

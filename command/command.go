@@ -34,7 +34,7 @@ arguments, which other users of the machine can see.`,
 }
 
 func addCommands(cmd *cobra.Command) {
-	cmd.AddCommand(newSecretCommand(), hashSecretCommand(), hashPasswordCommand(), explainCommand(), policyTestCommand(), whoCanCommand(), exportConfigCommand(), loginCommand(), logoutCommand())
+	cmd.AddCommand(newSecretCommand(), hashSecretCommand(), hashPasswordCommand(), explainCommand(), policyTestCommand(), whoCanCommand(), exportConfigCommand(), loginCommand(), logoutCommand(), stateCommand())
 	for _, c := range managementCommands() {
 		cmd.AddCommand(c)
 	}

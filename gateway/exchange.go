@@ -62,14 +62,9 @@ func (x *exchange) serve() error {
 	if x.held != nil {
 		defer x.held.release()
 	}
-	var ended *endedError
 	switch {
-	case errors.As(err, &ended):
-		return x.refuseCredential(ended.err)
-	case errors.Is(err, errTooMuch):
-		return x.refuse(outcomeDenied, http.StatusPreconditionFailed, answer.CodeDenied, err.Error(), err.Error())
 	case err != nil:
-		return x.refuseAs(answerOf(err), err)
+		return x.refuseDecision(err)
 	case !x.decision.Allowed:
 		return x.refuseAccess()
 	case x.request.Route == authz.RouteCatalog && x.decision.Rule != nil && x.decision.Rule.Kind == authz.RuleCatalog:
@@ -81,6 +76,18 @@ func (x *exchange) serve() error {
 	err = x.forward()
 	x.settleClaim(false) // if the registry has not taken it
 	return err
+}
+
+// refuseDecision answers what could not be decided, or may not go on.
+func (x *exchange) refuseDecision(err error) error {
+	var ended *endedError
+	switch {
+	case errors.As(err, &ended):
+		return x.refuseCredential(ended.err)
+	case errors.Is(err, errTooMuch):
+		return x.refuse(outcomeDenied, http.StatusPreconditionFailed, answer.CodeDenied, err.Error(), err.Error())
+	}
+	return x.refuseAs(answerOf(err), err)
 }
 
 func (x *exchange) authenticate() (err error) {

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -87,6 +88,63 @@ func TestLostLeaseEndsThePush(t *testing.T) {
 	}
 	if cause := context.Cause(held.push); !errors.Is(cause, errTagLeaseLost) {
 		t.Errorf("ended with %v", cause)
+	}
+}
+
+// TestPushIsNotSentAfterItsLease: a process that was stopped in the middle does
+// not know it. Whatever its clock says then, it sends nothing for a tag that
+// somebody else may have.
+func TestPushIsNotSentAfterItsLease(t *testing.T) {
+	s := memstore.New()
+	var ahead atomic.Int64
+	opened, err := state.Open(t.Context(), s, "default", state.Options{Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(opened.Close)
+	l := NewTagLeases(sharedStore{}, opened)
+	l.renewed = time.Hour // it does not come to it
+	held, err := l.hold(t.Context(), t.Context(), "team/app", []string{"v0", "v1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.release()
+	body := &watchedBody{ReadCloser: io.NopCloser(strings.NewReader("manifest")), look: held.check, always: true, left: 8}
+	piece := make([]byte, 4)
+	if n, err := body.Read(piece); n != 4 || err != nil {
+		t.Fatal(n, err)
+	}
+	ahead.Store(int64(l.lasts - 100*time.Millisecond))
+	if err := held.check(); err != nil {
+		t.Errorf("before it ends: %v", err)
+	}
+	ahead.Store(int64(l.lasts))
+	if n, err := body.Read(piece); n != 0 || !errors.Is(err, errTagLeaseLost) {
+		t.Errorf("sent %d bytes, %v", n, err)
+	}
+	if !errors.Is(context.Cause(held.push), errTagLeaseLost) {
+		t.Error("what waits for the registry goes on")
+	}
+	ahead.Store(0)
+	if n, err := body.Read(piece); n != 0 || !errors.Is(err, errTagLeaseLost) {
+		t.Errorf("later sent %d bytes, %v", n, err)
+	}
+}
+
+// TestPushEndsWithItsLease: the lease is the time that a push has, also while
+// nothing is asked of it.
+func TestPushEndsWithItsLease(t *testing.T) {
+	l := leasesOn(t, memstore.New())
+	l.renewed = time.Hour
+	held, err := l.hold(t.Context(), t.Context(), "team/app", []string{"v1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.release()
+	select {
+	case <-held.push.Done():
+	case <-time.After(5 * time.Second):
+		t.Error("the push goes on")
 	}
 }
 

@@ -89,8 +89,22 @@ func (v *Verdicts) of(ctx context.Context, key verdictKey, look func(listed bool
 		close(f.done)
 	}()
 	f.err = look(listed)
+	if !listed && isUnsigned(f.err) && v.isListed(key) {
+		f.err = look(true) // a signed index that lists it was found in the same moment
+	}
 	v.remember(key, f.err)
 	return f.err
+}
+
+func (v *Verdicts) isListed(key verdictKey) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	listed, _ := v.listed.get(key, v.now())
+	return listed
+}
+
+func isUnsigned(err error) bool {
+	return errors.Is(err, signature.ErrUnsigned) || errors.Is(err, signature.ErrUntrusted)
 }
 
 func (v *Verdicts) remember(key verdictKey, err error) {
@@ -99,7 +113,10 @@ func (v *Verdicts) remember(key verdictKey, err error) {
 	switch {
 	case err == nil:
 		v.signed.put(key, nil, v.now().Add(signedFor))
-	case errors.Is(err, signature.ErrUnsigned) || errors.Is(err, signature.ErrUntrusted):
+	case isUnsigned(err):
+		if listed, _ := v.listed.get(key, v.now()); listed {
+			return // since the last look
+		}
 		v.unsigned.put(key, err, v.now().Add(unsignedFor))
 	}
 }

@@ -103,3 +103,36 @@ func TestRememberedIsBounded(t *testing.T) {
 		t.Error("an entry outlives its time")
 	}
 }
+
+// TestChildOfASignedIndexIsNotRefused: what is being looked at when an index
+// that lists it is found to be signed is not remembered as unsigned.
+func TestChildOfASignedIndexIsNotRefused(t *testing.T) {
+	v := NewVerdicts()
+	child := verdictKey{1}
+	look := func(listed bool) error {
+		if listed {
+			return nil
+		}
+		return signature.ErrUnsigned
+	}
+	err := v.of(t.Context(), child, func(listed bool) error {
+		result := look(listed)
+		if !listed {
+			v.list([]verdictKey{child}) // a signed index lists it
+		}
+		return result
+	})
+	if err != nil {
+		t.Errorf("the one who asked in that moment: %v", err)
+	}
+	if err := v.of(t.Context(), child, look); err != nil {
+		t.Errorf("the next one: %v", err)
+	}
+	// However little time there was.
+	other := verdictKey{2}
+	v.list([]verdictKey{other})
+	v.remember(other, signature.ErrUnsigned)
+	if err := v.of(t.Context(), other, look); err != nil {
+		t.Errorf("between the look and the memory: %v", err)
+	}
+}

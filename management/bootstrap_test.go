@@ -353,7 +353,7 @@ func TestBootstrapWithoutStore(t *testing.T) {
 	}
 	s.Fail(faultstore.Apply, nil)
 	s.LoseAcknowledgements(1)
-	if _, err = m.Call(t.Context(), stranger(), call); code(err) != management.CodeUnavailable {
+	if _, err = m.Call(t.Context(), stranger(), call); code(err) != management.CodeUnknown {
 		t.Errorf("%v", err)
 	}
 	eventually(t, "the lost write is seen", func() bool { return m.Status() != nil })

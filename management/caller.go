@@ -60,6 +60,9 @@ func (m *Manager) Caller(p *authn.Principal) (*Caller, error) {
 	if p.IsAnonymous() {
 		return nil, fail(CodeUnauthenticated, "a credential is needed")
 	}
+	if err := m.state.CheckStale(p); err != nil {
+		return nil, err
+	}
 	if err := m.state.Check(p); err != nil {
 		return nil, &Error{Code: CodeUnauthenticated, Detail: "the credential is not good any more", err: err}
 	}

@@ -40,6 +40,8 @@ const (
 	CodeBusy             Code = "busy"                 // come back in a moment
 	CodeUnavailable      Code = "unavailable"          // the store is away
 	CodeFull             Code = "insufficient-storage" // the store is full
+	CodeUnknown          Code = "unknown-outcome"      // the store did not say whether it was done
+	CodeUnusable         Code = "store-unusable"       // the store is damaged, or too new
 	CodeInternal         Code = "internal"             // our fault
 )
 
@@ -177,6 +179,8 @@ var meanings = map[Code]meaning{
 	CodeBusy:             {http.StatusTooManyRequests, "Too much is going on"},
 	CodeUnavailable:      {http.StatusServiceUnavailable, "The store is away"},
 	CodeFull:             {http.StatusInsufficientStorage, "The store is full"},
+	CodeUnknown:          {http.StatusServiceUnavailable, "It is not known whether the change was made"},
+	CodeUnusable:         {http.StatusServiceUnavailable, "The store cannot be used"},
 	CodeInternal:         {http.StatusInternalServerError, "Something went wrong"},
 }
 
@@ -200,7 +204,7 @@ func (a *API) failureHeaders(w http.ResponseWriter, r *http.Request, e *Error, e
 	if e.Code == CodeInternal && !errors.Is(err, context.Canceled) {
 		a.manager.log.Error("an operation failed", "realm", a.manager.state.Realm(), "request_id", a.requestID(r), "path", r.URL.Path, "error", err)
 	}
-	if e.Code == CodeFull || e.Code == CodeUnavailable && r.Context().Err() == nil {
+	if e.Code == CodeFull || e.Code == CodeUnusable || (e.Code == CodeUnavailable || e.Code == CodeUnknown) && r.Context().Err() == nil {
 		a.manager.log.Error("a change was not made", "realm", a.manager.state.Realm(), "request_id", a.requestID(r), "path", r.URL.Path, "error", err)
 	}
 	h := w.Header()

@@ -49,6 +49,9 @@ func (m *Manager) KeyCaller(secret string, remote netip.Addr) (*Caller, error) {
 	case from != nil && !authn.Contains(from, remote):
 		return nil, fail(CodeUnauthenticated, "the key %s is not accepted from %s", k.Name, remote)
 	}
+	if err := m.state.Stale(); err != nil {
+		return nil, err
+	}
 	kind := "api_key"
 	if k.Bootstrap {
 		kind = "bootstrap"

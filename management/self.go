@@ -8,11 +8,13 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 	"github.com/caddy-registry-auth/caddy-registry-auth/export"
+	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 )
 
 // Health is whether changes can be made.
 type Health struct {
-	Status string    `json:"status" doc:"ok, or degraded while the store is away: reading, logins and pulls go on." enum:"ok,degraded"`
+	Status string    `json:"status" doc:"ok, or degraded while nothing can be changed: reading, logins and pulls go on." enum:"ok,degraded"`
+	Store  string    `json:"store" doc:"How the store is: away: it cannot be reached; stale: for so long that stored credentials are refused; damaged: the file is damaged, replaced or gone; full or read-only: the last change was refused." enum:"ok,away,stale,damaged,full,read-only"`
 	Since  time.Time `json:"since" doc:"Since when."`
 	// Superseded is told to everybody and so names nothing.
 	Superseded int `json:"superseded,omitempty" doc:"How many stored robots, projects and keys are not in force, since the configuration declares something of their names. The lists mark them."`
@@ -21,8 +23,8 @@ type Health struct {
 // Health returns whether changes can be made.
 func (m *Manager) Health() Health {
 	h := m.state.Health()
-	out := Health{Status: "ok", Since: h.Since.UTC().Truncate(time.Second), Superseded: len(m.everySuperseded())}
-	if !h.Ready {
+	out := Health{Status: "ok", Store: string(h.Condition), Since: h.Since.UTC().Truncate(time.Second), Superseded: len(m.everySuperseded())}
+	if h.Condition != state.StoreGood {
 		out.Status = "degraded"
 	}
 	return out

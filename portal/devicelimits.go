@@ -159,6 +159,16 @@ func originOf(a netip.Addr) (o origin) {
 	return o
 }
 
+// waiting are the logins that wait for approval, as [Portal.roomFor] collects
+// them. It looks at all of them, and does so for one client at a time in memory
+// that it keeps: thousands who ask at once occupy one processor, and those who
+// pull have the others.
+type waiting struct {
+	mu      sync.Mutex
+	all     []*state.Item[state.DeviceLogin]
+	origins []origin
+}
+
 // roomFor returns whether one more login may wait for its approval, and which
 // of those that wait it replaces; nil: there is room. No address has more than
 // its share. When all places are taken, the network that has most of them gives
@@ -166,8 +176,13 @@ func originOf(a netip.Addr) (o origin) {
 // finds a place, and strangers never take one from an address that somebody is
 // signed in from.
 func (p *Portal) roomFor(from netip.Addr, now time.Time) (replaced *state.Item[state.DeviceLogin], ok bool) {
-	var all []*state.Item[state.DeviceLogin]
-	var origins []origin
+	p.waiting.mu.Lock()
+	defer p.waiting.mu.Unlock()
+	all, origins := p.waiting.all[:0], p.waiting.origins[:0]
+	defer func() {
+		clear(all)
+		p.waiting.all, p.waiting.origins = all, origins
+	}()
 	here, mine := 0, originOf(from)
 	for item := range p.options.State.DeviceLogins.All() {
 		if v := item.Value; !v.Ended(now) && v.Decision == "" {

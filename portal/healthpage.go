@@ -17,7 +17,7 @@ func (x *exchange) health() error {
 	h := m.Health()
 	store := cell{Text: txtStoreReady, Badge: "good", Sub: h.Since.UTC().Format("2006-01-02 15:04 MST")}
 	if h.Status != "ok" {
-		store = cell{Text: txtStoreAway, Badge: "bad", Sub: h.Since.UTC().Format("2006-01-02 15:04 MST")}
+		store = cell{Text: storeTexts[state.Condition(h.Store)], Badge: "bad", Sub: h.Since.UTC().Format("2006-01-02 15:04 MST")}
 	}
 	facts := []fact{{txtStoreState, store}}
 	if h.Superseded > 0 {
@@ -39,6 +39,12 @@ func (x *exchange) health() error {
 		counts = append(counts, fact{c.name, cell{Text: sprintf("%d", c.n)}})
 	}
 	return x.show(view{Title: txtHealth, Lead: txtHealthLead, Blocks: []block{{Heading: txtHealthNow, Facts: facts}, {Heading: txtStored1, Facts: counts}}})
+}
+
+// storeTexts say what is wrong with a store.
+var storeTexts = map[state.Condition]string{
+	state.StoreAway: txtStoreAway, state.StoreStale: txtStoreStale, state.StoreDamaged: txtStoreDamaged,
+	state.StoreFull: txtStoreFull, state.StoreReadOnly: txtStoreReadOnly,
 }
 
 // count returns how many records there are.

@@ -66,6 +66,10 @@ func managementPage(e *management.Error) *pageError {
 		return &pageError{http.StatusConflict, string(e.Code), txtNotDoneTitle, detail, false}
 	case management.CodeUnavailable:
 		return &pageError{e.Code.Status(), string(e.Code), txtStoreTitle, txtStore, false}
+	case management.CodeUnknown:
+		return &pageError{e.Code.Status(), string(e.Code), txtOutcomeTitle, txtOutcome, false}
+	case management.CodeUnusable:
+		return &pageError{e.Code.Status(), string(e.Code), txtStoreTitle, txtUnusable, false}
 	case management.CodeFull:
 		return &pageError{e.Code.Status(), string(e.Code), txtStoreTitle, txtFull, false}
 	case management.CodeBusy:

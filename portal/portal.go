@@ -57,6 +57,7 @@ type Portal struct {
 	// codesAsked counts by address, codesWrong by person.
 	codesAsked, codesWrong counter
 	polls                  polls
+	waiting                waiting
 	unsure                 deviceUnsure
 	mux                    *http.ServeMux
 	routes                 []route

@@ -50,6 +50,9 @@ const (
 	txtStoreTitle       = "Nothing can be changed at the moment"
 	txtStore            = "The database is unavailable. Pulls, pushes and logins keep working. Try again in a minute."
 	txtFull             = "The database is full. Nothing was changed. An administrator has to make room."
+	txtOutcomeTitle     = "It is not known whether the change was made"
+	txtOutcome          = "The database did not answer. Open the page again to see whether it was made, before you repeat it."
+	txtUnusable         = "The gateway cannot use its database. Tell the registry's administrators, who find the reason in the log."
 	txtInternalTitle    = "Something went wrong"
 	txtInternal         = "Try again. If it happens again, tell the registry's administrators, who find the reason in the log."
 )
@@ -361,7 +364,11 @@ const (
 	txtStoreReady    = "ready"
 	txtNotInForce    = "Not in force"
 	txtNotInForceSub = "Stored robots, projects and keys whose names the configuration uses now. Delete them."
-	txtStoreAway     = "away: what is known goes on, nothing can be changed"
+	txtStoreAway     = "cannot be reached: pulls, pushes and logins go on, nothing can be changed"
+	txtStoreStale    = "not reached for so long that robots, tokens and sessions kept in it are refused"
+	txtStoreDamaged  = "the file is damaged, was replaced or deleted: nothing can be changed, and the log has what to do"
+	txtStoreFull     = "full: nothing can be changed until there is room"
+	txtStoreReadOnly = "read-only: nothing can be changed"
 	txtProviderReady = "answers"
 	txtProviderAway  = "does not answer"
 )

@@ -2,10 +2,14 @@ package realm
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -13,6 +17,7 @@ import (
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/client"
 	"github.com/caddy-registry-auth/caddy-registry-auth/management"
+	"github.com/caddy-registry-auth/caddy-registry-auth/store"
 )
 
 // apps are those that run: the administration endpoint's modules are not part
@@ -60,7 +65,68 @@ func (AdminAPI) CaddyModule() caddy.ModuleInfo {
 
 // Routes implements [caddy.AdminRouter].
 func (*AdminAPI) Routes() []caddy.AdminRoute {
-	return []caddy.AdminRoute{{Pattern: client.LocalPrefix, Handler: caddy.AdminHandlerFunc(serveAdmin)}}
+	return []caddy.AdminRoute{
+		{Pattern: client.LocalPrefix, Handler: caddy.AdminHandlerFunc(serveAdmin)},
+		{Pattern: client.StorePrefix, Handler: caddy.AdminHandlerFunc(serveStore)},
+	}
+}
+
+// serveStore answers with a report on the store, or with a copy of it.
+func serveStore(w http.ResponseWriter, r *http.Request) error {
+	app := apps.current()
+	switch {
+	case app == nil:
+		return adminError(http.StatusNotFound, "this configuration has no registry_auth")
+	case r.Method != http.MethodGet:
+		return adminError(http.StatusMethodNotAllowed, "want GET")
+	}
+	opened, err := app.openStore()
+	if err != nil {
+		return adminError(http.StatusConflict, "the gateway has no store open: "+err.Error())
+	}
+	keeper, ok := opened.(store.Keeper)
+	if !ok {
+		return adminError(http.StatusConflict, "the store is no file: use the database's own tools, such as pg_dump")
+	}
+	switch strings.TrimPrefix(r.URL.Path, client.StorePrefix) {
+	case "verify":
+		report, err := keeper.Verify(r.Context())
+		if err != nil {
+			return adminError(http.StatusConflict, err.Error())
+		}
+		w.Header().Set("Content-Type", "application/json")
+		return json.NewEncoder(w).Encode(report)
+	case "backup":
+		return sendCopy(w, r, keeper)
+	}
+	return adminError(http.StatusNotFound, "want verify or backup")
+}
+
+// sendCopy sends a copy of the store, which is made in a folder of its own that
+// nobody else can read.
+func sendCopy(w http.ResponseWriter, r *http.Request, keeper store.Keeper) error {
+	folder, err := os.MkdirTemp("", "registry_auth-backup-") // mode 0700
+	if err != nil {
+		return adminError(http.StatusInsufficientStorage, err.Error())
+	}
+	defer os.RemoveAll(folder)
+	path := filepath.Join(folder, "state.db")
+	if err := keeper.Backup(r.Context(), path); err != nil {
+		return adminError(http.StatusConflict, err.Error())
+	}
+	file, err := os.Open(path) //nolint:gosec // made above
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Content-Length", strconv.FormatInt(info.Size(), 10))
+	_, err = io.Copy(w, file)
+	return err
 }
 
 func serveAdmin(w http.ResponseWriter, r *http.Request) error {
@@ -85,7 +151,7 @@ func serveAdmin(w http.ResponseWriter, r *http.Request) error {
 	if run == nil {
 		return nil
 	}
-	defer realm.Leave()
+	defer run.Leave()
 	api, err := run.local()
 	if err != nil {
 		return err

@@ -1,10 +1,13 @@
 package realm
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -43,11 +46,19 @@ type App struct {
 	// by the new one from the next start on.
 	PreviousEncryptionKeys []string `json:"previous_encryption_keys,omitempty"`
 
+	// For how long stored credentials are good while the store cannot be
+	// reached: robots, tokens and sessions are answered with 503 then, since
+	// this gateway does not hear what was withdrawn on others. Default: for as
+	// long as it takes.
+	MaxStale caddy.Duration `json:"max_stale,omitempty"`
+
 	sealing state.SealerConfig
 	storage certmagic.Storage
 	opener  store.Opener
 	realms  *directory
 	checks  []func() error
+
+	stopBackups context.CancelFunc
 }
 
 // CaddyModule returns the Caddy module information.
@@ -55,11 +66,17 @@ func (App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "registry_auth", New: func() caddy.Module { return new(App) }}
 }
 
+// minMaxStale is more than what a store that can be reached takes to say so.
+const minMaxStale = 10 * time.Second
+
 // Provision finds the store. It makes no key and touches no network: it
 // also runs for `caddy validate`.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.realms = newDirectory()
 	a.storage = ctx.Storage()
+	if a.MaxStale != 0 && time.Duration(a.MaxStale) < minMaxStale {
+		return fmt.Errorf("max_stale: %s, want %s or more", time.Duration(a.MaxStale), minMaxStale)
+	}
 	if err := a.resolveKeys(); err != nil {
 		return err
 	}
@@ -150,8 +167,9 @@ func (a *App) Start() error {
 	for _, check := range a.checks {
 		errs = append(errs, check())
 	}
+	before := apps.current()
 	for _, r := range a.realms.all() {
-		if err := r.start(newStorageKeys(a.storage, r.name)); err != nil {
+		if err := r.start(newStorageKeys(a.storage, r.name), isReload() && !before.lacks(r.name)); err != nil {
 			errs = append(errs, fmt.Errorf("realm %q: %w", r.name, err))
 		}
 	}
@@ -159,12 +177,60 @@ func (a *App) Start() error {
 		return err
 	}
 	apps.add(a)
+	a.startBackups()
 	return nil
+}
+
+// backedUp is the opener of a store of which copies are made on a schedule.
+type backedUp interface {
+	RunBackups(ctx context.Context, open func(context.Context) (store.Store, error), log *slog.Logger)
+}
+
+// startBackups makes copies of the store until the configuration ends. It is
+// the configuration's work, not the store's, which stays open over reloads.
+func (a *App) startBackups() {
+	opener, ok := a.opener.(backedUp)
+	if !ok {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	a.stopBackups = cancel
+	go opener.RunBackups(ctx, func(context.Context) (store.Store, error) { return a.openStore() }, slogger(caddy.Log().Named("registry_auth.backup")))
+}
+
+// openStore returns the store of the realms, if one of them has opened it.
+func (a *App) openStore() (store.Store, error) {
+	for _, r := range a.realms.all() {
+		if s := r.shared.store.opened(); s != nil {
+			return s, nil
+		}
+		if err := r.problem.Load(); err != nil {
+			return nil, *err
+		}
+	}
+	return nil, store.ErrUnavailable
+}
+
+// isReload reports whether a configuration is in force that goes on if the one
+// that is being loaded cannot start.
+func isReload() bool { return caddy.ActiveContext().Context != nil }
+
+// lacks reports whether a realm of that name was declared and has nothing to
+// serve with: nothing is lost if the next one has not, either.
+func (a *App) lacks(name string) bool {
+	if a == nil {
+		return false
+	}
+	r, err := a.realms.realm(name)
+	return err == nil && r.running.Load() == nil
 }
 
 // Stop ends the background work of the realms.
 func (a *App) Stop() error {
 	apps.remove(a)
+	if a.stopBackups != nil {
+		a.stopBackups()
+	}
 	for _, r := range a.realms.all() {
 		r.stop()
 	}
@@ -190,6 +256,7 @@ func AppOf(ctx caddy.Context) (*App, error) {
 //	registry_auth {
 //		store          <module> …
 //		encryption_key <placeholder> [<previous>...]
+//		max_stale      <duration>
 //	}
 func parseGlobalOption(d *caddycf.Dispenser, previous any) (any, error) {
 	if previous != nil {
@@ -224,8 +291,12 @@ func parseGlobalOption(d *caddycf.Dispenser, previous any) (any, error) {
 				}
 			}
 			app.EncryptionKey, app.PreviousEncryptionKeys = keys[0], keys[1:]
+		case "max_stale":
+			if err := caddyfile.Span(&app.MaxStale)(d); err != nil {
+				return nil, err
+			}
 		default:
-			return nil, d.Errf("unrecognized option %q: want store or encryption_key", d.Val())
+			return nil, d.Errf("unrecognized option %q: want store, encryption_key or max_stale", d.Val())
 		}
 	}
 	return httpcaddyfile.App{Name: "registry_auth", Value: caddyconfig.JSON(app, nil)}, nil

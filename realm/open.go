@@ -22,10 +22,13 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/tokenendpoint/keys"
 )
 
-// start reads the state and makes the realm ready for requests. If the store
-// is away it goes on trying in the background, and the realm is not ready
-// until it succeeds.
-func (r *Realm) start(old keys.Store) error {
+// start reads the state and makes the realm ready for requests.
+//
+// Where a store cannot be used, a gateway that starts serves what it can: other
+// sites go on, and the realm is not ready until it succeeds, which it goes on
+// trying in the background. A reload that replaces a realm which serves is
+// refused instead.
+func (r *Realm) start(old keys.Store, replaces bool) error {
 	watched.show(r.shared)
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
@@ -33,26 +36,44 @@ func (r *Realm) start(old keys.Store) error {
 	first, done := context.WithTimeout(ctx, patience)
 	defer done()
 	err := r.open(ctx, first, old)
-	if err == nil || !transient(err) {
+	if err == nil || replaces || !ofStore(err) {
 		return err
 	}
-	r.logger.Error("the store is away: requests are answered with 503 until it is there", zap.String("realm", r.name), zap.Error(err))
-	go func() {
-		for ctx.Err() == nil && transient(err) {
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(time.Second):
-			}
-			try, done := context.WithTimeout(ctx, patience)
-			err = r.open(ctx, try, old)
-			done()
-		}
-		if err != nil && ctx.Err() == nil {
-			r.logger.Error("the store cannot be used: requests are answered with 503", zap.String("realm", r.name), zap.Error(err))
-		}
-	}()
+	r.problem.Store(&err)
+	r.logger.Error("the store cannot be used: requests are answered with 503 until it can", zap.String("realm", r.name), zap.Error(err))
+	go r.keepOpening(ctx, old, err)
 	return nil
+}
+
+// keepOpening opens the realm as soon as its store can be used.
+func (r *Realm) keepOpening(ctx context.Context, old keys.Store, err error) {
+	for logged := err; err != nil; {
+		wait := time.Second
+		if !transient(err) {
+			wait = patience // somebody has to do something first
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		try, done := context.WithTimeout(ctx, patience)
+		err = r.open(ctx, try, old)
+		done()
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err == nil:
+			r.logger.Info("the store can be used", zap.String("realm", r.name))
+		case err.Error() != logged.Error():
+			r.problem.Store(&err)
+			logged = err
+			r.logger.Error("the store cannot be used: requests are answered with 503 until it can", zap.String("realm", r.name), zap.Error(err))
+		}
+		if err != nil && !ofStore(err) {
+			return
+		}
+	}
 }
 
 // open reads state and signing keys and begins to serve. What it starts lives
@@ -62,7 +83,7 @@ func (r *Realm) open(ctx, limit context.Context, old keys.Store) error {
 	if err != nil {
 		return err
 	}
-	run := &Running{Front: r.newFront(live), state: live, policy: r.policy}
+	run := &Running{Front: r.newFront(live), lease: r.lease, state: live, policy: r.policy}
 	run.Front.Used = run.used
 	if err := r.openKeys(limit, run, old); err != nil {
 		return err
@@ -131,6 +152,7 @@ func (r *Realm) open(ctx, limit context.Context, old keys.Store) error {
 	}
 	go run.Front.Keys.Run(ctx)
 	go r.followKeys(ctx, run)
+	live.SetMaxStale(r.maxStale)
 	r.watchUsers(ctx, run)
 	r.startBootstrap(ctx, run)
 	r.running.Store(run)

@@ -44,6 +44,7 @@ type Realm struct {
 	memory         *memory
 	shared         *sharedState
 	sealing        state.SealerConfig
+	maxStale       time.Duration
 	secrets        managementSecrets
 	logger         *zap.Logger
 	slog           *slog.Logger // the same, for packages that do not know zap
@@ -51,7 +52,8 @@ type Realm struct {
 	directory *directory // of the configuration
 	lease     *lease
 	running   atomic.Pointer[Running]
-	started   chan struct{} // closed when start has come to its end
+	problem   atomic.Pointer[error] // why it is not running
+	started   chan struct{}         // closed when start has come to its end
 	cancel    context.CancelFunc
 }
 
@@ -60,6 +62,7 @@ type Running struct {
 	// Front is what requests to the registry API need.
 	Front *gateway.Front
 
+	lease    *lease // of its realm
 	state    *state.State
 	policy   *livePolicy
 	sealer   *state.Sealer
@@ -78,7 +81,7 @@ type Running struct {
 
 // newRealm builds a realm from its configuration, without any I/O.
 func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn.Member, shown upstream.Credentials, app *App) (*Realm, error) {
-	r := &Realm{name: config.Realm, config: config, authenticators: authenticators, logger: ctx.Logger(), slog: ctx.Slogger(), sealing: app.sealing, directory: app.realms, started: make(chan struct{})}
+	r := &Realm{name: config.Realm, config: config, authenticators: authenticators, logger: ctx.Logger(), slog: ctx.Slogger(), sealing: app.sealing, maxStale: time.Duration(app.MaxStale), directory: app.realms, started: make(chan struct{})}
 	if r.name == "" {
 		r.name = "default"
 	}
@@ -162,13 +165,16 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 }
 
 // Enter takes the realm's lease for a request, which gives it back with
-// [Realm.Leave]. While the realm is not ready it answers the request and
+// [Running.Leave]. While the realm is not ready it answers the request and
 // returns nil.
 func (r *Realm) Enter(w http.ResponseWriter, req *http.Request) *Running {
 	if run := r.Take(req.Context()); run != nil {
 		return run
 	}
 	a := answer.Starting.Of()
+	if err := r.problem.Load(); err != nil && !transient(*err) {
+		a = answer.StoreUnusable.Of()
+	}
 	answer.SetRetryAfter(w.Header(), a.RetryAfter)
 	answer.Write(w, req, a.Status, a.Code, a.Sentence, nil)
 	return nil
@@ -177,13 +183,32 @@ func (r *Realm) Enter(w http.ResponseWriter, req *http.Request) *Running {
 // Take is Enter for who answers in other words: it returns nil while the realm
 // is not ready.
 func (r *Realm) Take(ctx context.Context) *Running {
+	if run := r.take(ctx); run != nil {
+		return run
+	}
+	// On a reload a request may come by a configuration that has just ended, or
+	// by one that is not going to start. The realm in force serves it.
+	app := apps.current()
+	if app == nil {
+		return nil
+	}
+	if other, err := app.realms.realm(r.name); err == nil && other != r {
+		return other.take(ctx)
+	}
+	return nil
+}
+
+func (r *Realm) take(ctx context.Context) *Running {
 	if run := r.ready(ctx); run != nil && r.lease.acquire() {
 		return run
 	}
 	return nil
 }
 
-// Leave gives the lease back.
+// Leave gives the lease back that a request has taken.
+func (run *Running) Leave() { run.lease.done() }
+
+// Leave gives the lease back that the configuration has.
 func (r *Realm) Leave() { r.lease.done() }
 
 // ready returns what the realm has to serve with, nil if it has not. Caddy

@@ -120,6 +120,15 @@ func (s *sharedStore) get(ctx context.Context) (store.Store, error) {
 	return opened, nil
 }
 
+// opened returns the store, nil if it is not open.
+func (s *sharedStore) opened() store.Store {
+	if !s.mu.TryLock() {
+		return nil // it is being opened
+	}
+	defer s.mu.Unlock()
+	return s.store
+}
+
 // shared reports whether several gateways may have the store open.
 func (s *sharedStore) shared() bool {
 	several, ok := s.opener.(store.Sharer)
@@ -160,5 +169,16 @@ const patience = 5 * time.Second
 // transient reports whether opening a store may succeed later without anybody
 // changing anything.
 func transient(err error) bool {
-	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
+	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrLocked) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// ofStore reports whether the store is the reason for an error, and not the
+// configuration.
+func ofStore(err error) bool {
+	for _, known := range []error{store.ErrDamaged, store.ErrFormat, store.ErrFull, store.ErrReadOnly} {
+		if errors.Is(err, known) {
+			return true
+		}
+	}
+	return transient(err)
 }

@@ -2,9 +2,25 @@ package state
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/store"
+)
+
+// Condition is how a store is.
+type Condition string
+
+// The conditions.
+const (
+	StoreGood     Condition = "ok"
+	StoreAway     Condition = "away"      // cannot be reached
+	StoreStale    Condition = "stale"     // the same, for longer than stored credentials are good for
+	StoreDamaged  Condition = "damaged"   // damaged, replaced, deleted
+	StoreFull     Condition = "full"      // the last change had no room
+	StoreReadOnly Condition = "read-only" // the last change was refused
 )
 
 // Health says whether the state follows its store.
@@ -16,6 +32,9 @@ type Health struct {
 	Since time.Time
 	// Err is why it is not ready.
 	Err error
+	// Condition says the same in a word. It is StoreFull or StoreReadOnly where
+	// changes come in and cannot be made.
+	Condition Condition
 	// Sequence is the number of the last change that came in from the store,
 	// Changed when it did, or when the state was opened. Gateways that share
 	// a store have the same number but for what is under way.
@@ -27,12 +46,88 @@ type Health struct {
 func (s *State) Health() Health {
 	h := *s.health.Load()
 	h.Sequence, h.Changed = s.seen.Load(), time.Unix(0, s.changed.Load())
+	h.Condition = StoreGood
+	refused := s.refused.Load()
+	switch {
+	case !h.Ready && errors.Is(h.Err, store.ErrDamaged):
+		h.Condition = StoreDamaged
+	case !h.Ready && s.Stale() != nil:
+		h.Condition = StoreStale
+	case !h.Ready:
+		h.Condition = StoreAway
+	case refused != nil:
+		h.Condition, h.Since, h.Err = StoreReadOnly, refused.since, refused.err
+		if errors.Is(refused.err, store.ErrFull) {
+			h.Condition = StoreFull
+		}
+	}
 	return h
 }
 
 // Sequence returns the number up to which the changes of all gateways are in the
 // tables.
 func (s *State) Sequence() uint64 { return s.seen.Load() }
+
+// refusal is that the store takes no changes, though it can be reached.
+type refusal struct {
+	since time.Time
+	err   error
+}
+
+// wrote takes note of what came of a change.
+func (s *State) wrote(err error) {
+	before := s.refused.Load()
+	switch {
+	case errors.Is(err, store.ErrFull), errors.Is(err, store.ErrReadOnly):
+		if before == nil {
+			s.refused.Store(&refusal{s.now(), err})
+		}
+	case err == nil && before != nil:
+		s.refused.Store(nil)
+	}
+}
+
+// SetMaxStale sets for how long stored credentials are good while nothing is
+// heard from the store; 0 for as long as that takes.
+func (s *State) SetMaxStale(d time.Duration) { s.maxStale.Store(int64(d)) }
+
+// Stale returns an error wrapping [store.ErrStale] if nothing was heard from the
+// store for too long.
+func (s *State) Stale() error {
+	most := time.Duration(s.maxStale.Load())
+	if most <= 0 {
+		return nil
+	}
+	h := s.health.Load()
+	if h == nil || h.Ready || s.now().Sub(h.Since) <= most {
+		return nil
+	}
+	return fmt.Errorf("%w: since %s, max_stale is %s", store.ErrStale, h.Since.UTC().Format(time.RFC3339), most)
+}
+
+// CheckStale returns an error for a principal that only the store vouches for,
+// once nothing was heard from it for too long: that its credential was withdrawn
+// would not be known here.
+func (s *State) CheckStale(p *authn.Principal) error {
+	if s.maxStale.Load() <= 0 || !s.vouchesFor(p) {
+		return nil
+	}
+	return s.Stale()
+}
+
+// vouchesFor reports whether a principal's credential is one of the store's, or
+// was got with one.
+func (s *State) vouchesFor(p *authn.Principal) bool {
+	switch p.Authenticator {
+	case TokensName, authn.IdentityTokensName:
+		return true
+	case authn.RobotsName:
+		_, stored := s.Robots.Get(p.Name)
+		return stored
+	}
+	const session = "session" // of a browser
+	return p.Credential == session || p.Origin == session
+}
 
 func (s *State) failed(err error) {
 	if h := s.health.Load(); h.Ready {

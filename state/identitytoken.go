@@ -2,6 +2,7 @@ package state
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -25,6 +26,10 @@ type IdentityToken struct {
 	// Used is when it was exchanged last, Idle how long it may rest.
 	Used time.Time     `json:"used"`
 	Idle time.Duration `json:"idle,omitempty"`
+	// Next is the hash of its successor, which Seed makes of the secret, see
+	// [authn.DeriveSecret]; empty where tokens are not rotated.
+	Next string `json:"next,omitempty"`
+	Seed []byte `json:"seed,omitempty"`
 	// Replaced are the hashes that it had before it was rotated, the newest
 	// last.
 	Replaced []ReplacedHash `json:"replaced,omitempty"`
@@ -38,9 +43,11 @@ type IdentityToken struct {
 // ReplacedHash is that of a secret which was rotated away.
 type ReplacedHash struct {
 	Hash string `json:"hash"`
-	// Until is how long it is still good, for a client that did not get the
-	// answer with its successor. Who shows it later has it from somewhere else.
+	// Until is how long it is still good, for what was on its way when its
+	// successor was shown. Who shows it later has it from somewhere else.
 	Until time.Time `json:"until"`
+	// Seed leads to its successor for so long, and goes with the next change.
+	Seed []byte `json:"seed,omitempty"`
 }
 
 // IdentityTokenView is what audit events and pages say of an identity token.
@@ -71,14 +78,6 @@ func (v *IdentityToken) ended(now time.Time) bool {
 // Ended reports whether the token is over.
 func (v *IdentityToken) Ended(now time.Time) bool { return v.ended(now) }
 
-const (
-	// rotationGrace is how long a token that was replaced is still good, for a
-	// client that did not get the answer: until its successor is exchanged.
-	rotationGrace = time.Minute
-	// maxReplaced is how many replaced ones are recognised.
-	maxReplaced = 8
-)
-
 // ExchangeIdentityToken takes note that p, who was authenticated by secret,
 // exchanges it for a registry token. It returns the identity token to go on
 // with, "" if the client asks for none. Where the store is away the exchange
@@ -101,40 +100,16 @@ func (l *Logins) ExchangeIdentityToken(ctx context.Context, p *authn.Principal, 
 	}
 	if l.config.Rotate {
 		next, err := l.rotate(ctx, item, p, secret, c)
-		if err == nil {
+		switch {
+		case err == nil:
 			return next, nil
+		case errors.Is(err, authn.ErrDisabled):
+			return "", err
 		}
 		l.state.options.Log.Warn("an identity token could not be rotated and goes on as it is", "id", item.ID, "error", err)
 	}
 	l.touch(item)
 	return secret, nil
-}
-
-// rotate replaces the token's secret, of which shown was shown.
-func (l *Logins) rotate(ctx context.Context, item *Item[IdentityToken], p *authn.Principal, shown string, c authn.TokenClient) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
-	defer cancel()
-	now := l.state.now().UTC()
-	next := *item.Value
-	secret, stored := authn.RenewSecret(authn.SecretIdentityToken, item.ID)
-	replaced := append([]ReplacedHash{}, next.Replaced...)
-	if matches(next.Hash, shown) {
-		// The client has got the answer with this one: whoever shows an older
-		// one has it from somewhere else (RFC 9700 §4.14.2).
-		for i := range replaced {
-			replaced[i].Until = now
-		}
-	}
-	replaced = append(replaced, ReplacedHash{Hash: next.Hash, Until: now.Add(rotationGrace)})
-	if n := len(replaced); n > maxReplaced {
-		replaced = replaced[n-maxReplaced:]
-	}
-	next.Hash, next.Replaced, next.Used = stored, replaced, now.Truncate(time.Second)
-	var tx Tx
-	Put(&tx, l.state.IdentityTokens, item.ID, &next, Unchanged(item))
-	tx.Note(Actor{Kind: string(p.Kind), Name: p.Name, ID: item.ID, Remote: c.Remote.String(), RequestID: c.RequestID},
-		"identity_token.rotate", Object{Kind: "identity_token", ID: item.ID, Name: p.Name}, nil, nil)
-	return secret, l.state.Commit(ctx, &tx)
 }
 
 // endStolen ends a token of which a replaced form was shown.

@@ -140,7 +140,7 @@ func (s *swapStore) restore(to store.Store) {
 	_ = before // its watchers are told by themselves: see Watch
 }
 
-func (s *swapStore) Load(ctx context.Context, realm string) ([]store.Document, uint64, error) {
+func (s *swapStore) Load(ctx context.Context, realm string) ([]store.Document, store.Position, error) {
 	return s.now().Load(ctx, realm)
 }
 
@@ -149,7 +149,7 @@ func (s *swapStore) Apply(ctx context.Context, realm string, changes []store.Cha
 }
 
 // Watch ends when the store is replaced, as a connection does.
-func (s *swapStore) Watch(ctx context.Context, realm string, after uint64, deliver func(store.Batch)) error {
+func (s *swapStore) Watch(ctx context.Context, realm string, after store.Position, deliver func(store.Batch)) error {
 	inner := s.now()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -172,7 +172,7 @@ func (s *swapStore) Watch(ctx context.Context, realm string, after uint64, deliv
 // TestChangedAndDeletedAtOnce: whichever of a change and a deletion is first,
 // what is in memory afterwards is in the store.
 func TestChangedAndDeletedAtOnce(t *testing.T) {
-	b, err := boltstore.Open(filepath.Join(t.TempDir(), "s.db"))
+	b, err := boltstore.Open(t.Context(), filepath.Join(t.TempDir(), "s.db"))
 	if err != nil {
 		t.Fatal(err)
 	}

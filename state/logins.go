@@ -86,36 +86,6 @@ func (l *Logins) Authenticate(ctx context.Context, c *authn.Credential) (*authn.
 	return l.principal(item, c)
 }
 
-// What a secret is to an identity token.
-type standing int
-
-const (
-	wrong standing = iota
-	good
-	stale
-)
-
-func (v *IdentityToken) shows(secret string, now time.Time) standing {
-	if matches(v.Hash, secret) {
-		return good
-	}
-	for _, r := range v.Replaced {
-		if !matches(r.Hash, secret) {
-			continue
-		}
-		if now.Before(r.Until) {
-			return good
-		}
-		return stale
-	}
-	return wrong
-}
-
-func matches(stored, secret string) bool {
-	hash, err := authn.ParseHash(stored)
-	return err == nil && hash.Matches(secret)
-}
-
 // principal returns whose token it is, if it goes on: bounded by what the
 // credential is good for that it was got with.
 func (l *Logins) principal(item *Item[IdentityToken], c *authn.Credential) (*authn.Principal, error) {
@@ -231,6 +201,9 @@ func (l *Logins) issue(ctx context.Context, p *authn.Principal, v *IdentityToken
 	now := l.state.now().UTC()
 	v.User, v.Hash, v.Service, v.ClientID = p.Identity().ID(), stored, c.Service, bounded(c.ClientID)
 	v.Remote, v.Agent, v.Created, v.Used, v.Idle = c.Remote.String(), bounded(c.Agent), now, now.Truncate(time.Second), l.config.Idle
+	if l.config.Rotate {
+		v.follow(parsed.ID, secret)
+	}
 	if end := now.Add(l.config.Lifetime); v.Expires.IsZero() || end.Before(v.Expires) {
 		v.Expires = end
 	}

@@ -167,6 +167,9 @@ func (u *restrictedUser) admits(issued time.Time, asOf uint64) error {
 // user is disabled or gone, or if what it shows has been revoked. It neither
 // blocks nor allocates.
 func (s *State) Check(p *authn.Principal) error {
+	if err := s.CheckStale(p); err != nil {
+		return err
+	}
 	r := &s.restrictions
 	if p.Kind == authn.KindUser && r.users.len() > 0 {
 		if u, ok := r.users.get(p.Identity()); ok {

@@ -54,9 +54,13 @@ type State struct {
 	deleted []store.Document
 	// histories counts how often the store has gone back, as after a restore.
 	histories int
-	seen      atomic.Uint64 // sequence number up to which the store has told
-	changed   atomic.Int64  // when that was, in Unix nanoseconds
+	seen      atomic.Uint64  // sequence number up to which the store has told
+	at        store.Position // the same with its mark; only follow uses it
+	changed   atomic.Int64   // when that was, in Unix nanoseconds
 	health    atomic.Pointer[Health]
+	refused   atomic.Pointer[refusal]
+	// maxStale is how long what is known is good without the store.
+	maxStale atomic.Int64
 	// listeners are what OnPolicy and OnSigningKeys were given.
 	listeners, keyListeners sync.Map
 	cancel                  context.CancelFunc
@@ -145,7 +149,7 @@ func Open(ctx context.Context, s store.Store, realm string, o Options) (*State, 
 	st.seals = newTable[sealRecord](st, "seal")
 	st.restrictions.follow(st)
 	st.usage.start(st)
-	if err := st.load(ctx); err != nil {
+	if err := st.load(ctx, false); err != nil {
 		return nil, err
 	}
 	st.filled.Store(true)
@@ -185,22 +189,22 @@ func (s *State) Store() store.Store { return s.store }
 
 func (s *State) now() time.Time { return s.options.Now() }
 
-// load replaces everything by what the store has, also by what is older: a
-// store that has gone back was restored from a backup.
-func (s *State) load(ctx context.Context) error {
-	documents, sequence, err := s.store.Load(ctx, s.realm)
+// load replaces everything by what the store has. If the store was restored
+// from a backup, that counts also where it is older.
+func (s *State) load(ctx context.Context, restored bool) error {
+	documents, at, err := s.store.Load(ctx, s.realm)
 	if err != nil {
 		return fmt.Errorf("loading the state of realm %q: %w", s.realm, err)
 	}
+	sequence := at.Sequence
 	items, err := s.readAll(documents)
 	if err != nil {
 		return fmt.Errorf("loading the state of realm %q: %w", s.realm, err)
 	}
 	there := make(map[store.Key]bool, len(documents))
 	s.mu.Lock()
-	restored := sequence < s.seen.Load()
-	if restored {
-		s.options.Log.Warn("the store has gone back, as after a restore: what it has now counts, also what was revoked since", "realm", s.realm, "from", s.seen.Load(), "to", sequence)
+	if restored = restored || sequence < s.seen.Load(); restored {
+		s.options.Log.Warn("the store has another history than before, as after a restore: what it has now counts, also where something was revoked since", "realm", s.realm, "from", s.seen.Load(), "to", sequence)
 		for _, d := range s.deleted {
 			s.tables[d.Kind].forget(d.ID, d.Revision)
 		}
@@ -223,6 +227,7 @@ func (s *State) load(ctx context.Context) error {
 		}
 	}
 	s.told(gone, restored)
+	s.at = at
 	return nil
 }
 
@@ -311,15 +316,16 @@ func (s *State) follow(ctx context.Context) {
 	wait := shortest
 	for ctx.Err() == nil {
 		start := time.Now()
-		err := s.store.Watch(ctx, s.realm, s.seen.Load(), func(b store.Batch) {
+		err := s.store.Watch(ctx, s.realm, s.at, func(b store.Batch) {
 			s.recovered()
 			s.told(b, false)
+			s.at = b.Position()
 		})
 		if ctx.Err() != nil || errors.Is(err, store.ErrClosed) || err == nil {
 			return
 		}
 		if errors.Is(err, store.ErrGone) {
-			if err = s.load(ctx); err == nil {
+			if err = s.load(ctx, errors.Is(err, store.ErrRestored)); err == nil {
 				continue
 			}
 		}

@@ -86,7 +86,7 @@ func (s *State) HasEvent(ctx context.Context, id string) (bool, error) {
 
 // Commit makes the changes. When it returns nil they are durable, and this
 // process already sees them. A precondition that does not hold is
-// [store.ErrConflict]; [store.ErrUnavailable] means that nothing is known.
+// [store.ErrConflict]; [store.ErrUnknown] means that it may have been made.
 func (s *State) Commit(ctx context.Context, tx *Tx) error {
 	if tx.err != nil {
 		return tx.err
@@ -107,6 +107,7 @@ func (s *State) Commit(ctx context.Context, tx *Tx) error {
 	}
 	history := s.history()
 	sequence, err := s.store.Apply(ctx, s.realm, tx.changes, entries...)
+	s.wrote(err)
 	if err != nil {
 		return err
 	}

@@ -22,9 +22,9 @@ import (
 // Data is shared, not copied: neither who gives it to a store nor who gets it
 // from one changes it.
 type Store interface {
-	// Load returns every document of a realm and the sequence number up to
-	// which changes are in them. Documents come in no particular order.
-	Load(ctx context.Context, realm string) (documents []Document, sequence uint64, err error)
+	// Load returns every document of a realm and the position up to which
+	// changes are in them. Documents come in no particular order.
+	Load(ctx context.Context, realm string) (documents []Document, at Position, err error)
 
 	// Apply makes all changes, and appends all entries to the history, or
 	// does nothing: a precondition that does not hold is a [ConflictError].
@@ -36,16 +36,17 @@ type Store interface {
 	// history has already is left as it is, so that trying again is safe.
 	Apply(ctx context.Context, realm string, changes []Change, history ...Entry) (sequence uint64, err error)
 
-	// Watch calls deliver with every change of a realm after a sequence
-	// number, this process's own among them, in the order of their sequence
+	// Watch calls deliver with every change of a realm after a position,
+	// this process's own among them, in the order of their sequence
 	// numbers, until ctx is done (nil) or the store fails. Of a document that
 	// changed several times since, only the last state is certain to be
 	// delivered. It returns [ErrGone] if changes since then are no longer
-	// known, for example after a restore: load again. A change reaches deliver
+	// known, and [ErrRestored] if the position is not one of the store's
+	// history: load again. A change reaches deliver
 	// in less than a second. deliver is called once at the beginning, as soon
 	// as the store was reached, with a batch without documents if nothing has
 	// changed; it is never called concurrently and must be quick.
-	Watch(ctx context.Context, realm string, after uint64, deliver func(Batch)) error
+	Watch(ctx context.Context, realm string, after Position, deliver func(Batch)) error
 
 	// History returns up to limit entries of a realm with an id lower than
 	// before, newest first; an empty before means from the newest on.
@@ -57,6 +58,17 @@ type Store interface {
 
 	// Close releases files and connections. It ends every Watch with nil.
 	Close() error
+}
+
+// Position is a point in the history of a realm. A store that was restored
+// from an older copy, and written to since, has the numbers of before again
+// for other changes: the mark tells the two histories apart.
+type Position struct {
+	// Sequence is the number of the last change.
+	Sequence uint64
+	// Mark is a random number that was drawn when that change was made. 0
+	// where none is known, which matches every mark.
+	Mark uint64
 }
 
 // Key names a document within a realm.
@@ -93,7 +105,11 @@ type Precondition struct {
 type Batch struct {
 	Documents []Document // by Revision, each of another key
 	Sequence  uint64     // of the last change
+	Mark      uint64     // of the same: see [Position]
 }
+
+// Position is where in the history the batch ends.
+func (b Batch) Position() Position { return Position{Sequence: b.Sequence, Mark: b.Mark} }
 
 // Entry is an entry of the history. Ids sort by time: see [EntryID].
 type Entry struct {
@@ -124,13 +140,46 @@ type Opener interface {
 // open at a time. What one of them holds in memory is then not enough.
 type Sharer interface{ Shared() bool }
 
+// Keeper is implemented by a Store that can copy and check all that it keeps
+// while it is in use.
+type Keeper interface {
+	// Backup writes a copy of everything, as it is at one moment, into a new
+	// file.
+	Backup(ctx context.Context, to string) error
+	// Verify looks at everything. Its error says that it could not.
+	Verify(ctx context.Context) (*Report, error)
+}
+
+// Report is what was found in a store.
+type Report struct {
+	Where  string        `json:"where"`
+	Bytes  int64         `json:"bytes"`
+	Format int           `json:"format"`
+	Realms []RealmReport `json:"realms"`
+	// Problems are what is wrong; there are none in a good store.
+	Problems []string `json:"problems"`
+}
+
+// RealmReport is what was found of a realm.
+type RealmReport struct {
+	Name    string `json:"name"`
+	Changes uint64 `json:"changes"` // the number of the last one
+	Records int    `json:"records"`
+	Events  int    `json:"events"` // of the history
+	// Unchecked are the records without a checksum, of an earlier version.
+	Unchecked int `json:"unchecked"`
+}
+
 // Errors of a [Store].
 var (
 	// ErrConflict: a precondition does not hold; see [ConflictError].
 	ErrConflict = errors.New("the document was changed by somebody else")
 	// ErrUnavailable: the store cannot be reached or written at the moment.
-	// Whether a change that was under way has been made is then not known.
+	// A change that it answers was not made, unless it is [ErrUnknown].
 	ErrUnavailable = errors.New("the store is not available")
+	// ErrUnknown: the answer to a change was lost. It may have been made, and
+	// it may still be. It is an [ErrUnavailable] as well.
+	ErrUnknown = fmt.Errorf("it is not known whether the change was made: %w", ErrUnavailable)
 	// ErrFull: there is no room for the change, which was not made.
 	ErrFull = errors.New("the store is full")
 	// ErrReadOnly: the store cannot be written to, whatever the change.
@@ -141,6 +190,15 @@ var (
 	ErrFormat = errors.New("the store's format is newer than this program")
 	// ErrGone: the changes asked for are no longer known: load again.
 	ErrGone = errors.New("the changes are no longer known")
+	// ErrRestored: the store has another history than the one asked about, as
+	// after a restore: load again, and take what is older, too. It is an
+	// [ErrGone] as well.
+	ErrRestored = fmt.Errorf("the store has another history, as after a restore: %w", ErrGone)
+	// ErrDamaged: what is stored is not what was written, or is not there.
+	ErrDamaged = errors.New("the store is damaged")
+	// ErrStale: nothing was heard from the store for longer than what it says
+	// may be trusted.
+	ErrStale = errors.New("nothing was heard from the store for too long")
 	// ErrTooLarge: a document is larger than [MaxDocument], or a key is not
 	// well formed.
 	ErrTooLarge = errors.New("the document is too large or its key not well formed")

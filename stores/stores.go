@@ -2,12 +2,15 @@
 package stores
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"path/filepath"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	caddycf "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -39,7 +42,22 @@ type Bolt struct {
 	// directory.
 	Path string `json:"path,omitempty"`
 
-	file string
+	// Copies of the file that are made while it is in use. Default: none.
+	Backup *Backup `json:"backup,omitempty"`
+
+	file     string
+	schedule boltstore.Schedule
+}
+
+// Backup says how often copies of the file are made.
+type Backup struct {
+	// How long it is from one copy to the next. Default: a day.
+	Every caddy.Duration `json:"every,omitempty"`
+	// How many copies are kept. Default: 7.
+	Keep int `json:"keep,omitempty"`
+	// The folder of the copies, which is made with mode 0700; not that of the
+	// file. May be a placeholder.
+	To string `json:"to,omitempty"`
 }
 
 // CaddyModule returns the Caddy module information.
@@ -49,7 +67,13 @@ func (Bolt) CaddyModule() caddy.ModuleInfo {
 
 // UnmarshalCaddyfile reads
 //
-//	bolt [<path>]
+//	bolt [<path>] {
+//		backup {
+//			every <duration>
+//			keep  <n>
+//			to    <folder>
+//		}
+//	}
 func (b *Bolt) UnmarshalCaddyfile(d *caddycf.Dispenser) error {
 	d.Next() // the module's name
 	if d.NextArg() {
@@ -58,24 +82,73 @@ func (b *Bolt) UnmarshalCaddyfile(d *caddycf.Dispenser) error {
 	if d.NextArg() {
 		return d.ArgErr()
 	}
-	if d.NextBlock(d.Nesting()) {
-		return d.Errf("unrecognized option %q: bolt has none", d.Val())
+	return caddyfile.Options{"backup": b.readBackup}.Read(d, "bolt")
+}
+
+func (b *Bolt) readBackup(d *caddycf.Dispenser) error {
+	if b.Backup != nil {
+		return caddyfile.Twice(d, "backup")
+	}
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	b.Backup = new(Backup)
+	err := caddyfile.Options{
+		"every": caddyfile.Span(&b.Backup.Every), "keep": caddyfile.Count(&b.Backup.Keep), "to": caddyfile.Text(&b.Backup.To),
+	}.Read(d, "backup")
+	if err == nil && b.Backup.To == "" {
+		return d.Err("backup: to is missing: the folder of the copies")
+	}
+	return err
+}
+
+// Provision resolves placeholders in the paths.
+func (b *Bolt) Provision(caddy.Context) (err error) {
+	if b.Path != "" {
+		if b.file, err = resolvePath("path", b.Path); err != nil {
+			return err
+		}
+	}
+	if b.Backup == nil {
+		return nil
+	}
+	b.schedule = boltstore.Schedule{
+		Every: cmp.Or(time.Duration(b.Backup.Every), 24*time.Hour), Keep: cmp.Or(b.Backup.Keep, 7),
+	}
+	if b.schedule.To, err = resolvePath("backup: to", b.Backup.To); err != nil {
+		return err
+	}
+	switch {
+	case b.schedule.Every < minEvery:
+		return fmt.Errorf("backup: every: %s, want %s or more", b.schedule.Every, minEvery)
+	case b.schedule.Keep < 1:
+		return fmt.Errorf("backup: keep: %d, want 1 or more", b.schedule.Keep)
+	case b.schedule.To == filepath.Dir(b.path()):
+		return fmt.Errorf("backup: to: %s is the folder of the store itself, with which it is lost", b.schedule.To)
 	}
 	return nil
 }
 
-// Provision resolves placeholders in the path.
-func (b *Bolt) Provision(caddy.Context) (err error) {
-	if b.Path == "" {
-		return nil
+// minEvery is as often as names of copies tell them apart, with room to make
+// them.
+const minEvery = time.Minute
+
+func resolvePath(name, value string) (string, error) {
+	path, err := caddyfile.Resolve(name, value)
+	if err != nil {
+		return "", err
 	}
-	if b.file, err = caddyfile.Resolve("path", b.Path); err != nil {
-		return err
+	if path, err = filepath.Abs(path); err != nil {
+		return "", fmt.Errorf("%s: %w", name, err)
 	}
-	if b.file, err = filepath.Abs(b.file); err != nil {
-		return fmt.Errorf("path: %w", err)
+	return path, nil
+}
+
+// RunBackups makes the copies until ctx is done. Open returns the store.
+func (b *Bolt) RunBackups(ctx context.Context, open func(context.Context) (store.Store, error), log *slog.Logger) {
+	if b.Backup != nil {
+		b.schedule.Run(ctx, open, log)
 	}
-	return nil
 }
 
 // path is the file; of a module that nobody has configured, the default.
@@ -86,9 +159,11 @@ func (b *Bolt) path() string {
 	return filepath.Join(caddy.AppDataDir(), "registry_auth", "state.db")
 }
 
-// OpenStore opens the file. While another process has it open it waits for a
-// few seconds.
-func (b *Bolt) OpenStore(context.Context) (store.Store, error) { return boltstore.Open(b.path()) }
+// OpenStore opens the file. While another process has it open it waits for that
+// until the context ends.
+func (b *Bolt) OpenStore(ctx context.Context) (store.Store, error) {
+	return boltstore.Open(ctx, b.path())
+}
 
 // StoreKey names the file.
 func (b *Bolt) StoreKey() string { return "bolt:" + b.path() }

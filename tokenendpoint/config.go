@@ -139,7 +139,7 @@ func (c *Config) BundlePath() string { return cmp.Or(c.CertificatesPath, Default
 func (c *Config) KeyConfig(log *slog.Logger) keys.Config {
 	return keys.Config{
 		Algorithm: c.Algorithm, KeyID: c.KeyID, X5C: c.X5C,
-		RotateEvery: time.Duration(c.RotateEvery), Lifetime: c.lifetime(), Log: log,
+		RotateEvery: time.Duration(c.RotateEvery), Lifetime: c.lifetime(), Grace: c.Grace(), Log: log,
 	}
 }
 

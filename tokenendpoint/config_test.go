@@ -18,7 +18,7 @@ func TestConfigDefaults(t *testing.T) {
 	if p := c.TokenPaths(); len(p) != 1 || p[0] != DefaultPath || c.KeysPath() != DefaultJWKSPath || c.BundlePath() != DefaultCertificatesPath {
 		t.Errorf("%q %q %q", p, c.KeysPath(), c.BundlePath())
 	}
-	if k := c.KeyConfig(nil); !reflect.DeepEqual(k, keys.Config{Lifetime: 5 * time.Minute}) {
+	if k := c.KeyConfig(nil); !reflect.DeepEqual(k, keys.Config{Lifetime: 5 * time.Minute, Grace: time.Hour}) {
 		t.Errorf("what nobody configures is the ring's to say: %+v", k)
 	}
 	if raw, err := json.Marshal(c); err != nil || string(raw) != "{}" {

@@ -158,19 +158,24 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// TestSecondProcess: of two gateways on one file the second says what is wrong.
+// TestSecondProcess: of two gateways on one file the second says what is wrong,
+// and takes over when the first has ended.
 func TestSecondProcess(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "state.db")
 	upstream := registry(t)
 	first, second := configure(t, "bolt "+file, upstream.URL, withKey), configure(t, "bolt "+file, upstream.URL, withKey)
 	first.start(t)
+	login := first.robot(t, "ci")
 	second.launch(t)
-	err := second.Ready(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "ended before it was ready") {
-		t.Fatalf("the second gateway: %v", err)
+	within(t, 15*time.Second, "the second says so", func() bool {
+		return strings.Contains(strings.Join(second.Log.Since(0), "\n"), "store "+file+": the store is in use by another process")
+	})
+	first.want(t, "the first goes on", login, 200)
+	if got := second.status(t, login); got != 503 {
+		t.Errorf("the second in that time: %d", got)
 	}
-	if log := strings.Join(second.Log.Since(0), "\n"); !strings.Contains(log, "store "+file+": the store is in use by another process") {
-		t.Errorf("the second gateway says:\n%s", log)
+	if err := first.Stop(); err != nil {
+		t.Fatal(err)
 	}
-	first.want(t, "the first goes on", first.robot(t, "ci"), 200)
+	within(t, 15*time.Second, "the second takes over", func() bool { return second.status(t, login) == 200 })
 }

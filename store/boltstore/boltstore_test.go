@@ -1,6 +1,7 @@
 package boltstore
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -21,7 +22,7 @@ import (
 const fileVariable = "BOLTSTORE_FILE"
 
 func TestMain(m *testing.M) {
-	storetest.RunWriter(func() (store.Store, error) { return Open(os.Getenv(fileVariable)) })
+	storetest.RunWriter(func() (store.Store, error) { return Open(context.Background(), os.Getenv(fileVariable)) })
 	os.Exit(m.Run())
 }
 
@@ -29,11 +30,32 @@ func TestConformance(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Place {
 		path := filepath.Join(t.TempDir(), "state.db")
 		return storetest.Place{
-			Open:    func() (store.Store, error) { return Open(path) },
+			Open:    func() (store.Store, error) { return Open(t.Context(), path) },
 			Lasting: true,
 			Age:     func(_ *testing.T, s store.Store, by time.Duration) { elapse(s.(*Store), by) },
+			Save: func(t *testing.T, _ store.Store) func() {
+				saved := read(t, path)
+				return func() { write(t, path, saved) }
+			},
 		}
 	})
+}
+
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// write puts something in the place of a file, without changing which it is.
+func write(t *testing.T, path string, data []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func elapse(s *Store, by time.Duration) {
@@ -42,17 +64,17 @@ func elapse(s *Store, by time.Duration) {
 }
 
 func BenchmarkStore(b *testing.B) {
-	storetest.Benchmark(b, func() (store.Store, error) { return Open(filepath.Join(b.TempDir(), "state.db")) })
+	storetest.Benchmark(b, func() (store.Store, error) { return Open(b.Context(), filepath.Join(b.TempDir(), "state.db")) })
 }
 
 func TestKill(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
-	storetest.Kill(t, 25, func() (store.Store, error) { return Open(path) }, fileVariable+"="+path)
+	storetest.Kill(t, 25, func() (store.Store, error) { return Open(t.Context(), path) }, fileVariable+"="+path)
 }
 
 func open(t *testing.T, path string) *Store {
 	t.Helper()
-	s, err := Open(path)
+	s, err := Open(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +133,7 @@ func TestLocked(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
 	s := open(t, path)
 	start := time.Now()
-	_, err := Open(path)
+	_, err := Open(t.Context(), path)
 	if !errors.Is(err, store.ErrLocked) || !strings.Contains(err.Error(), path) {
 		t.Errorf("second: %v", err)
 	}
@@ -144,7 +166,7 @@ func TestNoStore(t *testing.T) {
 	}
 	for _, path := range []string{foreign, text, dir} {
 		before, _ := os.ReadFile(path)
-		if _, err := Open(path); !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), path) {
+		if _, err := Open(t.Context(), path); !errors.Is(err, store.ErrDamaged) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v", path, err)
 		}
 		if after, _ := os.ReadFile(path); string(after) != string(before) {
@@ -232,14 +254,14 @@ func TestUpgrade(t *testing.T) {
 
 func TestNewerFormat(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
-	for stored, want := range map[string]error{"2": store.ErrFormat, "999": store.ErrFormat, "": store.ErrUnavailable, "x": store.ErrUnavailable, "0": store.ErrUnavailable} {
+	for stored, want := range map[string]error{"3": store.ErrFormat, "999": store.ErrFormat, "": store.ErrDamaged, "x": store.ErrDamaged, "0": store.ErrDamaged} {
 		s := open(t, path)
 		if err := put(t, s, "a", "1"); err != nil {
 			t.Fatal(err)
 		}
 		setFormat(t, s, stored)
 		s.Close()
-		_, err := Open(path)
+		_, err := Open(t.Context(), path)
 		if !errors.Is(err, want) || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), stored) {
 			t.Errorf("format %q: %v", stored, err)
 		}
@@ -247,7 +269,7 @@ func TestNewerFormat(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		setFormat(t, &Store{db: db}, "1")
+		setFormat(t, &Store{db: db}, "2")
 		db.Close()
 	}
 	wantDocuments(t, open(t, path), map[string]int{"a": 1})

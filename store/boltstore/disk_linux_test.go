@@ -57,7 +57,7 @@ func TestDiskFull(t *testing.T) {
 // there is room.
 func fill(t *testing.T, dir string, full, room func()) {
 	path := filepath.Join(dir, "state.db")
-	s, err := Open(path)
+	s, err := Open(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func fill(t *testing.T, dir string, full, room func()) {
 		t.Errorf("%d documents only", len(want))
 	}
 	s.Close()
-	if s, err = Open(path); err != nil {
+	if s, err = Open(t.Context(), path); err != nil {
 		t.Fatal(err)
 	}
 	wantDocuments(t, s, want)
@@ -100,7 +100,7 @@ func fill(t *testing.T, dir string, full, room func()) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if s, err = Open(path); err != nil {
+	if s, err = Open(t.Context(), path); err != nil {
 		t.Fatal(err)
 	}
 	wantDocuments(t, s, want)
@@ -116,7 +116,7 @@ func TestReadOnly(t *testing.T) {
 	}
 	s.Close()
 	asNobody(t, dir, func() {
-		s, err := Open(path)
+		s, err := Open(t.Context(), path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -128,7 +128,7 @@ func TestReadOnly(t *testing.T) {
 		if err := s.Trim(t.Context(), "default", "x"); !errors.Is(err, store.ErrReadOnly) {
 			t.Errorf("trim: %v", err)
 		}
-		if _, err := Open(filepath.Join(dir, "new", "state.db")); !errors.Is(err, store.ErrReadOnly) {
+		if _, err := Open(t.Context(), filepath.Join(dir, "new", "state.db")); !errors.Is(err, store.ErrReadOnly) {
 			t.Errorf("new file: %v", err)
 		}
 	})

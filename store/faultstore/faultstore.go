@@ -67,7 +67,7 @@ func (s *Store) Delay(verb Verb, d time.Duration) {
 }
 
 // LoseAcknowledgements makes the next n Apply calls that succeed answer
-// [store.ErrUnavailable]: they are made, and nobody knows.
+// [store.ErrUnknown]: they are made, and nobody knows.
 func (s *Store) LoseAcknowledgements(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -95,9 +95,9 @@ func (s *Store) Release() {
 }
 
 // Load is [store.Store]'s.
-func (s *Store) Load(ctx context.Context, realm string) ([]store.Document, uint64, error) {
+func (s *Store) Load(ctx context.Context, realm string) ([]store.Document, store.Position, error) {
 	if err := s.before(ctx, Load); err != nil {
-		return nil, 0, err
+		return nil, store.Position{}, err
 	}
 	return s.inner.Load(ctx, realm)
 }
@@ -109,13 +109,13 @@ func (s *Store) Apply(ctx context.Context, realm string, changes []store.Change,
 	}
 	sequence, err := s.inner.Apply(ctx, realm, changes, history...)
 	if err == nil && s.lose() {
-		return 0, fmt.Errorf("%w: acknowledgement lost", store.ErrUnavailable)
+		return 0, fmt.Errorf("%w: acknowledgement lost", store.ErrUnknown)
 	}
 	return sequence, err
 }
 
 // Watch is [store.Store]'s.
-func (s *Store) Watch(ctx context.Context, realm string, after uint64, deliver func(store.Batch)) error {
+func (s *Store) Watch(ctx context.Context, realm string, after store.Position, deliver func(store.Batch)) error {
 	if err := s.before(ctx, Watch); err != nil {
 		return err
 	}

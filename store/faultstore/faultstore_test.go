@@ -33,7 +33,7 @@ func TestFail(t *testing.T) {
 		Watch: func() error {
 			ctx, end := context.WithTimeout(t.Context(), 10*time.Millisecond)
 			defer end()
-			return s.Watch(ctx, "r", 0, func(store.Batch) {})
+			return s.Watch(ctx, "r", store.Position{Sequence: 0}, func(store.Batch) {})
 		},
 	}
 	for verb, call := range verbs {
@@ -57,7 +57,9 @@ func TestFailEndsWatches(t *testing.T) {
 	if _, err := s.Apply(t.Context(), "r", change); err != nil {
 		t.Fatal(err)
 	}
-	go func() { done <- s.Watch(t.Context(), "r", 0, func(store.Batch) { close(started) }) }()
+	go func() {
+		done <- s.Watch(t.Context(), "r", store.Position{Sequence: 0}, func(store.Batch) { close(started) })
+	}()
 	<-started
 	s.Fail(Watch, store.ErrUnavailable)
 	if err := <-done; !errors.Is(err, store.ErrUnavailable) {
@@ -71,7 +73,7 @@ func TestLoseAcknowledgements(t *testing.T) {
 	if _, err := s.Apply(t.Context(), "r", change); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("lost: %v", err)
 	}
-	if d, n, err := s.Load(t.Context(), "r"); err != nil || len(d) != 1 || n != 1 {
+	if d, n, err := s.Load(t.Context(), "r"); err != nil || len(d) != 1 || n.Sequence != 1 {
 		t.Errorf("was not made: %v %d %v", d, n, err)
 	}
 	if n, err := s.Apply(t.Context(), "r", change); err != nil || n != 2 {
@@ -82,7 +84,7 @@ func TestLoseAcknowledgements(t *testing.T) {
 func TestHold(t *testing.T) {
 	s := Wrap(memstore.New())
 	got := make(chan store.Batch, 10)
-	go func() { _ = s.Watch(t.Context(), "r", 0, func(b store.Batch) { got <- b }) }()
+	go func() { _ = s.Watch(t.Context(), "r", store.Position{Sequence: 0}, func(b store.Batch) { got <- b }) }()
 	s.Hold()
 	if _, err := s.Apply(t.Context(), "r", change); err != nil {
 		t.Fatal(err)

@@ -21,11 +21,11 @@ func Example() {
 	_, err = s.Apply(ctx, "default", []store.Change{{Key: key, Data: []byte("{}"), If: store.Precondition{Absent: true}}})
 	fmt.Println(errors.Is(err, store.ErrConflict))
 
-	documents, sequence, err := s.Load(ctx, "default")
-	fmt.Println(len(documents), sequence, err)
+	documents, at, err := s.Load(ctx, "default")
+	fmt.Println(len(documents), at.Sequence, err)
 
 	watched, stop := context.WithCancel(ctx)
-	err = s.Watch(watched, "default", 0, func(b store.Batch) {
+	err = s.Watch(watched, "default", store.Position{}, func(b store.Batch) {
 		fmt.Println("delivered", b.Documents[0].ID, "of revision", b.Documents[0].Revision)
 		stop()
 	})

@@ -6,6 +6,7 @@ package memstore
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -33,6 +34,7 @@ type realm struct {
 	documents map[store.Key]stored
 	log       []store.Document // by revision; also what was superseded
 	history   []store.Entry    // by id
+	marks     map[uint64]uint64
 }
 
 type stored struct {
@@ -44,12 +46,12 @@ type stored struct {
 func New() *Store { return &Store{now: time.Now, realms: map[string]*realm{}} }
 
 // Load returns a realm's documents.
-func (s *Store) Load(_ context.Context, name string) ([]store.Document, uint64, error) {
+func (s *Store) Load(_ context.Context, name string) ([]store.Document, store.Position, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	r, err := s.realm(name)
 	if err != nil {
-		return nil, 0, err
+		return nil, store.Position{}, err
 	}
 	documents := make([]store.Document, 0, len(r.documents))
 	for _, d := range r.documents {
@@ -57,7 +59,7 @@ func (s *Store) Load(_ context.Context, name string) ([]store.Document, uint64, 
 			documents = append(documents, d.Document)
 		}
 	}
-	return documents, r.sequence, nil
+	return documents, r.position(), nil
 }
 
 // Apply changes documents.
@@ -86,15 +88,19 @@ func (s *Store) Apply(_ context.Context, name string, changes []store.Change, hi
 }
 
 // Watch delivers changes.
-func (s *Store) Watch(ctx context.Context, name string, after uint64, deliver func(store.Batch)) error {
-	return s.bell.Watch(ctx, after, func(after uint64) (store.Batch, error) {
+func (s *Store) Watch(ctx context.Context, name string, after store.Position, deliver func(store.Batch)) error {
+	return s.bell.Watch(ctx, after, func(after store.Position) (store.Batch, error) {
 		s.mu.RLock()
 		defer s.mu.RUnlock()
 		r, err := s.realm(name)
 		if err != nil {
 			return store.Batch{}, err
 		}
-		return store.Batch{Documents: r.since(after), Sequence: r.sequence}, engine.Known(after, r.sequence, r.trimmed)
+		if err := engine.Known(after, r.sequence, r.trimmed, r.marks[after.Sequence]); err != nil {
+			return store.Batch{}, err
+		}
+		at := r.position()
+		return store.Batch{Documents: r.since(after.Sequence), Sequence: at.Sequence, Mark: at.Mark}, nil
 	}, deliver)
 }
 
@@ -108,7 +114,7 @@ func (s *Store) History(_ context.Context, name, before string, limit int) ([]st
 	}
 	end := len(r.history)
 	if before != "" {
-		end = r.position(before)
+		end = r.entry(before)
 	}
 	page := slices.Clone(r.history[max(0, end-max(0, limit)):end])
 	slices.Reverse(page)
@@ -123,14 +129,37 @@ func (s *Store) Trim(_ context.Context, name, before string) error {
 	if err != nil {
 		return err
 	}
-	r.history = slices.Delete(r.history, 0, r.position(before))
+	r.history = slices.Delete(r.history, 0, r.entry(before))
 	for k, d := range r.documents {
 		if d.Data == nil && s.now().Sub(d.deleted) > tombstoneAge {
 			delete(r.documents, k)
 			r.trimmed = max(r.trimmed, d.Revision)
 		}
 	}
+	maps.DeleteFunc(r.marks, func(sequence, _ uint64) bool { return sequence+engine.KeepMarks < r.sequence })
 	return nil
+}
+
+// Save remembers what is in the store, and returns what puts it back: for tests
+// of restored stores.
+func (s *Store) Save() (restore func()) {
+	clone := func(realms map[string]*realm) map[string]*realm {
+		copied := map[string]*realm{}
+		for name, r := range realms {
+			c := *r
+			c.documents, c.log, c.history, c.marks = maps.Clone(r.documents), slices.Clone(r.log), slices.Clone(r.history), maps.Clone(r.marks)
+			copied[name] = &c
+		}
+		return copied
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	saved := clone(s.realms)
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.realms = clone(saved)
+	}
 }
 
 // Elapse moves the store's clock on, for tests of what Trim forgets.
@@ -158,7 +187,12 @@ func (s *Store) realm(name string) (*realm, error) {
 	if r := s.realms[name]; r != nil {
 		return r, nil
 	}
-	return &realm{documents: map[store.Key]stored{}}, engine.CheckRealm(name)
+	return &realm{documents: map[store.Key]stored{}, marks: map[uint64]uint64{}}, engine.CheckRealm(name)
+}
+
+// position is where the realm is now.
+func (r *realm) position() store.Position {
+	return store.Position{Sequence: r.sequence, Mark: r.marks[r.sequence]}
 }
 
 func (r *realm) revision(k store.Key) (uint64, error) {
@@ -170,6 +204,9 @@ func (r *realm) revision(k store.Key) (uint64, error) {
 
 func (r *realm) write(w engine.Writes, now time.Time) {
 	r.sequence = w.Sequence
+	if w.Mark != 0 {
+		r.marks[w.Sequence] = w.Mark
+	}
 	for _, d := range w.Documents {
 		r.documents[d.Key] = stored{Document: d, deleted: now}
 		r.log = append(r.log, d)
@@ -178,7 +215,7 @@ func (r *realm) write(w engine.Writes, now time.Time) {
 		r.log = slices.DeleteFunc(r.log, func(d store.Document) bool { return !r.last(d) })
 	}
 	for _, e := range w.History {
-		if i := r.position(e.ID); i == len(r.history) || r.history[i].ID != e.ID {
+		if i := r.entry(e.ID); i == len(r.history) || r.history[i].ID != e.ID {
 			r.history = slices.Insert(r.history, i, e)
 		}
 	}
@@ -197,8 +234,8 @@ func (r *realm) since(after uint64) (documents []store.Document) {
 
 func (r *realm) last(d store.Document) bool { return r.documents[d.Key].Revision == d.Revision }
 
-// position is where in the history an entry with this id belongs.
-func (r *realm) position(id string) int {
+// entry is where in the history an entry with this id belongs.
+func (r *realm) entry(id string) int {
 	i, _ := slices.BinarySearchFunc(r.history, id, func(e store.Entry, id string) int { return cmp.Compare(e.ID, id) })
 	return i
 }

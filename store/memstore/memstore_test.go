@@ -10,7 +10,11 @@ import (
 
 func TestConformance(t *testing.T) {
 	storetest.Run(t, func(*testing.T) storetest.Place {
-		return storetest.Place{Open: func() (store.Store, error) { return New(), nil }, Age: func(_ *testing.T, s store.Store, by time.Duration) { s.(*Store).Elapse(by) }}
+		return storetest.Place{
+			Open: func() (store.Store, error) { return New(), nil },
+			Age:  func(_ *testing.T, s store.Store, by time.Duration) { s.(*Store).Elapse(by) },
+			Save: func(_ *testing.T, s store.Store) func() { return s.(*Store).Save() },
+		}
 	})
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 // Format is the format that this program writes, and the newest that it reads.
-const Format = 1
+const Format = 2
 
 // upgrades make each format from the one before. What was released is never
 // changed. Deletions are documents without data.
@@ -38,6 +38,14 @@ var upgrades = [Format]string{
 		data bytea NOT NULL,
 		PRIMARY KEY (realm, id)
 	);`,
+	`CREATE TABLE registry_auth_marks (
+		realm text COLLATE "C" NOT NULL,
+		sequence bigint NOT NULL,
+		mark bigint NOT NULL,
+		PRIMARY KEY (realm, sequence)
+	);
+	INSERT INTO registry_auth_marks
+		SELECT realm, sequence, 1 + (random() * 9e18)::bigint FROM registry_auth_realms WHERE sequence > 0;`,
 }
 
 // upgradeLock is the advisory lock of whoever makes or changes tables: an
@@ -118,16 +126,24 @@ func (s *Store) format(ctx context.Context, tx pgx.Tx) (format int, err error) {
 // [Store.sql] puts the schema.
 const (
 	loadSQL = `
-		SELECT r.sequence, r.trimmed, d.kind, d.id, d.revision, d.data
+		SELECT r.sequence, r.trimmed, coalesce(m.mark, 0), 0, d.kind, d.id, d.revision, d.data
 		FROM registry_auth_realms r
+		LEFT JOIN registry_auth_marks m ON m.realm = r.realm AND m.sequence = r.sequence
 		LEFT JOIN registry_auth_documents d ON d.realm = r.realm AND d.data IS NOT NULL
 		WHERE r.realm = $1`
 
-	numbersSQL = `SELECT sequence, trimmed FROM registry_auth_realms WHERE realm = $1`
+	// With the mark of the number that the watcher is at.
+	numbersSQL = `
+		SELECT r.sequence, r.trimmed, coalesce(k.mark, 0)
+		FROM registry_auth_realms r
+		LEFT JOIN registry_auth_marks k ON k.realm = r.realm AND k.sequence = $2
+		WHERE r.realm = $1`
 
 	changesSQL = `
-		SELECT r.sequence, r.trimmed, d.kind, d.id, d.revision, d.data
+		SELECT r.sequence, r.trimmed, coalesce(m.mark, 0), coalesce(k.mark, 0), d.kind, d.id, d.revision, d.data
 		FROM registry_auth_realms r
+		LEFT JOIN registry_auth_marks m ON m.realm = r.realm AND m.sequence = r.sequence
+		LEFT JOIN registry_auth_marks k ON k.realm = r.realm AND k.sequence = $2
 		LEFT JOIN registry_auth_documents d ON d.realm = r.realm AND d.revision > $2
 		WHERE r.realm = $1
 		ORDER BY d.revision`
@@ -167,6 +183,14 @@ const (
 
 	sequenceSQL = `UPDATE registry_auth_realms SET sequence = $2 WHERE realm = $1`
 
+	markSQL = `
+		INSERT INTO registry_auth_marks (realm, sequence, mark) VALUES ($1, $2, $3)
+		ON CONFLICT (realm, sequence) DO UPDATE SET mark = excluded.mark`
+
+	// What a transaction has written whose answer was lost: the lock waits for
+	// its end.
+	madeSQL = `SELECT EXISTS (SELECT FROM registry_auth_marks WHERE realm = $1 AND sequence = $2 AND mark = $3)`
+
 	historySQL = `
 		INSERT INTO registry_auth_history (realm, id, data)
 		SELECT $1, id, data FROM unnest($2::text[], $3::bytea[]) AS h (id, data)
@@ -183,6 +207,10 @@ const (
 			(SELECT id FROM registry_auth_history WHERE realm = $1 AND id < $2 ORDER BY id LIMIT 10000)`
 
 	onlyLockSQL = `SELECT FROM registry_auth_realms WHERE realm = $1 FOR UPDATE`
+
+	trimMarksSQL = `
+		DELETE FROM registry_auth_marks
+		WHERE realm = $1 AND sequence + $2 < (SELECT sequence FROM registry_auth_realms WHERE realm = $1)`
 
 	trimDocumentsSQL = `
 		WITH gone AS (

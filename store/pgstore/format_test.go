@@ -52,11 +52,11 @@ func TestNewerFormat(t *testing.T) {
 	c := newSchema(t)
 	s := open(t, c)
 	mustPut(t, s, "a")
-	if _, err := s.exec(t.Context(), "UPDATE registry_auth_format SET format = 2"); err != nil {
+	if _, err := s.exec(t.Context(), "UPDATE registry_auth_format SET format = 3"); err != nil {
 		t.Fatal(err)
 	}
 	_, err := Open(t.Context(), c)
-	if !errors.Is(err, store.ErrFormat) || !strings.Contains(err.Error(), "format 2") {
+	if !errors.Is(err, store.ErrFormat) || !strings.Contains(err.Error(), "format 3") {
 		t.Errorf("open: %v", err)
 	}
 	// A gateway of the old version does not write into what a new one has

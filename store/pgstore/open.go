@@ -136,10 +136,11 @@ func (s *Store) explain(err error) error {
 	if err == nil {
 		return nil
 	}
-	for _, known := range []error{store.ErrGone, store.ErrFormat} {
-		if errors.Is(err, known) {
-			return err
-		}
+	switch {
+	case errors.Is(err, store.ErrGone), errors.Is(err, store.ErrFormat):
+		return err
+	case errors.Is(err, store.ErrUnknown):
+		return fmt.Errorf("postgres store: %w", err)
 	}
 	if s.open.Err() != nil {
 		return store.ErrClosed
@@ -162,4 +163,11 @@ func code(err error) string {
 		return e.Code
 	}
 	return ""
+}
+
+// refused reports whether the server has refused what was asked, and goes on:
+// the end of a connection says nothing about the transaction.
+func refused(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && e.SeverityUnlocalized == "ERROR"
 }

@@ -26,10 +26,10 @@ func follow(t *testing.T, s *Store) (batches chan store.Batch, errs chan error) 
 	t.Cleanup(func() { cancel(); <-done })
 	go func() {
 		defer close(done)
-		after := uint64(0)
+		var after store.Position
 		for ctx.Err() == nil {
 			err := s.Watch(ctx, "default", after, func(b store.Batch) {
-				after = b.Sequence
+				after = b.Position()
 				batches <- b
 			})
 			if err != nil {
@@ -96,6 +96,57 @@ func TestRestart(t *testing.T) {
 	}
 }
 
+// TestLostAnswer has connections end in the middle of changes: what became of
+// one is found out, or it is said that nobody knows.
+func TestLostAnswer(t *testing.T) {
+	pg := pgtest.Start(t)
+	s := open(t, Config{DSN: pg.DSN()})
+	mustPut(t, s, "first")
+	end := make(chan struct{})
+	killed := make(chan struct{})
+	go func() {
+		defer close(killed)
+		for {
+			select {
+			case <-end:
+				return
+			case <-time.After(5 * time.Millisecond):
+				pg.Exec(t, pg.DSN(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND application_name = 'registry_auth'")
+			}
+		}
+	}()
+	made, refused, unknown := map[string]bool{}, map[string]bool{}, 0
+	for i := range 400 {
+		id := fmt.Sprint(i)
+		switch _, err := put(t, s, id); {
+		case err == nil:
+			made[id] = true
+		case errors.Is(err, store.ErrUnknown):
+			unknown++
+		case errors.Is(err, store.ErrUnavailable):
+			refused[id] = true
+		default:
+			t.Error(err)
+		}
+	}
+	close(end)
+	<-killed
+	documents, _, err := s.Load(t.Context(), "default")
+	for err != nil && t.Context().Err() == nil {
+		documents, _, err = s.Load(t.Context(), "default")
+	}
+	for _, d := range documents {
+		if refused[d.ID] {
+			t.Errorf("%s: told as not made, and was", d.ID)
+		}
+		delete(made, d.ID)
+	}
+	for id := range made {
+		t.Errorf("%s: told as made, and was not", id)
+	}
+	t.Logf("%d refused, %d unknown", len(refused), unknown)
+}
+
 // TestIdleConnections has the database restarted unseen: the first change
 // after it must not fail over a connection from before.
 func TestIdleConnections(t *testing.T) {
@@ -120,7 +171,7 @@ func TestRestore(t *testing.T) {
 	dump := withoutCommands(pg.Dump(t, dsn))
 	batches, errs := follow(t, s)
 	wantBatch(t, batches, mustPut(t, s, "b"), time.Second)
-	pg.Exec(t, dsn, "DROP TABLE registry_auth_format, registry_auth_realms, registry_auth_documents, registry_auth_history;"+dump)
+	pg.Exec(t, dsn, "DROP TABLE registry_auth_format, registry_auth_realms, registry_auth_documents, registry_auth_history, registry_auth_marks;"+dump)
 	select {
 	case err := <-errs:
 		if !errors.Is(err, store.ErrGone) {
@@ -129,8 +180,8 @@ func TestRestore(t *testing.T) {
 	case <-time.After(5 * time.Second):
 		t.Error("not noticed")
 	}
-	if d, n, err := s.Load(t.Context(), "default"); err != nil || len(d) != 1 || n != 1 {
-		t.Errorf("%d documents at %d, %v", len(d), n, err)
+	if d, at, err := s.Load(t.Context(), "default"); err != nil || len(d) != 1 || at.Sequence != 1 {
+		t.Errorf("%d documents at %d, %v", len(d), at.Sequence, err)
 	}
 	if n := mustPut(t, s, "c"); n != 2 {
 		t.Errorf("went on with %d", n)
@@ -247,8 +298,8 @@ func TestDiskFull(t *testing.T) {
 		}
 		made++
 	}
-	if d, n, err := s.Load(t.Context(), "default"); err != nil || len(d) != made || int(n) != made || made < 5 || made == 200 {
-		t.Errorf("%d documents at %d, want %d: %v", len(d), n, made, err)
+	if d, at, err := s.Load(t.Context(), "default"); err != nil || len(d) != made || int(at.Sequence) != made || made < 5 || made == 200 {
+		t.Errorf("%d documents at %d, want %d: %v", len(d), at.Sequence, made, err)
 	}
 }
 

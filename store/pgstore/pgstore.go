@@ -23,6 +23,9 @@ import (
 const (
 	readLimit = time.Minute // for Load, and for changes after a long absence
 	limit     = 10 * time.Second
+	// How long it is tried to find out what became of a transaction.
+	settleLimit = 3 * time.Second
+	settleEvery = 100 * time.Millisecond
 )
 
 // Store is a [store.Store] in PostgreSQL. It is made by [Open].
@@ -38,21 +41,21 @@ type Store struct {
 }
 
 // Load returns a realm's documents.
-func (s *Store) Load(ctx context.Context, realm string) ([]store.Document, uint64, error) {
+func (s *Store) Load(ctx context.Context, realm string) ([]store.Document, store.Position, error) {
 	if err := engine.CheckRealm(realm); err != nil {
-		return nil, 0, err
+		return nil, store.Position{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, readLimit)
 	defer cancel()
 	rows, err := s.pool.Query(ctx, s.sql(loadSQL), realm)
 	if err != nil {
-		return nil, 0, s.explain(err)
+		return nil, store.Position{}, s.explain(err)
 	}
-	batch, _, err := collect(rows)
+	found, err := collect(rows)
 	if err != nil {
-		return nil, 0, s.explain(err)
+		return nil, store.Position{}, s.explain(err)
 	}
-	return batch.Documents, batch.Sequence, nil
+	return found.Documents, found.Position(), nil
 }
 
 // Apply changes documents.
@@ -101,6 +104,7 @@ func (s *Store) Trim(ctx context.Context, realm, before string) error {
 		batch.Queue(beginSQL)
 		batch.Queue(s.sql(onlyLockSQL), realm)
 		batch.Queue(s.sql(trimDocumentsSQL), realm)
+		batch.Queue(s.sql(trimMarksSQL), realm, engine.KeepMarks)
 		batch.Queue("COMMIT")
 		return s.pool.SendBatch(ctx, batch).Close()
 	}))
@@ -126,22 +130,29 @@ func (s *Store) Close() error {
 	return nil
 }
 
+// found is what loadSQL and changesSQL find: a batch, the realm's other numbers
+// and, of changesSQL, the mark of the position that was asked about.
+type found struct {
+	store.Batch
+	trimmed, mark uint64
+}
+
 // collect reads the rows of loadSQL and changesSQL: each has the realm's
 // numbers and, unless there is none, a document.
-func collect(rows pgx.Rows) (batch store.Batch, trimmed uint64, err error) {
+func collect(rows pgx.Rows) (f found, err error) {
 	defer rows.Close()
 	for rows.Next() {
 		var kind, id *string
 		var revision *uint64
 		var data []byte
-		if err := rows.Scan(&batch.Sequence, &trimmed, &kind, &id, &revision, &data); err != nil {
-			return batch, 0, err
+		if err := rows.Scan(&f.Sequence, &f.trimmed, &f.Mark, &f.mark, &kind, &id, &revision, &data); err != nil {
+			return f, err
 		}
 		if kind != nil && id != nil && revision != nil {
-			batch.Documents = append(batch.Documents, store.Document{Key: store.Key{Kind: *kind, ID: *id}, Revision: *revision, Data: data})
+			f.Documents = append(f.Documents, store.Document{Key: store.Key{Kind: *kind, ID: *id}, Revision: *revision, Data: data})
 		}
 	}
-	return batch, trimmed, rows.Err()
+	return f, rows.Err()
 }
 
 var _ store.Store = (*Store)(nil)
@@ -188,7 +199,47 @@ func (s *Store) transaction(ctx context.Context, realm string, calls []*engine.C
 	if err != nil {
 		return err
 	}
-	return conn.SendBatch(ctx, s.writes(realm, sequence, writes)).Close()
+	err = conn.SendBatch(ctx, s.writes(realm, sequence, writes)).Close()
+	if err == nil || refused(err) {
+		return err
+	}
+	conn.Release() // there may be only one
+	return s.settle(realm, writes, err)
+}
+
+// settle finds out whether a transaction was made whose answer was lost, if
+// the database can be reached soon: it is known by its mark.
+func (s *Store) settle(realm string, w engine.Writes, lost error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), settleLimit)
+	defer cancel()
+	for w.Mark != 0 {
+		made, err := s.made(ctx, realm, w)
+		switch {
+		case err == nil && made:
+			return nil
+		case err == nil:
+			return lost
+		case ctx.Err() != nil || s.open.Err() != nil:
+			return fmt.Errorf("%w: %w", store.ErrUnknown, lost)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(settleEvery):
+		}
+	}
+	return fmt.Errorf("%w: %w", store.ErrUnknown, lost)
+}
+
+// made reports whether the transaction that drew a mark was committed. It waits
+// for its end.
+func (s *Store) made(ctx context.Context, realm string, w engine.Writes) (made bool, err error) {
+	err = pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, s.sql(onlyLockSQL), realm); err != nil {
+			return err
+		}
+		return tx.QueryRow(ctx, s.sql(madeSQL), realm, w.Sequence, w.Mark).Scan(&made)
+	})
+	return made, err
 }
 
 // lock begins a transaction, keeps others from changing the realm, and reads
@@ -257,6 +308,7 @@ func (s *Store) writes(realm string, sequence uint64, w engine.Writes) *pgx.Batc
 	}
 	if w.Sequence != sequence {
 		batch.Queue(s.sql(sequenceSQL), realm, w.Sequence)
+		batch.Queue(s.sql(markSQL), realm, w.Sequence, w.Mark)
 		if !s.silent {
 			batch.Queue(notifySQL, realm)
 		}

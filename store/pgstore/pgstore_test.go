@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -99,8 +100,26 @@ func conformance(t *testing.T, parameters string) {
 					t.Fatal(err)
 				}
 			},
+			Save: func(t *testing.T, s store.Store) func() { return save(t, s.(*Store)) },
 		}
 	})
+}
+
+// save copies the tables, and returns what puts the copies in their place.
+func save(t *testing.T, s *Store) (restore func()) {
+	each := func(statement string) {
+		t.Helper()
+		for _, table := range []string{"realms", "documents", "history", "marks"} {
+			if _, err := s.exec(t.Context(), strings.ReplaceAll(statement, "#", "registry_auth_"+table)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	each("CREATE TABLE #_saved AS SELECT * FROM #")
+	return func() {
+		each("DELETE FROM #")
+		each("INSERT INTO # SELECT * FROM #_saved")
+	}
 }
 
 // TestUnnotified has no notification arrive, as it may be
@@ -110,7 +129,7 @@ func TestUnnotified(t *testing.T) {
 	a, b := open(t, c), open(t, c)
 	a.silent = true
 	batches := make(chan store.Batch, 10)
-	go func() { _ = b.Watch(t.Context(), "default", 0, func(b store.Batch) { batches <- b }) }()
+	go func() { _ = b.Watch(t.Context(), "default", store.Position{}, func(b store.Batch) { batches <- b }) }()
 	<-batches // how it begins
 	for i := range 5 {
 		n := mustPut(t, a, fmt.Sprint(i))
@@ -150,8 +169,8 @@ func TestManyStart(t *testing.T) {
 		}
 		all.Wait()
 		s := open(t, c)
-		if d, n, err := s.Load(t.Context(), "default"); err != nil || len(d) != 1 || n != 50 {
-			t.Errorf("%d documents at %d, %v", len(d), n, err)
+		if d, at, err := s.Load(t.Context(), "default"); err != nil || len(d) != 1 || at.Sequence != 50 {
+			t.Errorf("%d documents at %d, %v", len(d), at.Sequence, err)
 		}
 		var rows int
 		if err := s.pool.QueryRow(t.Context(), s.sql("SELECT count(*) FROM registry_auth_format")).Scan(&rows); err != nil || rows != 1 {

@@ -23,7 +23,7 @@ const (
 // Watch delivers changes. It has a connection of its own, and returns
 // [store.ErrUnavailable] when that is lost, at once or, if the network
 // just falls silent, within three seconds: call it again, with the number of the last batch.
-func (s *Store) Watch(ctx context.Context, realm string, after uint64, deliver func(store.Batch)) error {
+func (s *Store) Watch(ctx context.Context, realm string, after store.Position, deliver func(store.Batch)) error {
 	if err := engine.CheckRealm(realm); err != nil {
 		return err
 	}
@@ -40,7 +40,7 @@ func (s *Store) Watch(ctx context.Context, realm string, after uint64, deliver f
 	return s.explain(err)
 }
 
-func (s *Store) watch(ctx context.Context, realm string, after uint64, deliver func(store.Batch)) error {
+func (s *Store) watch(ctx context.Context, realm string, after store.Position, deliver func(store.Batch)) error {
 	conn, err := pgx.ConnectConfig(ctx, s.config)
 	if err != nil {
 		return err
@@ -54,7 +54,7 @@ func (s *Store) watch(ctx context.Context, realm string, after uint64, deliver f
 		return err
 	}
 	for first := true; ; first = false {
-		changed, err := s.poll(ctx, conn, realm, after)
+		changed, mark, err := s.poll(ctx, conn, realm, after)
 		if err != nil {
 			return err
 		}
@@ -64,9 +64,10 @@ func (s *Store) watch(ctx context.Context, realm string, after uint64, deliver f
 				return err
 			}
 			deliver(batch)
-			after = batch.Sequence
+			after = batch.Position()
 		} else if first {
-			deliver(store.Batch{Sequence: after})
+			after.Mark = mark
+			deliver(store.Batch{Sequence: after.Sequence, Mark: mark})
 		}
 		if err := wait(ctx, conn, realm); err != nil {
 			return err
@@ -81,31 +82,31 @@ func (s *Store) listen(ctx context.Context, conn *pgx.Conn) error {
 	return err
 }
 
-// poll reports whether the realm has changed.
-func (s *Store) poll(ctx context.Context, conn *pgx.Conn, realm string, after uint64) (bool, error) {
+// poll reports whether the realm has changed, and the mark of the position.
+func (s *Store) poll(ctx context.Context, conn *pgx.Conn, realm string, after store.Position) (changed bool, mark uint64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, pollLimit)
 	defer cancel()
 	var sequence, trimmed uint64
-	err := conn.QueryRow(ctx, s.sql(numbersSQL), realm).Scan(&sequence, &trimmed)
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) { // nothing was ever written: 0 and 0
-		return false, err
+	err = conn.QueryRow(ctx, s.sql(numbersSQL), realm, after.Sequence).Scan(&sequence, &trimmed, &mark)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) { // nothing was ever written: all are 0
+		return false, 0, err
 	}
-	return sequence != after, engine.Known(after, sequence, trimmed)
+	return sequence != after.Sequence, mark, engine.Known(after, sequence, trimmed, mark)
 }
 
-// changes reads what changed after a number.
-func (s *Store) changes(ctx context.Context, conn *pgx.Conn, realm string, after uint64) (store.Batch, error) {
+// changes reads what changed after a position.
+func (s *Store) changes(ctx context.Context, conn *pgx.Conn, realm string, after store.Position) (store.Batch, error) {
 	ctx, cancel := context.WithTimeout(ctx, readLimit)
 	defer cancel()
-	rows, err := conn.Query(ctx, s.sql(changesSQL), realm, after)
+	rows, err := conn.Query(ctx, s.sql(changesSQL), realm, after.Sequence)
 	if err != nil {
 		return store.Batch{}, err
 	}
-	batch, trimmed, err := collect(rows)
+	found, err := collect(rows)
 	if err != nil {
 		return store.Batch{}, err
 	}
-	return batch, engine.Known(after, batch.Sequence, trimmed)
+	return found.Batch, engine.Known(after, found.Sequence, found.trimmed, found.mark)
 }
 
 // wait returns when the realm may have changed.

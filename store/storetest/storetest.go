@@ -22,6 +22,9 @@ type Place struct {
 	Shared bool
 	// Age makes what a store knows of deletions older.
 	Age func(t *testing.T, s store.Store, by time.Duration)
+	// Save makes a copy of what the store has, and returns what puts it back. A
+	// store of which only one may be open is closed then.
+	Save func(t *testing.T, s store.Store) (restore func())
 }
 
 // open opens the store for the duration of the test.
@@ -67,6 +70,7 @@ func Run(t *testing.T, place func(t *testing.T) Place) {
 		{"watch ends", testWatchEnds},
 		{"gone", testGone},
 		{"gone after a restore", testGoneAfterRestore},
+		{"another history", testAnotherHistory},
 		{"others", testOthers},
 	}
 	for _, tt := range tests {
@@ -97,7 +101,7 @@ func apply(t testing.TB, s store.Store, changes ...store.Change) uint64 {
 // contents are what Load finds, by "kind id": "revision data".
 func contents(t testing.TB, s store.Store, realm string) (found map[string]string, sequence uint64) {
 	t.Helper()
-	documents, sequence, err := s.Load(t.Context(), realm)
+	documents, at, err := s.Load(t.Context(), realm)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +116,7 @@ func contents(t testing.TB, s store.Store, realm string) (found map[string]strin
 		}
 		found[name] = fmt.Sprintf("%d %s", d.Revision, d.Data)
 	}
-	return found, sequence
+	return found, at.Sequence
 }
 
 // wantContents compares what is stored.
@@ -146,10 +150,13 @@ type watcher struct {
 	changed  chan struct{}
 }
 
+// at is a position of which only the number is known.
+func at(sequence uint64) store.Position { return store.Position{Sequence: sequence} }
+
 func watch(t testing.TB, s store.Store, realm string, after uint64) *watcher {
 	ctx, end := context.WithCancel(t.Context())
 	w := &watcher{end: end, done: make(chan error, 1), state: map[string]string{}, sequence: after, changed: make(chan struct{}, 1)}
-	go func() { w.done <- s.Watch(ctx, realm, after, w.deliver) }()
+	go func() { w.done <- s.Watch(ctx, realm, at(after), w.deliver) }()
 	t.Cleanup(end)
 	return w
 }

@@ -53,7 +53,7 @@ func testWatchBegins(t *testing.T, p Place) {
 	for after := range uint64(3) {
 		ctx, end := context.WithTimeout(t.Context(), second)
 		var batches []store.Batch
-		err := s.Watch(ctx, realm, after, func(b store.Batch) {
+		err := s.Watch(ctx, realm, at(after), func(b store.Batch) {
 			batches = append(batches, b)
 			end()
 		})
@@ -170,12 +170,12 @@ func testWatchEnds(t *testing.T, p Place) {
 	s := p.open(t)
 	ctx, end := context.WithCancel(t.Context())
 	end()
-	if err := s.Watch(ctx, realm, 0, func(store.Batch) {}); err != nil {
+	if err := s.Watch(ctx, realm, at(0), func(store.Batch) {}); err != nil {
 		t.Errorf("ended before: %v", err)
 	}
 	ctx, end = context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer end()
-	if err := s.Watch(ctx, realm, 0, func(store.Batch) {}); err != nil {
+	if err := s.Watch(ctx, realm, at(0), func(store.Batch) {}); err != nil {
 		t.Errorf("timeout: %v", err)
 	}
 }
@@ -195,7 +195,7 @@ func testGone(t *testing.T, p Place) {
 		t.Fatal(err)
 	}
 	for _, after := range []uint64{0, gone - 1} {
-		wantError(t, s.Watch(t.Context(), realm, after, func(b store.Batch) { t.Errorf("delivered %v", b) }), store.ErrGone)
+		wantError(t, s.Watch(t.Context(), realm, at(after), func(b store.Batch) { t.Errorf("delivered %v", b) }), store.ErrGone)
 	}
 	if state := watch(t, s, realm, gone).wait(t, n, second); state["robot c"] == "" {
 		t.Errorf("state %v", state)
@@ -209,9 +209,9 @@ func testGone(t *testing.T, p Place) {
 // testGoneAfterRestore has a watcher who knows more than the store.
 func testGoneAfterRestore(t *testing.T, p Place) {
 	s := p.open(t)
-	wantError(t, s.Watch(t.Context(), realm, 1, func(store.Batch) {}), store.ErrGone)
+	wantError(t, s.Watch(t.Context(), realm, at(1), func(store.Batch) {}), store.ErrGone)
 	n := apply(t, s, put("robot", "a", "1"))
-	wantError(t, s.Watch(t.Context(), realm, n+1, func(store.Batch) {}), store.ErrGone)
+	wantError(t, s.Watch(t.Context(), realm, at(n+1), func(store.Batch) {}), store.ErrGone)
 }
 
 // testOthers has two stores see each other's changes.

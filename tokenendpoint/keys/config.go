@@ -47,6 +47,10 @@ type Config struct {
 	// Lifetime is the longest lifetime of a token: a key that has stopped to
 	// sign is accepted for so long, plus leeway. Zero: DefaultLifetime.
 	Lifetime time.Duration
+	// Grace is how long beyond that what a token has begun may go on: a key
+	// that is not accepted any more still tells an expired token from a forged
+	// one, and opens what was sealed with it.
+	Grace time.Duration
 	// Reload is the interval at which Run looks for changes that other
 	// gateways have made. Zero: DefaultReload.
 	Reload time.Duration
@@ -94,6 +98,9 @@ func setDefault[T comparable](field *T, value T) {
 // of the last token, its leeway, and as much again for gateways whose clocks
 // differ.
 func (c *Config) keep() time.Duration { return c.Lifetime + 2*Leeway }
+
+// recall is how long a key is kept after it has stopped to sign.
+func (c *Config) recall() time.Duration { return c.keep() + c.Grace }
 
 // Validate reports the first setting that can't be used.
 func (c Config) Validate() error {

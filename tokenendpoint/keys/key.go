@@ -45,6 +45,12 @@ func (k *key) acceptedUntil(keep time.Duration) time.Time {
 	return k.retiredAt.Add(keep)
 }
 
+// over reports whether the key has stopped to sign for longer than a time.
+func (k *key) over(keep time.Duration, now time.Time) bool {
+	until := k.acceptedUntil(keep)
+	return !until.IsZero() && !now.Before(until)
+}
+
 // sign appends the payload and the signature to the header.
 func (k *key) sign(payload []byte) (string, error) {
 	encoding := base64.RawURLEncoding

@@ -30,8 +30,9 @@ type Ring struct {
 type snapshot struct {
 	keys         []*key // as stored: oldest first
 	byID         map[string]*key
-	jwks         publication
+	jwks         publication // of the keys that are accepted
 	certificates publication
+	until        time.Time // when one of them is not any more; zero: no end is known
 	generation   uint64
 	digest       [sha256.Size]byte // of the stored document
 	document     *document
@@ -91,11 +92,10 @@ func (r *Ring) VerificationKey(ctx context.Context, id string) (authn.Verificati
 			return authn.VerificationKey{}, false
 		}
 	}
-	until := k.acceptedUntil(r.cfg.keep())
-	if !until.IsZero() && !r.cfg.Now().Before(until) {
+	if k.over(r.cfg.recall(), r.cfg.Now()) {
 		return authn.VerificationKey{}, false
 	}
-	return authn.VerificationKey{Method: k.method, Public: k.public, Until: until}, true
+	return authn.VerificationKey{Method: k.method, Public: k.public, Until: k.acceptedUntil(r.cfg.keep())}, true
 }
 
 // lookAgain reloads for a request, whose client may not end it early: the next
@@ -114,7 +114,8 @@ func (r *Ring) Generation() uint64 { return r.current.Load().generation }
 
 // signer returns the key that signs new tokens: the newest one of the
 // algorithm that may. Where none may (the clock of the gateway that made it
-// is ahead of ours) the oldest that is not retired does.
+// is ahead of ours) the first that will does, and not one that others do not
+// have yet.
 func (s *snapshot) signer(algorithm Algorithm, now time.Time) *key {
 	var best, early *key
 	for _, k := range s.keys {
@@ -124,7 +125,7 @@ func (s *snapshot) signer(algorithm Algorithm, now time.Time) *key {
 			if best == nil || k.useFrom.After(best.useFrom) {
 				best = k
 			}
-		case k.retiredAt.IsZero() && (early == nil || k.useFrom.Before(early.useFrom)):
+		case (k.retiredAt.IsZero() || now.Before(k.retiredAt)) && (early == nil || k.useFrom.Before(early.useFrom)):
 			early = k
 		}
 	}
@@ -150,8 +151,8 @@ func (r *Ring) reload(ctx context.Context) error {
 // install replaces the snapshot if the document is another one. The caller
 // has the turn.
 func (r *Ring) install(raw []byte) error {
-	digest, old := sha256.Sum256(raw), r.current.Load()
-	if old != nil && old.digest == digest {
+	digest, old, now := sha256.Sum256(raw), r.current.Load(), r.cfg.Now()
+	if old != nil && old.digest == digest && (old.until.IsZero() || now.Before(old.until)) {
 		return nil
 	}
 	doc, err := parseRing(raw)
@@ -169,10 +170,20 @@ func (r *Ring) install(raw []byte) error {
 			s.byID[id] = k
 		}
 	}
-	if s.jwks, err = publishJWKS(s.keys); err != nil {
+	var accepted []*key
+	for _, k := range s.keys {
+		if k.over(r.cfg.keep(), now) {
+			continue
+		}
+		accepted = append(accepted, k)
+		if until := k.acceptedUntil(r.cfg.keep()); !until.IsZero() && (s.until.IsZero() || until.Before(s.until)) {
+			s.until = until
+		}
+	}
+	if s.jwks, err = publishJWKS(accepted); err != nil {
 		return err
 	}
-	s.certificates = publishCertificates(s.keys)
+	s.certificates = publishCertificates(accepted)
 	if old != nil {
 		s.generation = old.generation + 1
 	}
@@ -204,16 +215,19 @@ type Info struct {
 	Signs bool
 }
 
-// ListKeys returns the keys of the ring, the oldest first.
+// ListKeys returns the keys of the ring that are accepted, the oldest first.
 func (r *Ring) ListKeys() []Info {
 	s := r.current.Load()
 	signer := s.signer(r.cfg.Algorithm, r.cfg.Now())
-	list := make([]Info, len(s.keys))
+	list := make([]Info, 0, len(s.keys))
 	for i, k := range s.keys {
-		list[i] = Info{
+		if k.over(r.cfg.keep(), r.cfg.Now()) {
+			continue
+		}
+		list = append(list, Info{
 			ID: k.id, Algorithm: k.algorithm, Created: s.document.Keys[i].Created, UseFrom: k.useFrom,
 			RetiredAt: k.retiredAt, AcceptedUntil: k.acceptedUntil(r.cfg.keep()), Signs: k == signer,
-		}
+		})
 	}
 	return list
 }

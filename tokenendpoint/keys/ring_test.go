@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -441,3 +442,66 @@ func (s *countingStore) Load(ctx context.Context) ([]byte, error) {
 }
 
 var _ authn.KeySource = (*Ring)(nil)
+
+// TestKeyRingGraceOverRotation: what was begun with a token goes on for its
+// grace, whether keys are rotated or not; the retired key signs nothing else.
+func TestKeyRingGraceOverRotation(t *testing.T) {
+	c := newClock()
+	r := openRing(t, NewMemoryStore(), Config{Now: c.now, Publish: time.Minute, RotateEvery: 24 * time.Hour, Grace: time.Hour})
+	if err := r.Rotate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c.pass(59 * time.Second) // a second before the new key takes over
+	sealed, err := r.Seal("upload", []byte("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, id := sign(t, r)
+	for c.now().Before(start.Add(DefaultLifetime + time.Hour)) {
+		c.pass(time.Minute)
+		if err := r.Maintain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		after := c.now().Sub(start)
+		if _, open := r.Open("upload", sealed); !open {
+			t.Fatalf("what was sealed does not open after %s", after)
+		}
+		key, known := r.VerificationKey(t.Context(), id)
+		if !known {
+			t.Fatalf("an expired token is taken for a forged one after %s", after)
+		}
+		live := c.now().Before(key.Until)
+		if live != (after < time.Minute+DefaultLifetime+2*Leeway) {
+			t.Fatalf("the key is accepted until %s", key.Until.Sub(start))
+		}
+		listed := len(r.ListKeys()) == 2
+		if shown := slices.Contains(published(t, r), id); shown != live || listed != live {
+			t.Fatalf("after %s it is published: %v, listed: %v", after, shown, listed)
+		}
+	}
+	c.pass(5 * time.Minute)
+	if _, open := r.Open("upload", sealed); open {
+		t.Error("it opens for good")
+	}
+	if err := r.Maintain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, known := r.current.Load().byID[id]; known {
+		t.Error("the key is never dropped")
+	}
+}
+
+// TestKeyRingDoesNotSignEarly: a gateway whose clock is behind that of the one
+// which made the first key does not take the one that is still to be published.
+func TestKeyRingDoesNotSignEarly(t *testing.T) {
+	ahead, behind, store := newClock(), newClock(), NewMemoryStore()
+	ahead.pass(10 * time.Second)
+	maker := openRing(t, store, ahead.cfg())
+	_, first := sign(t, maker)
+	if err := maker.Rotate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, id := sign(t, openRing(t, store, behind.cfg())); id != first {
+		t.Error("it signs with a key an hour before its use")
+	}
+}

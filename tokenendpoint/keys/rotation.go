@@ -68,13 +68,13 @@ func (r *Ring) Revoke(ctx context.Context) error {
 	})
 }
 
-// tidy drops keys whose tokens have all expired, ends keys of an algorithm
+// tidy drops keys of which nothing goes on any more, ends keys of an algorithm
 // that nobody rotates any more, and says from when a new key has to sign;
 // zero if none is needed.
 func (c *Config) tidy(doc *document, now time.Time) (changed bool, successor time.Time) {
 	before := len(doc.Keys)
 	doc.Keys = slices.DeleteFunc(doc.Keys, func(d keyDocument) bool {
-		return !d.RetiredAt.IsZero() && !now.Before(d.RetiredAt.Add(c.keep()))
+		return !d.RetiredAt.IsZero() && !now.Before(d.RetiredAt.Add(c.recall()))
 	})
 	changed = len(doc.Keys) != before
 

@@ -29,7 +29,7 @@ func (r *Ring) Seal(purpose string, value []byte) (string, error) {
 }
 
 // Open returns what was sealed for the purpose, false if it was not sealed
-// with a key that is still accepted.
+// with a key that is still there.
 func (r *Ring) Open(purpose, sealed string) ([]byte, bool) {
 	data, err := base64.RawURLEncoding.Strict().DecodeString(sealed)
 	if err != nil {
@@ -37,7 +37,7 @@ func (r *Ring) Open(purpose, sealed string) ([]byte, bool) {
 	}
 	now := r.cfg.Now()
 	for _, k := range r.current.Load().keys {
-		if until := k.acceptedUntil(r.cfg.keep()); !until.IsZero() && !now.Before(until) {
+		if k.over(r.cfg.recall(), now) {
 			continue
 		}
 		box, err := k.box(purpose)

@@ -28,6 +28,8 @@ type Call struct {
 type Writes struct {
 	// Sequence is the realm's new number; the old one if no document changes.
 	Sequence uint64
+	// Mark is what the store notes for the new number, 0 if there is none.
+	Mark uint64
 	// Documents to be written, by revision, each once; without Data they are
 	// to be marked as deleted.
 	Documents []store.Document
@@ -83,6 +85,9 @@ func Decide(sequence uint64, calls []*Call, revision func(store.Key) (uint64, er
 		call.Sequence = w.Sequence
 	}
 	w.Documents = last(w.Documents, written)
+	if w.Sequence != sequence {
+		w.Mark = NewMark()
+	}
 	return w, nil
 }
 

@@ -49,7 +49,9 @@ func (g *Group) Apply(ctx context.Context, realm string, changes []store.Change,
 	select {
 	case <-call.done:
 	case <-ctx.Done():
-		g.withdraw(call)
+		if !g.withdraw(call) { // it is being made
+			return 0, fmt.Errorf("%w: %w", store.ErrUnknown, context.Cause(ctx))
+		}
 		return 0, ended(ctx)
 	}
 	if call.Err != nil {
@@ -73,13 +75,15 @@ func (g *Group) enqueue(call *Call) bool {
 	return true
 }
 
-// withdraw takes a call back that is not being made yet.
-func (g *Group) withdraw(call *Call) {
+// withdraw takes a call back, and reports whether it was not being made yet.
+func (g *Group) withdraw(call *Call) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if i := slices.Index(g.waiting, call); i >= 0 {
+	i := slices.Index(g.waiting, call)
+	if i >= 0 {
 		g.waiting = slices.Delete(g.waiting, i, i+1)
 	}
+	return i >= 0
 }
 
 // run makes calls until none is waiting.

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"sync"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/store"
@@ -44,9 +45,9 @@ func (b *Bell) next() (rung <-chan struct{}, closed bool) {
 	return b.rung, b.closed
 }
 
-// Watch delivers what read finds after a sequence number, now and each time
+// Watch delivers what read finds after a position, now and each time
 // that the bell rings. read returns [store.ErrClosed] once the store is.
-func (b *Bell) Watch(ctx context.Context, after uint64, read func(after uint64) (store.Batch, error), deliver func(store.Batch)) error {
+func (b *Bell) Watch(ctx context.Context, after store.Position, read func(after store.Position) (store.Batch, error), deliver func(store.Batch)) error {
 	for first := true; ; first = false {
 		rung, closed := b.next() // before reading: nothing is missed
 		if closed || ctx.Err() != nil {
@@ -59,9 +60,9 @@ func (b *Bell) Watch(ctx context.Context, after uint64, read func(after uint64) 
 		if err != nil {
 			return err
 		}
-		if first || batch.Sequence > after {
+		if first || batch.Sequence > after.Sequence {
 			deliver(batch)
-			after = batch.Sequence
+			after = batch.Position()
 		}
 		select {
 		case <-rung:
@@ -71,11 +72,23 @@ func (b *Bell) Watch(ctx context.Context, after uint64, read func(after uint64) 
 	}
 }
 
-// Known reports whether all changes after a number are known, of a realm that
-// is at sequence and has forgotten deletions up to trimmed; if not, it returns
-// [store.ErrGone].
-func Known(after, sequence, trimmed uint64) error {
-	if after < trimmed || after > sequence {
+// KeepMarks is for how many changes a store knows their marks. Whoever was away
+// for longer loads again.
+const KeepMarks = 10_000
+
+// NewMark draws the mark of a change. It fits into 63 bits and is never 0.
+func NewMark() uint64 { return rand.Uint64()>>1 | 1 }
+
+// Known reports whether all changes after a position are known, of a realm that
+// is at sequence, has forgotten deletions up to trimmed, and has drawn mark for
+// the number of the position, 0 if it does not know one. If not, it returns
+// [store.ErrGone], or [store.ErrRestored] where the position is, or may be, one
+// of another history.
+func Known(after store.Position, sequence, trimmed, mark uint64) error {
+	switch {
+	case after.Sequence > sequence, after.Mark != 0 && after.Mark != mark:
+		return store.ErrRestored
+	case after.Sequence < trimmed:
 		return store.ErrGone
 	}
 	return nil
