@@ -100,7 +100,7 @@ func converge(t *testing.T, name string, stores ...store.Store) {
 	}
 	for g, st := range gateways {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		if err := st.CaughtUp(ctx, seq); err != nil {
+		if err := st.CaughtUp(ctx, seq.Sequence); err != nil {
 			t.Fatal(err)
 		}
 		cancel()
@@ -125,7 +125,7 @@ func converge(t *testing.T, name string, stores ...store.Store) {
 			t.Errorf("%s: counter %s, %d increments were acknowledged", name, c.Value.By, counted.Load())
 		}
 	}
-	t.Logf("%s: %d gateways, %d puts, %d deletes, %d conflicts, counter %d, sequence %d", name, len(gateways), puts.Load(), deletes.Load(), conflicts.Load(), counted.Load(), seq)
+	t.Logf("%s: %d gateways, %d puts, %d deletes, %d conflicts, counter %d, sequence %d", name, len(gateways), puts.Load(), deletes.Load(), conflicts.Load(), counted.Load(), seq.Sequence)
 }
 
 // TestGatewaysConverge over every store.
@@ -135,7 +135,7 @@ func TestGatewaysConverge(t *testing.T) {
 		converge(t, "mem", m, m)
 	})
 	t.Run("bolt", func(t *testing.T) {
-		b, err := boltstore.Open(filepath.Join(t.TempDir(), "s.db"))
+		b, err := boltstore.Open(context.Background(), filepath.Join(t.TempDir(), "s.db"))
 		if err != nil {
 			t.Fatal(err)
 		}
