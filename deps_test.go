@@ -70,11 +70,12 @@ var house = map[string]struct {
 	"store/internal/engine": {1, []string{"store"}},
 	"store/memstore":        {1, []string{"store", "store/internal/engine"}},
 	"store/pgstore":         {1, []string{"store", "store/internal/engine"}},
-	"store/pgstore/pgtest":  {1, nil},
+	"store/pgstore/pgtest":  {1, []string{"internal/freeport"}},
 	"store/storetest":       {1, []string{"store"}},
 
 	"internal/admission": {0, nil},
 	"internal/duration":  {0, nil},
+	"internal/freeport":  {0, nil},
 	"internal/terminal":  {0, nil},
 }
 

@@ -11,6 +11,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/freeport"
 )
 
 // A gateway is the plugin in a real Caddy in front of a fake registry.
@@ -112,6 +114,18 @@ func startGateway(t testing.TB, realm string) *gateway {
 	return g
 }
 
+// places counts the addresses that [gateway.apart] has given.
+var places atomic.Uint32
+
+// apart has the gateway asked from an address that no other test asks from. What
+// wrong passwords may cost is counted by address for the whole process, and a
+// slow machine has spent it by the time that all tests have shown theirs.
+func (g *gateway) apart() {
+	n := places.Add(1)
+	from := &net.TCPAddr{IP: net.IPv4(127, 1, byte(n>>8), byte(n))}
+	g.client.Transport = &http.Transport{DialContext: (&net.Dialer{LocalAddr: from}).DialContext}
+}
+
 // load makes the settings effective, as `caddy reload` does.
 func (g *gateway) load(realm string) {
 	g.t.Helper()
@@ -178,22 +192,13 @@ func loadCaddyfile(t testing.TB, text string) error {
 	return caddy.Load(adapted, true)
 }
 
-// nextPort is where the next free port is looked for: below the range from
-// which the system takes ports for connections, or one of those might take it
-// before Caddy does.
-var nextPort = 20000 + os.Getpid()%10000
-
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	for range 2000 {
-		nextPort++
-		if l, err := net.Listen("tcp", fmt.Sprintf(":%d", nextPort)); err == nil {
-			l.Close()
-			return fmt.Sprintf("127.0.0.1:%d", nextPort)
-		}
+	port, err := freeport.Take()
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no free port")
-	return ""
+	return fmt.Sprintf("127.0.0.1:%d", port)
 }
 
 // answer is a response that was read to its end.

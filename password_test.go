@@ -72,6 +72,7 @@ func startPasswordStage(t *testing.T) *passwordStage {
 	}
 	s.realm = strings.NewReplacer("FILE", s.file, "ISSUER", s.issuer.URL).Replace(passwordRealm)
 	s.gateway = startGateway(t, s.realm)
+	s.apart()
 	return s
 }
 

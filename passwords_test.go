@@ -86,6 +86,7 @@ func TestRobotPrefixReachesEverybody(t *testing.T) {
 	t.Cleanup(service.Close)
 	realm := "external " + service.URL + "\nrobot_prefix bot$ bot.\n" + strings.Replace(standardRealm, "robot ci", "robot old pull {\nsecret_hash "+chosenHash+"\n}\nrobot ci", 1)
 	g := startGateway(t, realm)
+	g.apart()
 	for name, status := range map[string]int{"bot$old": 200, "bot.old": 200} {
 		if a := g.do("GET", "/v2/", "", basic(name, "password")); a.StatusCode != status {
 			t.Errorf("%s: %d", name, a.StatusCode)

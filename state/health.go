@@ -64,6 +64,10 @@ func (s *State) Health() Health {
 	return h
 }
 
+// Sequence returns the number up to which the changes of all gateways are in the
+// tables.
+func (s *State) Sequence() uint64 { return s.seen.Load() }
+
 // refusal is that the store takes no changes, though it can be reached.
 type refusal struct {
 	since time.Time
@@ -125,10 +129,6 @@ func (s *State) vouchesFor(p *authn.Principal) bool {
 	return p.Credential == session || p.Origin == session
 }
 
-// Sequence returns the number up to which the changes of all gateways are in the
-// tables.
-func (s *State) Sequence() uint64 { return s.seen.Load() }
-
 func (s *State) failed(err error) {
 	if h := s.health.Load(); h.Ready {
 		s.health.Store(&Health{Since: s.now(), Err: err})
@@ -174,6 +174,7 @@ func (s *State) Tidy(ctx context.Context) {
 	collect(&tx, s.Owners, func(v *Owner) bool { return v.Pending && now.After(v.Since.Add(2*pendingOwner)) })
 	collect(&tx, s.Once, func(v *Once) bool { return now.After(v.Until) })
 	collect(&tx, s.Guards, func(v *Guard) bool { return now.After(v.Changed.Add(keepGuard)) })
+	collect(&tx, s.Tallies, func(v *Tally) bool { return now.After(v.Last.Add(keepTally)) })
 	collect(&tx, s.SpentOnce, func(v *Spent) bool { return now.After(v.Until.Add(clockSkew)) })
 	collect(&tx, s.Revocations, func(v *Revocation) bool { return !v.Until.IsZero() && now.After(v.Until) })
 	for item := range s.Usage.All() {

@@ -21,7 +21,7 @@ func (m *matrix) basicExchange() *row {
 			insecure_password_grant gateway {env.EXCHANGE_SECRET}
 			scope registry
 			audience registry-api
-			cache 6s
+			cache 10s
 			cache_failures 1s
 			timeout 2s
 			jwks_max_age 2s
@@ -63,7 +63,7 @@ func (m *matrix) basicExchange() *row {
 			}
 		},
 		down: func(t *testing.T) turn {
-			time.Sleep(6 * time.Second) // admin, bob and carol are forgotten
+			time.Sleep(remembered) // admin, bob and carol are forgotten
 			r.enter(t, person("carol"))
 			must(t, p.Stop())
 			return turn{shown: []visitor{person("admin")}, welcome: []visitor{person("carol")}}

@@ -16,7 +16,7 @@ func (m *matrix) external() *row {
 	r.block = `
 		external %IDENTITY% {
 			header X-Service-Key {env.SERVICE_KEY}
-			cache_ttl 6s
+			cache_ttl 10s
 			timeout 2s
 		}`
 	m.terms["%IDENTITY%"] = service.URL
@@ -24,6 +24,8 @@ func (m *matrix) external() *row {
 	r.known = carol
 	broken := func(what string) func(*testing.T) turn {
 		return func(t *testing.T) turn {
+			carol.secret = "the one before it is " + what
+			service.password(carol.secret)
 			r.enter(t, carol)
 			if what == "down" {
 				service.set("failing")
@@ -66,7 +68,7 @@ func (m *matrix) tokenReview() *row {
 		token_review %CLUSTER% {
 			audience %SERVICE%
 			token_file ` + own + `
-			cache_ttl 6s
+			cache_ttl 10s
 			timeout 2s
 		}`
 	m.terms["%CLUSTER%"] = cluster.URL
@@ -78,15 +80,15 @@ func (m *matrix) tokenReview() *row {
 	r.known = pod(m.t)
 	broken := func(what string) func(*testing.T) turn {
 		return func(t *testing.T) turn {
-			r.enter(t, r.known)
-			unknown := pod(t)
+			known, unknown := pod(t), pod(t)
+			r.enter(t, known)
 			if what == "down" {
 				cluster.set("failing")
 				r.unavailable(t, unknown)
 			}
 			cluster.set(what)
 			return turn{
-				shown: []visitor{unknown}, welcome: []visitor{r.known},
+				shown: []visitor{unknown}, welcome: []visitor{known},
 				repair: func() { cluster.set("") }, after: []visitor{unknown},
 			}
 		}

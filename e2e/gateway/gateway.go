@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,8 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/process"
@@ -21,13 +22,15 @@ type Config struct {
 	Global, Sites string
 	// Env are variables ("NAME=value") for the placeholders in it.
 	Env []string
+	// Level is from where on it logs; empty is DEBUG.
+	Level string
 	// ReadyURL answers anything but 503 once the gateway is ready.
 	ReadyURL string
 }
 
 // Gateway is a gateway under way.
 type Gateway struct {
-	// Log is what it logs, at debug level.
+	// Log is what it logs.
 	Log *Log
 
 	program  string
@@ -99,6 +102,16 @@ func (g *Gateway) Ready(ctx context.Context) error {
 // Kill ends the gateway as a loss of power would. What it has kept stays.
 func (g *Gateway) Kill() { g.process.Kill() }
 
+// Signal sends the gateway's process a signal.
+func (g *Gateway) Signal(s syscall.Signal) error { return syscall.Kill(g.process.Pid(), s) }
+
+// Ended is closed when the gateway's process has ended.
+func (g *Gateway) Ended() <-chan struct{} { return g.process.Ended() }
+
+// Relaunch is [Gateway.Restart] without waiting: neither for the process
+// before, which may still be there or be gone, nor until the gateway is ready.
+func (g *Gateway) Relaunch(c Config) error { return g.launch(c) }
+
 // Restart starts a gateway that was killed, with what it has kept. One that
 // still runs is stopped first.
 func (g *Gateway) Restart(ctx context.Context, c Config) error {
@@ -113,16 +126,16 @@ func (g *Gateway) Restart(ctx context.Context, c Config) error {
 
 func (g *Gateway) write(c Config) error {
 	text := fmt.Sprintf(`{
-	admin unix/%s/admin.sock
+	admin unix/%s
 	persist_config off
 	grace_period 3s
 	log {
-		level DEBUG
+		level %s
 	}
 %s
 }
 %s
-`, g.dir, c.Global, c.Sites)
+`, g.adminSocket(), cmp.Or(c.Level, "DEBUG"), c.Global, c.Sites)
 	if err := os.WriteFile(g.Caddyfile(), []byte(text), 0o600); err != nil {
 		return fmt.Errorf("write the Caddyfile: %w", err)
 	}
@@ -164,21 +177,7 @@ func (g *Gateway) Stop() error {
 // Caddyfile is the file the gateway was configured with.
 func (g *Gateway) Caddyfile() string { return filepath.Join(g.dir, "Caddyfile") }
 
+func (g *Gateway) adminSocket() string { return filepath.Join(g.dir, "admin.sock") }
+
 // DataDir is Caddy's data directory: what the gateway keeps is below it.
 func (g *Gateway) DataDir() string { return filepath.Join(g.dir, "data", "caddy") }
-
-// RSS returns the gateway's resident memory in bytes.
-func (g *Gateway) RSS() (int64, error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.process.Pid()))
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(status)) {
-		fields := strings.Fields(line)
-		if len(fields) == 3 && fields[0] == "VmRSS:" {
-			kib, err := strconv.ParseInt(fields[1], 10, 64)
-			return kib << 10, err
-		}
-	}
-	return 0, fmt.Errorf("no VmRSS in the status of process %d", g.process.Pid())
-}

@@ -68,16 +68,22 @@ type Hostile struct {
 
 // StartHostile starts a provider with one RS256 key on a free loopback port.
 func StartHostile() (*Hostile, error) {
-	key, err := NewKey("RS256")
-	if err != nil {
-		return nil, err
-	}
 	var lc net.ListenConfig
 	l, err := lc.Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("start hostile provider: %w", err)
 	}
-	p := &Hostile{Issuer: "http://" + l.Addr().String(), keys: []*Key{key}, hits: map[string]int{}, codes: map[string]authorization{}}
+	return StartHostileOn(l, "http://"+l.Addr().String())
+}
+
+// StartHostileOn is StartHostile on a listener that gateways reach by another
+// address, the issuer.
+func StartHostileOn(l net.Listener, issuer string) (*Hostile, error) {
+	key, err := NewKey("RS256")
+	if err != nil {
+		return nil, err
+	}
+	p := &Hostile{Issuer: issuer, keys: []*Key{key}, hits: map[string]int{}, codes: map[string]authorization{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /.well-known/openid-configuration", p.discovery)
 	mux.HandleFunc("GET /jwks", p.jwks)

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -14,7 +13,6 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/process"
 )
@@ -83,15 +81,7 @@ func (s *Server) start(ctx context.Context) (err error) {
 	if s.process, err = process.Start("postgres", cmd, filepath.Join(s.dir, "log")); err != nil {
 		return err
 	}
-	limit, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	return s.process.Ready(limit, func(ctx context.Context) error {
-		conn, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)))
-		if err != nil {
-			return err
-		}
-		return conn.Close()
-	})
+	return s.answers(ctx)
 }
 
 // command runs a program of PostgreSQL as a user that it accepts: not as root.
@@ -115,7 +105,7 @@ func (s *Server) command(name string, args ...string) (*exec.Cmd, error) {
 
 // DSN is how gateways connect.
 func (s *Server) DSN() string {
-	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", s.port)
+	return "postgres://postgres@" + s.Addr() + "/postgres?sslmode=disable"
 }
 
 // Stop ends the server and removes its data.

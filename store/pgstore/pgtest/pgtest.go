@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -20,6 +19,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/freeport"
 )
 
 // ErrMissing: no server is installed.
@@ -93,7 +94,7 @@ func (s *Server) initialize() error {
 			return err
 		}
 	}
-	port, err := freePort()
+	port, err := freeport.Take()
 	if err != nil {
 		return err
 	}
@@ -103,15 +104,6 @@ func (s *Server) initialize() error {
 		return fmt.Errorf("initdb: %w\n%s", err, out)
 	}
 	return nil
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
 func (s *Server) command(name string, arguments ...string) *exec.Cmd {
