@@ -100,7 +100,7 @@ func converge(t *testing.T, name string, stores ...store.Store) {
 	}
 	for g, st := range gateways {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		if err := st.CaughtUp(ctx, seq); err != nil {
+		if err := st.CaughtUp(ctx, seq.Sequence); err != nil {
 			t.Fatal(err)
 		}
 		cancel()
@@ -135,7 +135,7 @@ func TestGatewaysConverge(t *testing.T) {
 		converge(t, "mem", m, m)
 	})
 	t.Run("bolt", func(t *testing.T) {
-		b, err := boltstore.Open(filepath.Join(t.TempDir(), "s.db"))
+		b, err := boltstore.Open(t.Context(), filepath.Join(t.TempDir(), "s.db"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,7 +15,7 @@ func TestIdentityTokensKeepTheirLimits(t *testing.T) {
 	x := newLoginStage(t, state.LoginConfig{Rotate: true}, memstore.New())
 	limits := []authn.Limit{{Type: "repository", Name: "team/**", Actions: []string{"pull"}}}
 	for _, want := range [][]authn.Limit{limits, nil} {
-		secret, err := x.logins.IssueFor(t.Context(), x.alice, "s1", want, x.from)
+		secret, err := x.logins.IssueFor(t.Context(), x.alice, "s1", want, x.from, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
