@@ -69,6 +69,7 @@ type front struct {
 	graph    *graph // where the providers are reached
 	config   portal.Config
 	https    bool // with a certificate, and without a public URL
+	admits   func(*authn.Principal) error
 	// forgotten: the provider is not configured any more.
 	forgotten atomic.Bool
 	sealer    gcm
@@ -149,7 +150,7 @@ func (f *front) open(t *testing.T, providers ...*authn.OIDC) {
 	}
 	t.Cleanup(f.Close)
 	policy := f.rules
-	f.sessions = portal.NewSessions(portal.SessionOptions{State: f.state, Policy: policy, Sealer: f.sealer, Config: f.config, PublicURL: public, Now: f.now, Knows: func(string) bool { return !f.forgotten.Load() }})
+	f.sessions = portal.NewSessions(portal.SessionOptions{State: f.state, Policy: policy, Sealer: f.sealer, Config: f.config, PublicURL: public, Now: f.now, Admits: f.admits, Knows: func(string) bool { return !f.forgotten.Load() }})
 	if f.logins = nil; !f.noLogins {
 		f.logins = f.state.NewLogins(state.LoginConfig{Lifetime: 24 * time.Hour, Idle: time.Hour}, nil)
 	}

@@ -172,7 +172,7 @@ func (s *swapStore) Watch(ctx context.Context, realm string, after store.Positio
 // TestChangedAndDeletedAtOnce: whichever of a change and a deletion is first,
 // what is in memory afterwards is in the store.
 func TestChangedAndDeletedAtOnce(t *testing.T) {
-	b, err := boltstore.Open(filepath.Join(t.TempDir(), "s.db"))
+	b, err := boltstore.Open(t.Context(), filepath.Join(t.TempDir(), "s.db"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"go/parser"
 	"go/token"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -72,7 +73,7 @@ type file struct {
 // parse reads a file and puts the mutants in, numbered after those before.
 func parse(path string, after int) (*file, error) {
 	positions := token.NewFileSet()
-	syntax, err := parser.ParseFile(positions, path, nil, parser.SkipObjectResolution)
+	syntax, err := parser.ParseFile(positions, path, nil, parser.SkipObjectResolution|parser.ParseComments)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +83,9 @@ func parse(path string, after int) (*file, error) {
 			f.function(function.Type, function.Body)
 		}
 	}
-	syntax.Comments = nil
+	syntax.Comments = slices.DeleteFunc(syntax.Comments, func(c *ast.CommentGroup) bool {
+		return !strings.Contains(c.List[len(c.List)-1].Text, "//go:embed")
+	})
 	return f, nil
 }
 
@@ -106,24 +109,32 @@ func call(name string, arguments ...ast.Expr) ast.Expr {
 	return &ast.CallExpr{Fun: ast.NewIdent(name), Args: arguments}
 }
 
+// results are those of a function: the type of the last, and whether there is
+// one only.
+type results struct {
+	kind   string
+	single bool
+}
+
 // function puts mutants into a body and the functions in it.
 func (f *file) function(t *ast.FuncType, body *ast.BlockStmt) {
-	last := ""
+	var last results
 	if t.Results != nil && len(t.Results.List) > 0 {
 		if id, ok := t.Results.List[len(t.Results.List)-1].Type.(*ast.Ident); ok {
-			last = id.Name
+			last.kind = id.Name
 		}
+		last.single = t.Results.NumFields() == 1
 	}
 	f.block(&body.List, last)
 }
 
-func (f *file) block(list *[]ast.Stmt, last string) {
+func (f *file) block(list *[]ast.Stmt, last results) {
 	for i, s := range *list {
 		(*list)[i] = f.statement(s, last)
 	}
 }
 
-func (f *file) statement(s ast.Stmt, last string) ast.Stmt {
+func (f *file) statement(s ast.Stmt, last results) ast.Stmt {
 	switch s := s.(type) {
 	case *ast.BlockStmt:
 		f.block(&s.List, last)
@@ -219,20 +230,20 @@ func (f *file) literals(n ast.Node) {
 }
 
 // result mutates the last value that a function returns.
-func (f *file) result(s *ast.ReturnStmt, last string) {
+func (f *file) result(s *ast.ReturnStmt, last results) {
 	if len(s.Results) == 0 {
 		return
 	}
 	i := len(s.Results) - 1
 	value := s.Results[i]
-	switch last {
+	switch last.kind {
 	case "bool":
 		if id, ok := value.(*ast.Ident); ok && (id.Name == "true" || id.Name == "false") {
 			other := map[string]string{"true": "false", "false": "true"}[id.Name]
 			s.Results[i] = call("mutantBool", f.add(s, f.text(s)+" gives "+other), value, ast.NewIdent(other))
 			return
 		}
-		if _, multi := value.(*ast.CallExpr); i == 0 && multi {
+		if _, call := value.(*ast.CallExpr); i == 0 && call && !last.single {
 			return
 		}
 		s.Results[i] = f.condition(value, true)
@@ -240,7 +251,7 @@ func (f *file) result(s *ast.ReturnStmt, last string) {
 		if id, ok := value.(*ast.Ident); ok && id.Name == "nil" {
 			return
 		}
-		if _, multi := value.(*ast.CallExpr); i == 0 && multi && !strings.Contains(f.text(value), "Errorf") && !strings.Contains(f.text(value), "errors.") {
+		if _, call := value.(*ast.CallExpr); i == 0 && call && !last.single {
 			return
 		}
 		s.Results[i] = call("mutantError", f.add(s, f.text(s)+" gives no error"), value)
