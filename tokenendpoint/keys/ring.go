@@ -125,7 +125,7 @@ func (s *snapshot) signer(algorithm Algorithm, now time.Time) *key {
 			if best == nil || k.useFrom.After(best.useFrom) {
 				best = k
 			}
-		case (k.retiredAt.IsZero() || now.Before(k.retiredAt)) && (early == nil || k.useFrom.Before(early.useFrom)):
+		case (k.retiredAt.IsZero() || now.Before(k.retiredAt) && k.useFrom.Before(k.retiredAt)) && (early == nil || k.useFrom.Before(early.useFrom)):
 			early = k
 		}
 	}

@@ -175,11 +175,11 @@ func TestKeyRingRotation(t *testing.T) {
 	}
 	clock.pass(time.Second)
 	if accepts(r, old) {
-		t.Error("the old key is accepted for ever")
+		t.Error("the old key is accepted for good")
 	}
 	generation := r.Generation()
 	if maintain(); len(published(t, r)) != 1 {
-		t.Error("the old key is published for ever")
+		t.Error("the old key is published for good")
 	}
 	if r.Generation() == generation {
 		t.Error("nobody is told that the key has gone")
@@ -301,7 +301,7 @@ func TestKeyRingChangeOfAlgorithm(t *testing.T) {
 	}
 	clock.pass(edwards.cfg.keep())
 	if accepts(edwards, old) {
-		t.Error("the key of the old algorithm stays for ever")
+		t.Error("the key of the old algorithm stays for good")
 	}
 }
 
