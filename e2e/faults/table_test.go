@@ -124,9 +124,14 @@ func circumstances() string {
 	if err != nil {
 		commit = []byte("unknown")
 	}
-	how := "one round"
+	how, load := "one round", "unknown"
 	if *soak > 0 {
 		how = "a soak of " + soak.String()
 	}
-	return fmt.Sprintf("%s, commit %s, %d processors, %s.\n", time.Now().UTC().Format("2006-01-02"), strings.TrimSpace(string(commit)), runtime.NumCPU(), how)
+	// What else the machine had to do is most of any p99.
+	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
+		load, _, _ = strings.Cut(string(text), " ")
+	}
+	return fmt.Sprintf("%s, commit %s, %d processors with a load of %s, %s.\n",
+		time.Now().UTC().Format("2006-01-02"), strings.TrimSpace(string(commit)), runtime.NumCPU(), load, how)
 }
