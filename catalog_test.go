@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -81,6 +82,76 @@ func TestFilteredCatalog(t *testing.T) {
 
 // A token for the catalog is good for no repository, and still shows what its
 // holder may list: this is how crane asks.
+// TestFilteredCatalogWhileItChanges: what is there all the time is in the list,
+// whatever is deleted or made while somebody pages through it.
+func TestFilteredCatalogWhileItChanges(t *testing.T) {
+	for name, x := range map[string]struct {
+		size    int // of the registry's pages
+		deleted []string
+		made    []string
+	}{
+		"on the first page":          {1000, []string{"team/r02", "team/r03"}, nil},
+		"what the link stands at":    {1000, []string{"team/r09"}, nil},
+		"all of the first page":      {1000, []string{"team/r00", "team/r01", "team/r02", "team/r03", "team/r04", "team/r05", "team/r06", "team/r07", "team/r08", "team/r09"}, nil},
+		"a page of the registry's":   {7, []string{"team/r06", "team/r09"}, nil},
+		"others come":                {1000, nil, []string{"team/a00", "team/a01"}},
+		"one goes and others come":   {1000, []string{"team/r09"}, []string{"team/a00", "team/r05x", "team/z"}},
+		"others come on small pages": {7, []string{"team/r09"}, []string{"team/a00", "team/r05x"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := startGateway(t, catalogRealm)
+			var mu sync.Mutex
+			var names []string
+			for i := range 30 {
+				names = append(names, fmt.Sprintf("team/r%02d", i))
+			}
+			stays := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return slices.Contains(x.deleted, n) })
+			g.upstream.respond(func(w http.ResponseWriter, r *http.Request) {
+				mu.Lock()
+				list := slices.Clone(names)
+				mu.Unlock()
+				from, found := slices.BinarySearch(list, r.URL.Query().Get("last"))
+				if found {
+					from++
+				}
+				end := min(from+x.size, len(list))
+				if end < len(list) {
+					w.Header().Set("Link", fmt.Sprintf(`</v2/_catalog?last=%s&n=%d>; rel="next"`, list[end-1], x.size))
+				}
+				_ = json.NewEncoder(w).Encode(map[string][]string{"repositories": list[from:end]})
+			})
+			var got []string
+			for path := "/v2/_catalog?n=10"; path != ""; {
+				a := g.do("GET", path, "", basic("robot-reader", g.robot))
+				if a.StatusCode != 200 {
+					t.Fatalf("%s: %d %s", path, a.StatusCode, a.body)
+				}
+				var page struct{ Repositories []string }
+				if err := json.Unmarshal([]byte(a.body), &page); err != nil {
+					t.Fatal(err)
+				}
+				if got == nil {
+					mu.Lock()
+					names = slices.Sorted(slices.Values(append(slices.DeleteFunc(names, func(n string) bool { return slices.Contains(x.deleted, n) }), x.made...)))
+					mu.Unlock()
+				}
+				got, path = append(got, page.Repositories...), ""
+				if target, _, ok := strings.Cut(a.Header.Get("Link"), ">"); ok {
+					path = strings.TrimPrefix(target, "<")
+				}
+			}
+			for _, n := range stays {
+				if !slices.Contains(got, n) {
+					t.Errorf("%s was there all the time and is on no page", n)
+				}
+			}
+			if twice := len(got) - len(slices.Compact(slices.Sorted(slices.Values(got)))); twice > 0 {
+				t.Errorf("%d are there twice", twice)
+			}
+		})
+	}
+}
+
 func TestFilteredCatalogWithToken(t *testing.T) {
 	g := startGateway(t, catalogRealm)
 	g.upstream.respond(pagedCatalog([]string{"hidden/a", "team/b", "team/c"}, 1))

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/realm"
 )
 
 // TestReload: tokens stay good, an upload in flight goes on, a robot that was
@@ -119,5 +122,83 @@ func TestValidateMakesNoKeys(t *testing.T) {
 	}
 	if keys() != 0 {
 		t.Error("validating made keys")
+	}
+}
+
+// TestReloadsAreNotNoticed: while one configuration takes over from another, no
+// request whose credential is good is refused, by either of the two.
+func TestReloadsAreNotNoticed(t *testing.T) {
+	g := startGateway(t, standardRealm)
+	g.upstream.respond(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+	token := g.token("repository:team/app:pull,push", basic("robot$ci", g.robot))
+	var asked atomic.Int64
+	stop := make(chan struct{})
+	var group sync.WaitGroup
+	client := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 8}}
+	for i := range 6 {
+		group.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, g.url+manifest, nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if r.Header.Set("Authorization", "Bearer "+token); i%2 == 0 {
+					r.SetBasicAuth("robot$ci", g.robot)
+				}
+				asked.Add(1)
+				res, err := client.Do(r)
+				if err != nil {
+					t.Log(err) // Caddy closes idle connections, which is seen by requests on their way
+					continue
+				}
+				body, _ := io.ReadAll(res.Body)
+				_ = res.Body.Close()
+				if res.StatusCode != http.StatusOK {
+					t.Errorf("%s: %s", res.Status, body)
+				}
+			}
+		})
+	}
+	for i := range 30 {
+		g.load(standardRealm + []string{"", "explain_denials\n"}[i%2])
+		time.Sleep(20 * time.Millisecond)
+	}
+	close(stop)
+	group.Wait()
+	t.Log(asked.Load(), "requests")
+}
+
+// TestRequestOfAnEndedConfiguration: a request that comes by a configuration
+// which was replaced in that moment is served by the one in force.
+func TestRequestOfAnEndedConfiguration(t *testing.T) {
+	g := startGateway(t, standardRealm)
+	app, err := caddy.ActiveContext().AppIfConfigured("registry_auth")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended, err := app.(*realm.App).Realm("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.load(standardRealm + "explain_denials\n")
+	for range 2 { // whoever takes it gives it back
+		run := ended.Take(t.Context())
+		if run == nil {
+			t.Fatal("it is told that the gateway is starting")
+		}
+		if run.Front != g.front() || !run.Front.Explain {
+			t.Error("served by the configuration that has ended")
+		}
+		run.Leave()
+	}
+	g.load(standardRealm)
+	if g.front().Explain {
+		t.Error("the configuration in between is still in force")
 	}
 }

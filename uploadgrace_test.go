@@ -31,7 +31,7 @@ func (g *gateway) front() *registry.Front {
 	if run == nil {
 		g.t.Fatal("the realm is not ready")
 	}
-	defer r.Leave()
+	defer run.Leave()
 	return run.Front
 }
 

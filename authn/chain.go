@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -290,7 +291,19 @@ type Throttle struct {
 	now    func() time.Time
 	mac    *processMAC
 	shards [throttleShards]throttleShard
+	beside atomic.Pointer[Tallies]
 }
+
+// Tallies is how gateways on one store tell each other what they have counted. It
+// must not block.
+type Tallies interface {
+	// Tally takes note of how often somebody did something here, and returns how
+	// often elsewhere within a while.
+	Tally(purpose, who string, count int, within time.Duration) (elsewhere int)
+}
+
+// Beside has the throttle count what other gateways have, too.
+func (t *Throttle) Beside(others Tallies) { t.beside.Store(&others) }
 
 // throttleShard keeps two generations: when the newer is full it becomes the
 // older, and the older is dropped.
@@ -322,9 +335,14 @@ func (t *Throttle) Failed(c *Credential, err error) error {
 	if c.Scheme != SchemeBasic || !errors.Is(err, ErrInvalid) {
 		return err
 	}
-	account := t.mac.sum("account", sourceOf(c.Remote), c.robots.account(c.Username))
+	source, name := sourceOf(c.Remote), c.robots.account(c.Username)
+	account := t.mac.sum("account", source, name)
 	secret := t.mac.sum("secret", c.Secret)
-	over := t.strike(binary.LittleEndian.Uint64(account[:]), binary.LittleEndian.Uint64(secret[:]))
+	count := t.strike(binary.LittleEndian.Uint64(account[:]), binary.LittleEndian.Uint64(secret[:]))
+	if beside := t.beside.Load(); beside != nil {
+		count += (*beside).Tally("strike", source+" "+name, count, strikeWindow)
+	}
+	over := count - strikeLimit
 	if over <= 0 {
 		return err
 	}
@@ -335,7 +353,7 @@ func (t *Throttle) Failed(c *Credential, err error) error {
 	return &ThrottledError{RetryAfter: delay, Err: err}
 }
 
-// strike adds a failure and returns by how much the limit is exceeded.
+// strike adds a failure and returns how many there are.
 func (t *Throttle) strike(account, secret uint64) int {
 	now := t.now()
 	shard := &t.shards[account%throttleShards]
@@ -362,7 +380,7 @@ func (t *Throttle) strike(account, secret uint64) int {
 		shard.newer = make(map[uint64]strikes)
 	}
 	shard.newer[account] = s
-	return s.count - strikeLimit
+	return s.count
 }
 
 // sourceOf is the address by which a client is counted: with IPv6 its /64,

@@ -100,3 +100,54 @@ func TestFilesOfUsersAreBounded(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestFilesAreReadAgainWhenTheyChange: the groups as well as the users, and in
+// place as well as replaced.
+func TestFilesAreReadAgainWhenTheyChange(t *testing.T) {
+	line := func(name string) string { return name + ":" + quickBcrypt(t, "pw") + "\n" }
+	s := newHtpasswdStage(t, line("alice"), nil)
+	alice := &Principal{Kind: KindUser, Name: "alice", Authenticator: s.Name()}
+	groups := func() string { return strings.Join(s.GroupsNow(alice), " ") }
+	if groups() != "dev ops" {
+		t.Fatalf("in %q", groups())
+	}
+	s.write(s.config.GroupsFile, "dev: alice\n")
+	if s.pass(); groups() != "dev" {
+		t.Errorf("a groups file that was replaced: in %q", groups())
+	}
+	inPlace := func(text string, at time.Time) {
+		t.Helper()
+		if err := os.WriteFile(s.config.GroupsFile, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(s.config.GroupsFile, at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	then := time.Now().Add(-time.Hour)
+	inPlace("qa: alice\n", then)
+	if s.pass(); groups() != "qa" {
+		t.Errorf("one that was written in place: in %q", groups())
+	}
+	inPlace("ops: alice\n", then)
+	if s.pass(); groups() != "ops" {
+		t.Errorf("one of another size: in %q", groups())
+	}
+	inPlace("abc: alice\n", then.Add(time.Second))
+	if s.pass(); groups() != "abc" {
+		t.Errorf("one of another time: in %q", groups())
+	}
+	before := len(s.told)
+	s.pass()
+	if len(s.told) != before {
+		t.Error("read again without a change")
+	}
+	s.write(s.config.GroupsFile, "broken")
+	if s.pass(); groups() != "abc" || s.told[len(s.told)-1] == "" {
+		t.Errorf("one that is broken: in %q, told %q", groups(), s.told)
+	}
+	s.write(s.config.GroupsFile, "dev: alice\n")
+	if s.pass(); groups() != "dev" || s.told[len(s.told)-1] != "" {
+		t.Errorf("one that was mended: in %q, told %q", groups(), s.told)
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/sync/singleflight"
 )
 
 const (
@@ -298,46 +299,63 @@ type discovery struct {
 	client   *http.Client
 	now      func() time.Time
 
-	mu       sync.Mutex // one fetch at a time anyway; guards the fields below
-	document *metadata  // nil: not read yet, or to be read again
-	read     time.Time
-	failed   time.Time // when reading it failed last
-	err      error     // of that
+	flights singleflight.Group
+	known   atomic.Pointer[discovered] // nil: not read yet, or to be read again
+	failed  atomic.Pointer[discoveryFailure]
+}
+
+// discovered is a document as it was read.
+type discovered struct {
+	metadata
+	read time.Time
+}
+
+// discoveryFailure is when reading the document failed last, and how.
+type discoveryFailure struct {
+	at  time.Time
+	err error
 }
 
 func (d *discovery) fetch(ctx context.Context) (*providerKeys, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err := d.refresh(ctx); err != nil {
+	document, err := d.get(ctx)
+	if err != nil {
 		return nil, err
 	}
-	keys, err := d.fetchKeys(ctx)
+	keys, err := d.fetchKeys(ctx, document.JWKSURI)
 	if err != nil {
-		d.document = nil // it may have moved
+		d.known.CompareAndSwap(document, nil) // it may have moved
 	}
 	return keys, err
 }
 
-// refresh reads the document if there is none or it is old. d.mu is held.
-func (d *discovery) refresh(ctx context.Context) error {
-	if d.document != nil && d.now().Sub(d.read) <= discoveryAge {
-		return nil
+// get returns the document, which is read if there is none or it is old. Those
+// who need it at the same time wait for one answer, each as long as they like.
+func (d *discovery) get(ctx context.Context) (*discovered, error) {
+	if known := d.known.Load(); known != nil && d.now().Sub(known.read) <= discoveryAge {
+		return known, nil
 	}
-	document, err := d.discover(ctx)
-	if err != nil {
-		d.failed, d.err = d.now(), err
-		return err
+	done := d.flights.DoChan("", func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.Background(), providerTimeout)
+		defer cancel()
+		document, err := discoverIssuer(ctx, d.client, d.issuer)
+		if err == nil {
+			err = d.checkEndpoint("jwks_uri", document.JWKSURI)
+		}
+		if err != nil {
+			d.failed.Store(&discoveryFailure{d.now(), err})
+			return nil, err
+		}
+		known := &discovered{document, d.now()}
+		d.known.Store(known)
+		return known, nil
+	})
+	select {
+	case r := <-done:
+		known, _ := r.Val.(*discovered)
+		return known, r.Err
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
-	d.document, d.read = document, d.now()
-	return nil
-}
-
-func (d *discovery) discover(ctx context.Context) (*metadata, error) {
-	document, err := discoverIssuer(ctx, d.client, d.issuer)
-	if err != nil {
-		return nil, err
-	}
-	return &document, d.checkEndpoint("jwks_uri", document.JWKSURI)
 }
 
 func discoverIssuer(ctx context.Context, client *http.Client, issuer string) (document metadata, err error) {
@@ -372,8 +390,8 @@ func checkDiscovered(name, address, issuer string, insecure bool) error {
 	return nil
 }
 
-func (d *discovery) fetchKeys(ctx context.Context) (*providerKeys, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, d.document.JWKSURI, nil)
+func (d *discovery) fetchKeys(ctx context.Context, address string) (*providerKeys, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, fmt.Errorf("key set: %w", shortened(err))
 	}

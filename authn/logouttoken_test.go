@@ -71,6 +71,24 @@ func TestLogoutTokens(t *testing.T) {
 	}
 }
 
+// TestLogoutTokensAreSigned by a key of the provider, with an algorithm that is
+// accepted.
+func TestLogoutTokensAreSigned(t *testing.T) {
+	key, other, edwards, clock := newECKey("k1"), newECKey("k1"), keysOfAllAlgorithms()["EdDSA"], &testClock{}
+	edwards.id = "k2"
+	p := newProvider(t, key, edwards)
+	a := p.oidc(t, clock, nil)
+	claims := p.claims(clock.now(), object{"events": object{logoutEvent: object{}}, "nonce": nil, "sid": "s1"})
+	for name, signer := range map[string]testKey{"another key": other, "another algorithm": edwards} {
+		if out, err := a.LogoutToken(t.Context(), signer.sign(object{"typ": "logout+jwt"}, claims)); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%s: %+v, %v", name, out, err)
+		}
+	}
+	if _, err := a.LogoutToken(t.Context(), key.sign(object{"typ": "logout+jwt"}, claims)); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestProvidersAreDeclared(t *testing.T) {
 	for issuer, want := range map[string][2]bool{ // without and with insecure_issuer
 		"https://idp.example": {true, true}, "https://idp.example/realm": {true, true}, "http://idp.example": {false, true}, "http://localhost:8080": {true, true},

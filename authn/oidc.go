@@ -243,18 +243,14 @@ const discoveryPause = 2 * time.Second
 // when it is needed first; after a failure the next who needs it tries again.
 func (a *OIDC) metadata(ctx context.Context) (*metadata, error) {
 	d := a.source
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.document == nil && d.err != nil && d.now().Sub(d.failed) < discoveryPause {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, d.err)
+	if failed := d.failed.Load(); failed != nil && d.known.Load() == nil && d.now().Sub(failed.at) < discoveryPause {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, failed.err)
 	}
-	// Somebody who gives up waiting must not spoil it for those behind.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), providerTimeout)
-	defer cancel()
-	if err := d.refresh(ctx); err != nil {
+	known, err := d.get(ctx)
+	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	return d.document, nil
+	return &known.metadata, nil
 }
 
 // client describes us to the provider.

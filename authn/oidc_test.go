@@ -1,6 +1,7 @@
 package authn
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -14,9 +15,11 @@ import (
 	"encoding/pem"
 	"errors"
 	"math/big"
+	"net/http"
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -630,5 +633,68 @@ func TestGroupsKeptElsewhereAreRefusedInEverySpelling(t *testing.T) {
 	}
 	if n := lines.FilterLevelExact(zap.WarnLevel).Len(); n != 1 || lines.Len() != 2 {
 		t.Errorf("%d warnings of %d lines: %v", n, lines.Len(), lines.All())
+	}
+}
+
+// TestNobodyWaitsForASlowProviderInTurn: while the provider's keys or its
+// document are slow, who starts to sign in does not wait for them, or for as
+// long as they like, and all for the same answer.
+func TestNobodyWaitsForASlowProviderInTurn(t *testing.T) {
+	key := newECKey("k")
+	provider, clock := newProvider(t, key), &testClock{}
+	slow := func(path string) (release func()) {
+		held := make(chan struct{})
+		provider.fail(func(_ http.ResponseWriter, r *http.Request) bool {
+			if strings.Contains(r.URL.Path, path) {
+				<-held
+			}
+			return false
+		})
+		return sync.OnceFunc(func() { close(held) })
+	}
+	a := provider.oidc(t, clock, nil)
+	outcome(t, a, key.sign(nil, provider.claims(clock.now(), nil)), nil)
+
+	release := slow("/jwks")
+	defer release()
+	fetching := make(chan error, 1)
+	go func() {
+		_, err := a.source.fetch(context.Background())
+		fetching <- err
+	}()
+	for provider.fetches.Load() < 2 {
+		time.Sleep(time.Millisecond)
+	}
+	began := time.Now()
+	if err := a.Reachable(t.Context()); err != nil || time.Since(began) > time.Second {
+		t.Errorf("the document is there, and it took %s: %v", time.Since(began), err)
+	}
+	release()
+	if err := <-fetching; err != nil {
+		t.Error(err)
+	}
+
+	release = slow("/.well-known")
+	defer release()
+	clock.advance(2 * discoveryAge)
+	before := provider.discoveries.Load()
+	var group sync.WaitGroup
+	for range 20 {
+		group.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			began := time.Now()
+			if err := a.Reachable(ctx); !errors.Is(err, ErrUnavailable) || time.Since(began) > 2*time.Second {
+				t.Errorf("after %s: %v", time.Since(began), err)
+			}
+		})
+	}
+	group.Wait()
+	if n := provider.discoveries.Load() - before; n != 1 {
+		t.Errorf("%d questions", n)
+	}
+	release()
+	if err := a.Reachable(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

@@ -327,6 +327,9 @@ func (v *variables) request(name string) (any, bool) {
 	case "request.digest":
 		return q.Digest, true
 	case "request.ip":
+		if !q.Remote.IsValid() {
+			return nil, false // as `from` has it
+		}
 		return addrText(q.Remote), true
 	case "request.user_agent":
 		return q.UserAgent[:min(len(q.UserAgent), maxAgent)], true

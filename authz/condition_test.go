@@ -38,6 +38,34 @@ func TestFrom(t *testing.T) {
 	}
 }
 
+// TestUnknownAddressHelpsNobody: where the client's address is not known, what
+// depends on it grants nothing and denies, in whatever it is written.
+func TestUnknownAddressHelpsNobody(t *testing.T) {
+	who := &authn.Principal{Kind: authn.KindUser, Name: "a", Claims: map[string]any{"x": "a"}}
+	for _, x := range []struct {
+		c     Conditions
+		never bool // it holds from nowhere
+	}{
+		{Conditions{From: []string{"10.0.0.0/8"}}, false},
+		{Conditions{From: []string{"10.0.0.0/8"}, When: `claims.x == "a"`}, false},
+		{Conditions{From: []string{"10.0.0.0/8"}, When: `claims.missing == "a"`}, false},
+		{Conditions{From: []string{"10.0.0.0/8"}, When: `claims.x == "b"`}, true},
+		{Conditions{From: []string{"10.0.0.0/8"}, Until: "2020-01-01"}, true},
+		{Conditions{When: `request.ip == "10.0.0.1"`}, false},
+		{Conditions{When: `!request.ip.startsWith("10.")`}, false},
+		{Conditions{When: `request.ip != "10.0.0.1" && claims.x == "a"`}, false},
+	} {
+		grant, deny := conditionalPolicies(t, x.c)
+		q := &Query{Repository: "a", Action: Pull}
+		if grant.Decide(who, q).Allowed {
+			t.Errorf("%+v: the grant helps", x.c)
+		}
+		if deny.Decide(who, q).Allowed != x.never {
+			t.Errorf("%+v: the denial leaves %v", x.c, !x.never)
+		}
+	}
+}
+
 func TestUntilAndBetween(t *testing.T) {
 	for _, x := range []struct {
 		c    Conditions

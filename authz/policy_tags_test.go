@@ -65,6 +65,9 @@ func TestConditionsOfAnAction(t *testing.T) {
 					t.Errorf("%s, %s: %s is allowed: %v", action, name, a, got)
 				}
 			}
+			if got := p.Allowed(authn.Anonymous, &Query{Repository: "a"}); got != one {
+				t.Errorf("%s, %s: a token allows %q", action, name, got)
+			}
 		}
 	}
 	// An administrator stands above nothing by a rule that is about something else.

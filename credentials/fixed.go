@@ -87,13 +87,16 @@ func (b *Basic) UnmarshalCaddyfile(d *caddycf.Dispenser) error {
 
 // Provision resolves the placeholders.
 func (b *Basic) Provision(caddy.Context) (err error) {
-	if b.login.Username, err = caddyfile.Resolve("username", b.Username); err != nil {
+	user, err := caddyfile.Resolve("username", b.Username)
+	if err != nil {
 		return err
 	}
-	if b.login.Password, err = caddyfile.Resolve("password", b.Password); err != nil {
+	password, err := caddyfile.Resolve("password", b.Password)
+	if err != nil {
 		return err
 	}
-	b.Static, err = upstream.NewStatic(upstream.Login(b.login))
+	b.login = upstream.Fixed(upstream.NewLogin(user, password))
+	b.Static, err = upstream.NewStatic(upstream.Login{Username: user, Password: password})
 	return err
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -31,11 +32,34 @@ const (
 )
 
 // cursor is where a filtered catalog goes on: in which page of the registry,
-// and behind how many of its names. It is sealed, since the name it stands at
-// may be one that the client must not see.
+// and after which of its names. It is sealed, since that name may be one that
+// the client must not see.
 type cursor struct {
 	Query string `json:"q"`
-	Skip  int    `json:"s,omitempty"`
+	After string `json:"a,omitempty"`
+}
+
+// rest returns the names of a page that come after the cursor's. That one may
+// have been deleted since, and others made.
+func (c cursor) rest(page []string) []string {
+	if c.After == "" {
+		return page
+	}
+	if i := slices.Index(page, c.After); i >= 0 {
+		return page[i+1:]
+	}
+	for _, compare := range []func(a, b string) int{strings.Compare, comparePaths} {
+		if slices.IsSortedFunc(page, compare) {
+			i, _ := slices.BinarySearchFunc(page, c.After, compare)
+			return page[i:]
+		}
+	}
+	return page // better twice than not at all
+}
+
+// comparePaths is the order of registries that walk a tree of directories.
+func comparePaths(a, b string) int {
+	return slices.Compare(strings.Split(a, "/"), strings.Split(b, "/"))
 }
 
 var errCursor = errors.New("last is not a link of this gateway's, or too old: start again without it")
@@ -98,19 +122,16 @@ func (x *exchange) visible(ctx context.Context, at cursor, want int) (names []st
 		if err != nil {
 			return nil, nil, err
 		}
-		for i, name := range page {
-			if i < at.Skip {
-				continue
-			}
+		for _, name := range at.rest(page) {
 			query := x.query(authz.Access{Type: authz.TypeRepository, Name: name}, authz.List)
-			if seen[name] || !authz.ValidName(name) || !x.policy.DecideFor(subject, &query).Allowed {
-				continue
+			shown := !seen[name] && authz.ValidName(name) && x.policy.DecideFor(subject, &query).Allowed
+			if shown && len(names) == want {
+				return names, &at, nil
 			}
-			if len(names) == want {
-				return names, &cursor{Query: at.Query, Skip: i}, nil
+			if at.After = name; shown {
+				seen[name] = true
+				names = append(names, name)
 			}
-			seen[name] = true
-			names = append(names, name)
 		}
 		if following == "" || following == at.Query {
 			return names, nil, nil

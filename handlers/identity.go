@@ -116,7 +116,7 @@ func (p *Provider) identify(w http.ResponseWriter, r *http.Request) (*authn.Prin
 	if run == nil {
 		return nil, refusalOf(answer.Starting.Of(), errRealmNotReady)
 	}
-	defer known.Leave()
+	defer run.Leave()
 	front := run.Front
 	if err := gateway.AdmitActor(r); err != nil {
 		refusal := refusalOf(gateway.AdmissionAnswer(err), err)

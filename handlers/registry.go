@@ -138,7 +138,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if run == nil {
 		return nil
 	}
-	defer h.realm.Leave()
+	defer run.Leave()
 	if own == nil {
 		return run.Front.Serve(w, r, next)
 	}

@@ -89,7 +89,7 @@ func (t *TokenHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next ca
 	if run == nil {
 		return nil
 	}
-	defer owner.Leave()
+	defer run.Leave()
 	serveOwn(w, r, owner.TokenEndpoint(r)(run))
 	return nil
 }

@@ -190,6 +190,20 @@ func TestImportSaysOneThingOfEach(t *testing.T) {
 	}
 }
 
+// TestImportedKeysHaveOneName, among themselves and with those in the store.
+func TestImportedKeysHaveOneName(t *testing.T) {
+	s := newStage(t)
+	s.admin("POST", "/keys", `{"name":"terraform","scopes":["*"]}`).want(201)
+	key := func(name string) string {
+		_, hash := authn.NewSecret(authn.SecretAPIKey)
+		return `{"name":"` + name + `","scopes":["*"],"hash":"` + hash + `"}`
+	}
+	for _, keys := range []string{key("terraform"), key("x") + "," + key("x")} {
+		s.admin("POST", "/import", `{"version":1,"api_keys":[`+keys+`]}`).want(422, CodeInvalid)
+	}
+	s.admin("POST", "/import", `{"version":1,"api_keys":[`+key("x")+","+key("y")+`]}`).want(200)
+}
+
 // TestIdempotencyKeyThatHasEnded is as good as a new one, before it is tidied up.
 func TestIdempotencyKeyThatHasEnded(t *testing.T) {
 	s := newStage(t)

@@ -145,6 +145,7 @@ func (p *importPlan) apiKeys(list []DocumentKey) {
 	m := p.m
 	kind := m.state.APIKeys.Kind()
 	keep := map[string]bool{}
+	names := map[string]string{} // of keys that are good, with their ids
 	made := 0
 	for i, in := range list {
 		var wrong problems
@@ -199,7 +200,19 @@ func (p *importPlan) apiKeys(list []DocumentKey) {
 		if !exists {
 			made++
 		}
+		if m.alive(next.Expires) {
+			if _, taken := names[next.Name]; taken {
+				p.wrong.add(at("api_keys", i)+".name", "there is another key called %q", next.Name)
+			}
+			names[next.Name] = id
+		}
 		put(p, m.state.APIKeys, id, next, "", keyView)
+	}
+	for item := range m.state.APIKeys.All() {
+		k := item.Value
+		if by, taken := names[k.Name]; taken && by != item.ID && !keep[item.ID] && !p.prune && m.alive(k.Expires) {
+			p.wrong.add("api_keys", "there is another key called %q", k.Name)
+		}
 	}
 	if made > 0 {
 		if n := len(m.state.APIKeys.Sorted()) + made; n > maxKeys {

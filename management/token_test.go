@@ -165,7 +165,7 @@ func TestIdentityTokens(t *testing.T) {
 	login := func(name string, limits []authn.Limit) (secret, id string) {
 		t.Helper()
 		s.see(people[name])
-		secret, err := logins.IssueFor(t.Context(), people[name], "", limits, authn.TokenClient{Service: "registry", ClientID: name + "s docker", Remote: netip.MustParseAddr("192.0.2.9")})
+		secret, err := logins.IssueFor(t.Context(), people[name], "", limits, authn.TokenClient{Service: "registry", ClientID: name + "s docker", Remote: netip.MustParseAddr("192.0.2.9")}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

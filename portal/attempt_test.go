@@ -109,3 +109,21 @@ func TestWaysBackStayHere(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatProvidersSeeSaysNothing: each value is of its purpose, attempt and
+// provider, so that none tells another.
+func TestWhatProvidersSeeSaysNothing(t *testing.T) {
+	a := newAttempt("one", "", time.Unix(1, 0))
+	other, elsewhere := *a, *a
+	other.ID, elsewhere.Provider = newAttempt("", "", time.Unix(1, 0)).ID, "two"
+	seen := map[string]string{}
+	for name, of := range map[string]*attempt{"a": a, "another": &other, "elsewhere": &elsewhere} {
+		for _, purpose := range []string{"state", "nonce", "pkce", "confirm"} {
+			value := of.derive(purpose)
+			if before, twice := seen[value]; twice {
+				t.Errorf("the %s of %s is the %s", purpose, name, before)
+			}
+			seen[value] = purpose + " of " + name
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
@@ -206,6 +207,9 @@ func (x *exchange) deviceToken() (any, error) {
 	code := form.Get("device_code")
 	user, _, _ := strings.Cut(code, ".")
 	item, ok := p.options.State.DeviceLogins.Get(user)
+	if answer, made := p.madeBefore(code, now); made && !ok {
+		return answer, nil
+	}
 	if !ok || subtle.ConstantTimeCompare([]byte(item.Value.Hash), []byte(deviceHash(code))) != 1 {
 		return nil, &deviceError{http.StatusBadRequest, "expired_token", txtDeviceOver, 0}
 	}
@@ -221,31 +225,96 @@ func (x *exchange) deviceToken() (any, error) {
 		return nil, &deviceError{http.StatusBadRequest, "authorization_pending", txtDeviceWaiting, 0}
 	}
 	p.polls.forget(user)
-	if err := x.takeDevice(item); err != nil {
-		return nil, err
-	}
 	if v.Decision != state.DeviceApproved {
+		if err := x.takeDevice(item); err != nil {
+			return nil, err
+		}
 		return nil, &deviceError{http.StatusBadRequest, "access_denied", txtDeviceDenied, 0}
 	}
-	return x.deviceSecret(v, user)
+	return x.deviceSecret(item, code)
+}
+
+// deviceUnsure are answers to clients that were let in, of which it is not known
+// whether they hold: the store did not answer in time. Clients ask again.
+type deviceUnsure struct {
+	mu      sync.Mutex
+	answers map[string]unsureAnswer // by the hash of the device code
+}
+
+type unsureAnswer struct {
+	answer deviceIssued
+	token  string // id of the identity token
+	until  time.Time
+}
+
+const (
+	keepUnsure = 2 * time.Minute
+	maxUnsure  = 1000
+)
+
+func (u *deviceUnsure) keep(code string, a unsureAnswer, now time.Time) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for known, at := range u.answers {
+		if now.After(at.until) {
+			delete(u.answers, known)
+		}
+	}
+	if u.answers == nil {
+		u.answers = map[string]unsureAnswer{}
+	}
+	if len(u.answers) < maxUnsure {
+		u.answers[deviceHash(code)] = a
+	}
+}
+
+// madeBefore returns the answer for a client that was let in without anybody
+// knowing, once.
+func (p *Portal) madeBefore(code string, now time.Time) (answer deviceIssued, made bool) {
+	u := &p.unsure
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	a, known := u.answers[deviceHash(code)]
+	if !known || now.After(a.until) {
+		return answer, false
+	}
+	if _, made = p.options.State.IdentityTokens.Get(a.token); made {
+		delete(u.answers, deviceHash(code))
+	}
+	return a.answer, made
 }
 
 // takeDevice ends a login that was decided: whoever is first, on whichever
 // gateway, has it.
 func (x *exchange) takeDevice(item *state.Item[state.DeviceLogin]) error {
+	var tx state.Tx
+	if err := x.taking(&tx, item); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), endLimit)
+	defer cancel()
+	err := x.portal.options.State.Commit(ctx, &tx)
+	if errors.Is(err, store.ErrConflict) {
+		return errDeviceOver
+	}
+	return err
+}
+
+var errDeviceOver = &deviceError{http.StatusBadRequest, "expired_token", txtDeviceOver, 0}
+
+// taking adds to a transaction that a login was taken.
+func (x *exchange) taking(tx *state.Tx, item *state.Item[state.DeviceLogin]) error {
 	st, v := x.portal.options.State, item.Value
+	if now, ok := st.DeviceLogins.Get(item.ID); !ok || now.Revision != item.Revision {
+		return errDeviceOver
+	}
 	who := state.Actor{Kind: string(authn.KindUser), Remote: x.client().remote.String(), RequestID: x.client().requestID, ID: v.Session}
 	if u, ok := st.Users.Get(v.User); ok {
 		who.Name = u.Value.Name
 	}
-	var tx state.Tx
-	state.Delete(&tx, st.DeviceLogins, item.ID, state.Unchanged(item))
+	state.Delete(tx, st.DeviceLogins, item.ID, state.Unchanged(item))
 	tx.Note(who, "device_login.complete", state.Object{Kind: "device_login", ID: item.ID, Name: v.Name}, v.View(), nil)
-	err := st.Commit(context.WithoutCancel(x.r.Context()), &tx)
-	if errors.Is(err, store.ErrConflict) {
-		return &deviceError{http.StatusBadRequest, "expired_token", txtDeviceOver, 0}
-	}
-	return err
+	return nil
 }
 
 // deviceIssued is what a client gets that was let in: an identity token, or a
@@ -260,9 +329,10 @@ type deviceIssued struct {
 	Service      string `json:"service"`
 }
 
-// deviceSecret makes the secret for a login that somebody approved.
-func (x *exchange) deviceSecret(v *state.DeviceLogin, code string) (any, error) {
-	o := &x.portal.options
+// deviceSecret makes the secret for a login that somebody approved, which is taken
+// with it.
+func (x *exchange) deviceSecret(item *state.Item[state.DeviceLogin], code string) (any, error) {
+	o, v := &x.portal.options, item.Value
 	// What ends all that the person has ends what was approved before, too.
 	p, err := o.State.Owning(v.User, v.Created)
 	if err != nil {
@@ -274,18 +344,26 @@ func (x *exchange) deviceSecret(v *state.DeviceLogin, code string) (any, error) 
 	}
 	answer := deviceIssued{Username: p.Name, Service: o.Service, TokenType: "Bearer", IssuedType: "urn:ietf:params:oauth:token-type:access_token"}
 	if o.Logins == nil {
-		return x.deviceAccessToken(answer, v, p, code)
+		if err := x.takeDevice(item); err != nil {
+			return nil, err
+		}
+		return x.deviceAccessToken(answer, v, p, item.ID)
 	}
 	from := x.client()
-	secret, err := o.Logins.IssueFor(x.r.Context(), p, v.ProviderSession, v.Limits, authn.TokenClient{
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), endLimit)
+	defer cancel()
+	secret, err := o.Logins.IssueFor(ctx, p, v.ProviderSession, v.Limits, authn.TokenClient{
 		Service: o.Service, ClientID: deviceName(v), Remote: from.remote, Agent: from.agent, RequestID: from.requestID,
-	})
-	if err != nil {
-		return nil, err
-	}
+	}, func(tx *state.Tx) error { return x.taking(tx, item) })
 	answer.AccessToken, answer.RefreshToken = secret, secret
 	// It is good for the token endpoint only (RFC 8693 §2.2.1).
 	answer.TokenType, answer.IssuedType = "N_A", "urn:ietf:params:oauth:token-type:refresh_token"
+	if err != nil {
+		if made, parsing := authn.ParseSecret(secret); parsing == nil {
+			x.portal.unsure.keep(code, unsureAnswer{answer, made.ID, o.Now().Add(keepUnsure)}, o.Now())
+		}
+		return nil, err
+	}
 	return answer, nil
 }
 

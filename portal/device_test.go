@@ -13,6 +13,8 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/management"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
+	"github.com/caddy-registry-auth/caddy-registry-auth/store"
+	"github.com/caddy-registry-auth/caddy-registry-auth/store/faultstore"
 )
 
 // device is a program that logs in with a code.
@@ -335,4 +337,38 @@ func TestStrangersDoNotTakeAllCodes(t *testing.T) {
 		t.Errorf("one customer gets %d codes", n)
 	}
 	wanted("somebody with IPv6", "2001:db8:2::1")
+}
+
+// TestDeviceLoginWhoseAnswerIsLost: a client that was let in while the store did
+// not answer in time asks again, and has what was made for it, once.
+func TestDeviceLoginWhoseAnswerIsLost(t *testing.T) {
+	for name, fault := range map[string]func(*front){
+		"made":     func(f *front) { f.store.LoseAcknowledgements(1) },
+		"not made": func(f *front) { f.store.Fail(faultstore.Apply, store.ErrUnavailable) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFront(t)
+			alice := f.browser()
+			alice.signIn()
+			d, code, user := f.begin(laptop)
+			alice.post("/auth/device/approve", url.Values{"user_code": {user}})
+			fault(f)
+			if e := d.poll(code); e == "" {
+				t.Fatal("let in")
+			}
+			f.store.Fail(faultstore.Apply, nil)
+			if err := f.state.Sync(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if e := d.poll(code); e != "" || !logged(f, d.text("access_token")) {
+				t.Errorf("asked again: %q", e)
+			}
+			if e := d.poll(code); e != "expired_token" {
+				t.Errorf("and once more: %q", e)
+			}
+			if n := len(f.state.IdentityTokens.Sorted()); n != 1 {
+				t.Errorf("%d tokens", n)
+			}
+		})
+	}
 }

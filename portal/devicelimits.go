@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 )
 
@@ -12,8 +13,11 @@ import (
 const maxCounted = 1 << 14
 
 // counter counts what somebody does within a while. It is for slowing down
-// guesses and floods on this gateway; the zero value is ready.
+// guesses and floods; the zero value is ready, and counts on this gateway alone.
 type counter struct {
+	purpose string
+	beside  authn.Tallies // nil: there are no others
+
 	mu    sync.Mutex
 	since map[string]time.Time
 	count map[string]int
@@ -21,6 +25,25 @@ type counter struct {
 
 // take counts one more, and reports whether that is within the limit.
 func (c *counter) take(who string, limit int, now time.Time) bool {
+	n := c.add(who, now)
+	return n+c.elsewhere(who, n) <= limit
+}
+
+// over reports whether the limit is reached, without counting.
+func (c *counter) over(who string, limit int, now time.Time) bool {
+	return c.counted(who, now)+c.elsewhere(who, 0) >= limit
+}
+
+// elsewhere is how often it was done on other gateways, which learn how often here.
+func (c *counter) elsewhere(who string, count int) int {
+	if c.beside == nil {
+		return 0
+	}
+	return c.beside.Tally(c.purpose, who, count, deviceWindow)
+}
+
+// add counts one more and returns how many there are.
+func (c *counter) add(who string, now time.Time) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.since == nil || len(c.since) >= maxCounted {
@@ -28,19 +51,22 @@ func (c *counter) take(who string, limit int, now time.Time) bool {
 	}
 	if since, known := c.since[who]; !known || now.Sub(since) > deviceWindow {
 		if !known && len(c.since) >= maxCounted {
-			return true // whoever fills this does not lock others out
+			return 0 // whoever fills this does not lock others out
 		}
 		c.since[who], c.count[who] = now, 0
 	}
 	c.count[who]++
-	return c.count[who] <= limit
+	return c.count[who]
 }
 
-// over reports whether the limit is reached, without counting.
-func (c *counter) over(who string, limit int, now time.Time) bool {
+// counted returns how many there are.
+func (c *counter) counted(who string, now time.Time) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.count[who] >= limit && now.Sub(c.since[who]) <= deviceWindow
+	if now.Sub(c.since[who]) > deviceWindow {
+		return 0
+	}
+	return c.count[who]
 }
 
 func (c *counter) prune(now time.Time) {

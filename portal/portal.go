@@ -58,6 +58,7 @@ type Portal struct {
 	codesAsked, codesWrong counter
 	polls                  polls
 	waiting                waiting
+	unsure                 deviceUnsure
 	mux                    *http.ServeMux
 	routes                 []route
 }
@@ -80,7 +81,10 @@ func New(o Options) (*Portal, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	p := &Portal{options: o, prefix: o.Config.PathPrefix(), mux: http.NewServeMux()}
+	p := &Portal{
+		options: o, prefix: o.Config.PathPrefix(), mux: http.NewServeMux(),
+		codesAsked: counter{purpose: "device_code", beside: o.State}, codesWrong: counter{purpose: "user_code", beside: o.State},
+	}
 	for _, a := range o.Providers {
 		c := a.Config()
 		next := &provider{OIDC: a, id: providerID(c.Prefix), name: c.DisplayName}

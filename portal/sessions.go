@@ -161,16 +161,17 @@ type client struct {
 // begin makes the session of somebody who signed in just now, writes the user
 // down, and ends the session that the browser had before. It returns the
 // cookie's value.
-func (s *Sessions) begin(ctx context.Context, in *authn.SignedIn, from client, before *Session, plain bool) (string, error) {
+// [state.ErrSpent]: the attempt was used before, here or on another gateway.
+func (s *Sessions) begin(ctx context.Context, in *authn.SignedIn, a *attempt, from client, before *Session, plain bool) (string, error) {
 	var secret string
 	err := s.options.State.Again(ctx, func() (err error) {
-		secret, err = s.tryBegin(ctx, in, from, before, plain)
+		secret, err = s.tryBegin(ctx, in, a, from, before, plain)
 		return err
 	})
 	return secret, err
 }
 
-func (s *Sessions) tryBegin(ctx context.Context, in *authn.SignedIn, from client, before *Session, plain bool) (string, error) {
+func (s *Sessions) tryBegin(ctx context.Context, in *authn.SignedIn, a *attempt, from client, before *Session, plain bool) (string, error) {
 	if s.options.Admits != nil {
 		if err := s.options.Admits(in.Principal); err != nil {
 			return "", err
@@ -207,6 +208,9 @@ func (s *Sessions) tryBegin(ctx context.Context, in *authn.SignedIn, from client
 	}
 	who := state.Actor{Kind: string(authn.KindUser), Name: p.Name, ID: id, Remote: from.remote.String(), RequestID: from.requestID}
 	var tx state.Tx
+	if err := st.Spend(&tx, state.SpentID("sign_in", a.Provider, hashed(a.Secret)), time.Unix(a.Started, 0).Add(attemptLife)); err != nil {
+		return "", err
+	}
 	st.PutUser(&tx, userID, user, known) // as it was: sign-ins of one person are one after another
 	state.Put(&tx, st.Sessions, id, session, state.Absent)
 	tx.Note(who, "session.create", state.Object{Kind: "session", ID: id, Name: p.Name}, nil, session.View())

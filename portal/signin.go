@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 )
 
 // signIn lets people choose where to sign in, if there is a choice, and sends
@@ -156,7 +158,10 @@ func (x *exchange) callback() error {
 	if a.Confirms != "" {
 		return x.signedInAgain(a, in)
 	}
-	secret, err := p.options.Sessions.begin(x.r.Context(), in, x.client(), x.session, !secure)
+	secret, err := p.options.Sessions.begin(x.r.Context(), in, a, x.client(), x.session, !secure)
+	if errors.Is(err, state.ErrSpent) {
+		return errStale
+	}
 	if err != nil {
 		return refused(err)
 	}

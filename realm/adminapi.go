@@ -151,7 +151,7 @@ func serveAdmin(w http.ResponseWriter, r *http.Request) error {
 	if run == nil {
 		return nil
 	}
-	defer realm.Leave()
+	defer run.Leave()
 	api, err := run.local()
 	if err != nil {
 		return err

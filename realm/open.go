@@ -83,7 +83,7 @@ func (r *Realm) open(ctx, limit context.Context, old keys.Store) error {
 	if err != nil {
 		return err
 	}
-	run := &Running{Front: r.newFront(live), state: live, policy: r.policy}
+	run := &Running{Front: r.newFront(live), lease: r.lease, state: live, policy: r.policy}
 	run.Front.Used = run.used
 	if err := r.openKeys(limit, run, old); err != nil {
 		return err
@@ -114,6 +114,7 @@ func (r *Realm) open(ctx, limit context.Context, old keys.Store) error {
 	if r.token.HasRefreshTokens() {
 		list = append(list, authn.NewMember(authn.IdentityTokensName, run.logins))
 	}
+	r.memory.throttle.Beside(live)
 	run.Front.Chain = authn.NewChain(list, r.memory.throttle)
 	run.vouching = run.Front.Chain
 	if r.config.Passwords == caddyfile.PasswordsOff {

@@ -62,6 +62,7 @@ type Running struct {
 	// Front is what requests to the registry API need.
 	Front *gateway.Front
 
+	lease    *lease // of its realm
 	state    *state.State
 	policy   *livePolicy
 	sealer   *state.Sealer
@@ -164,7 +165,7 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 }
 
 // Enter takes the realm's lease for a request, which gives it back with
-// [Realm.Leave]. While the realm is not ready it answers the request and
+// [Running.Leave]. While the realm is not ready it answers the request and
 // returns nil.
 func (r *Realm) Enter(w http.ResponseWriter, req *http.Request) *Running {
 	if run := r.Take(req.Context()); run != nil {
@@ -182,13 +183,32 @@ func (r *Realm) Enter(w http.ResponseWriter, req *http.Request) *Running {
 // Take is Enter for who answers in other words: it returns nil while the realm
 // is not ready.
 func (r *Realm) Take(ctx context.Context) *Running {
+	if run := r.take(ctx); run != nil {
+		return run
+	}
+	// On a reload a request may come by a configuration that has just ended, or
+	// by one that is not going to start. The realm in force serves it.
+	app := apps.current()
+	if app == nil {
+		return nil
+	}
+	if other, err := app.realms.realm(r.name); err == nil && other != r {
+		return other.take(ctx)
+	}
+	return nil
+}
+
+func (r *Realm) take(ctx context.Context) *Running {
 	if run := r.ready(ctx); run != nil && r.lease.acquire() {
 		return run
 	}
 	return nil
 }
 
-// Leave gives the lease back.
+// Leave gives the lease back that a request has taken.
+func (run *Running) Leave() { run.lease.done() }
+
+// Leave gives the lease back that the configuration has.
 func (r *Realm) Leave() { r.lease.done() }
 
 // ready returns what the realm has to serve with, nil if it has not. Caddy

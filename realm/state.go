@@ -64,6 +64,7 @@ func (s *sharedState) open(ctx context.Context) (*state.State, error) {
 	live, err := state.Open(ctx, opened, s.realm, state.Options{
 		Log:     slogger(log),
 		OnEvent: func(e state.Event) { logEvent(log, s.realm, e) },
+		Shared:  s.store.shared(),
 	})
 	if err != nil {
 		return nil, err
@@ -126,6 +127,12 @@ func (s *sharedStore) opened() store.Store {
 	}
 	defer s.mu.Unlock()
 	return s.store
+}
+
+// shared reports whether several gateways may have the store open.
+func (s *sharedStore) shared() bool {
+	several, ok := s.opener.(store.Sharer)
+	return ok && several.Shared()
 }
 
 // Destruct closes the store when no configuration and no request uses it.

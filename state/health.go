@@ -122,7 +122,8 @@ func (s *State) vouchesFor(p *authn.Principal) bool {
 	case TokensName, authn.IdentityTokensName:
 		return true
 	case authn.RobotsName:
-		return s.RobotByName(p.Name) != nil
+		_, stored := s.Robots.Get(p.Name)
+		return stored
 	}
 	const session = "session" // of a browser
 	return p.Credential == session || p.Origin == session
@@ -173,6 +174,7 @@ func (s *State) Tidy(ctx context.Context) {
 	collect(&tx, s.Owners, func(v *Owner) bool { return v.Pending && now.After(v.Since.Add(2*pendingOwner)) })
 	collect(&tx, s.Once, func(v *Once) bool { return now.After(v.Until) })
 	collect(&tx, s.Guards, func(v *Guard) bool { return now.After(v.Changed.Add(keepGuard)) })
+	collect(&tx, s.Tallies, func(v *Tally) bool { return now.After(v.Last.Add(keepTally)) })
 	collect(&tx, s.SpentOnce, func(v *Spent) bool { return now.After(v.Until.Add(clockSkew)) })
 	collect(&tx, s.Revocations, func(v *Revocation) bool { return !v.Until.IsZero() && now.After(v.Until) })
 	for item := range s.Usage.All() {

@@ -178,19 +178,21 @@ func (l *Logins) IssueIdentityToken(ctx context.Context, p *authn.Principal, c a
 	if p.Credential == CredentialToken {
 		v.Expires = p.Expires
 	}
-	return l.issue(ctx, p, v, c)
+	return l.issue(ctx, p, v, c, nil)
 }
 
 // IssueFor returns an identity token for somebody who approved it with a
 // browser: limited to limits, which are nil for everything, and ended by the
-// provider's logout of the session.
-func (l *Logins) IssueFor(ctx context.Context, session *authn.Principal, providerSession string, limits []authn.Limit, c authn.TokenClient) (string, error) {
+// provider's logout of the session. With adds to the transaction what goes with it;
+// nil: nothing does. Where it is not known whether the token was made, it is
+// returned with the error.
+func (l *Logins) IssueFor(ctx context.Context, session *authn.Principal, providerSession string, limits []authn.Limit, c authn.TokenClient, with func(*Tx) error) (string, error) {
 	return l.issue(ctx, session, &IdentityToken{
 		Limits: limits, Origin: session.Credential, OriginID: session.CredentialID, ProviderSession: providerSession,
-	}, c)
+	}, c, with)
 }
 
-func (l *Logins) issue(ctx context.Context, p *authn.Principal, v *IdentityToken, c authn.TokenClient) (string, error) {
+func (l *Logins) issue(ctx context.Context, p *authn.Principal, v *IdentityToken, c authn.TokenClient, with func(*Tx) error) (string, error) {
 	secret, stored := authn.NewSecret(authn.SecretIdentityToken)
 	parsed, err := authn.ParseSecret(secret)
 	if err != nil {
@@ -226,8 +228,16 @@ func (l *Logins) issue(ctx context.Context, p *authn.Principal, v *IdentityToken
 		Put(&tx, l.state.IdentityTokens, parsed.ID, v, Absent)
 		tx.Note(who, "identity_token.create", Object{Kind: "identity_token", ID: parsed.ID, Name: p.Name}, nil, v.View())
 		l.makeRoom(&tx, v.User, who)
+		if with != nil {
+			if err := with(&tx); err != nil {
+				return err
+			}
+		}
 		return l.state.Commit(ctx, &tx)
 	})
+	if errors.Is(err, store.ErrUnavailable) {
+		return secret, unavailable(err)
+	}
 	if err != nil {
 		return "", unavailable(err)
 	}

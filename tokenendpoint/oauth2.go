@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/answer"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
@@ -64,7 +65,8 @@ func (x *exchange) authorize(p parameters) *failure {
 		if f := x.password(p); f != nil {
 			return f
 		}
-		return x.login(p.get("access_type") == "offline")
+		x.login(p.get("access_type") == "offline")
+		return nil
 	case "refresh_token":
 		return x.refresh(p)
 	case "":
@@ -125,18 +127,25 @@ func (x *exchange) refresh(p parameters) *failure {
 	return nil
 }
 
+// loginPatience is how long a client waits for an identity token to be written
+// down.
+const loginPatience = 3 * time.Second
+
 // login gives who was authenticated an identity token, if the client keeps
-// one.
-func (x *exchange) login(wanted bool) *failure {
+// one. If it cannot be written down the client goes on with what it has shown,
+// as where there are no identity tokens.
+func (x *exchange) login(wanted bool) {
 	if !wanted || x.endpoint.Identity == nil || x.principal.IsAnonymous() {
-		return nil
+		return
 	}
-	token, err := x.endpoint.Identity.IssueIdentityToken(x.r.Context(), x.principal, x.client(true))
+	ctx, cancel := context.WithTimeout(x.r.Context(), loginPatience)
+	defer cancel()
+	token, err := x.endpoint.Identity.IssueIdentityToken(ctx, x.principal, x.client(true))
 	if err != nil {
-		return unavailable(fmt.Errorf("identity token: %w", err))
+		x.withheld = fmt.Errorf("there is no identity token: %w", err)
+		return
 	}
 	x.identityToken, x.loggedIn = token, token != ""
-	return nil
 }
 
 func (x *exchange) client(renew bool) authn.TokenClient {

@@ -48,7 +48,7 @@ func NewFile(c FileConfig, now func() time.Time) (*File, error) {
 		if !ok || user == "" || strings.ContainsAny(line, "\r\n") {
 			return Login{}, 0, fmt.Errorf("%w: %s does not have user:password, or a password for a username that is configured", ErrRefused, c.Path)
 		}
-		return loginOf(user, password), keepFile, nil
+		return NewLogin(user, password), keepFile, nil
 	})
 }
 
@@ -199,7 +199,7 @@ func (c *dockerConfig) read(ctx context.Context, text []byte) (Login, time.Durat
 		case a.IdentityToken != "":
 			l = Login{IdentityToken: a.IdentityToken}
 		case !ok && a.Username != "":
-			l = loginOf(a.Username, a.Password)
+			l = NewLogin(a.Username, a.Password)
 		case !ok:
 			continue
 		}

@@ -138,7 +138,7 @@ func (p *Program) run(ctx context.Context) (Login, time.Duration, error) {
 	if err := json.Unmarshal(out.text, &a); err != nil || a.Secret == "" {
 		return Login{}, 0, fmt.Errorf("%w: %s answers no login in JSON", ErrUnavailable, name)
 	}
-	return loginOf(a.Username, a.Secret), p.cache(0), nil
+	return NewLogin(a.Username, a.Secret), p.cache(0), nil
 }
 
 // kubelet reads a CredentialProviderResponse.
@@ -168,7 +168,7 @@ func (p *Program) kubelet(text []byte) (Login, time.Duration, error) {
 	if err != nil || d < 0 {
 		d = 0
 	}
-	return loginOf(a.Auth[best].Username, a.Auth[best].Password), p.cache(d), nil
+	return NewLogin(a.Auth[best].Username, a.Auth[best].Password), p.cache(d), nil
 }
 
 func (p *Program) cache(said time.Duration) time.Duration {

@@ -485,8 +485,9 @@ func (t *Tokens) exchange(ctx context.Context, accessToken string) (Login, lifet
 // of docker's credential helpers, and that of Azure Container Registry.
 var identityUsers = []string{"<token>", "00000000-0000-0000-0000-000000000000"}
 
-// loginOf makes a login of a user name and a password.
-func loginOf(user, password string) Login {
+// NewLogin makes a login of a user name and a password. With a name that stands
+// for it, the password is an identity token.
+func NewLogin(user, password string) Login {
 	if slices.Contains(identityUsers, user) {
 		return Login{IdentityToken: password}
 	}
@@ -497,5 +498,5 @@ func loginOf(user, password string) Login {
 func basicAuth(text string) (Login, bool) {
 	plain, err := base64.StdEncoding.DecodeString(text)
 	user, password, ok := strings.Cut(strings.TrimRight(string(plain), "\x00"), ":")
-	return loginOf(user, password), err == nil && ok && user != ""
+	return NewLogin(user, password), err == nil && ok && user != ""
 }

@@ -50,6 +50,10 @@ func TestDiskFull(t *testing.T) {
 	if r.StatusCode != http.StatusInsufficientStorage || !strings.Contains(r.body, "#insufficient-storage") {
 		t.Errorf("full after %d robots: %d %s", made, r.StatusCode, r.body)
 	}
+	health := func() string { return n.send(t.Context(), "GET", "/auth/api/v1/health", "", "").body }
+	if h := health(); !strings.Contains(h, `"degraded"`) || !strings.Contains(h, `"full"`) {
+		t.Errorf("health: %s", h)
+	}
 	if e, err := n.Log.Wait(mark, logged("a change was not made")); err != nil || !strings.Contains(fmt.Sprint(e["error"]), dir) {
 		t.Errorf("the log: %v %v", e, err)
 	}

@@ -25,7 +25,10 @@ func (s *Stage) Config() (gateway.Config, error) {
 	for name, r := range s.Robots {
 		env = append(env, "HASH_"+strings.ToUpper(name)+"="+r.Stored)
 	}
-	registry := s.Direct.URL
+	registry, guard := s.Direct.URL, ""
+	if s.Guard != nil {
+		registry, guard = s.Guard.URL, s.Guard.URL
+	}
 	if s.Recorder != nil {
 		registry = s.Recorder.URL
 	}
@@ -53,7 +56,7 @@ func (s *Stage) Config() (gateway.Config, error) {
 		"PUBLIC", public, "HOST", host, "PORT", port, "SERVICE", Service, "CLIENT", Client,
 		"ISSUER_A", issuer, "ISSUER_B", s.SecondIdP.Issuer, "ISSUER_CI", s.CI.Issuer, "JOB", Job,
 		"TOKEN_LINES", token, "REALM_LINES", realm, "SIGN_IN_LINES", signIn, "LOG_LINES", log,
-		"UPSTREAM_AUTH", upstreamAuth, "REGISTRY", registry,
+		"UPSTREAM_AUTH", strings.ReplaceAll(upstreamAuth, "GUARD", guard), "REGISTRY", registry,
 	)
 	return gateway.Config{
 		Global:   strings.Replace(globalOptions, "SERVERS_LINES", s.options.Servers, 1),

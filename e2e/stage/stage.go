@@ -44,6 +44,9 @@ type Options struct {
 	Registry upstream.Options
 	// Record puts a recorder between gateway and registry.
 	Record bool
+	// Dialect puts a guard between the two that asks for a login; GUARD in
+	// UpstreamAuth is its address.
+	Dialect *upstream.Dialect
 	// Issuer takes the place of the stage's own first provider. People can
 	// then log in only with what that one issues.
 	Issuer string
@@ -79,6 +82,8 @@ type Stage struct {
 	CI        *idp.Hostile
 	// Recorder sits before the registry; nil unless asked for.
 	Recorder *upstream.Recorder
+	// Guard asks the gateway for a login; nil unless asked for.
+	Guard *upstream.Guard
 	// Direct speaks to the registry without the gateway.
 	Direct *upstream.Client
 	// Images are the seeded ones, by "repository:tag".
@@ -161,10 +166,17 @@ func (s *Stage) startUpstream(ctx context.Context) error {
 		url = registry.URL
 	}
 	s.Direct = &upstream.Client{URL: url}
+	var err error
+	if s.options.Dialect != nil {
+		if s.Guard, err = upstream.StartGuard(url, *s.options.Dialect); err != nil {
+			return err
+		}
+		s.stops = append(s.stops, s.Guard.Close)
+		url = s.Guard.URL
+	}
 	if !s.options.Record {
 		return nil
 	}
-	var err error
 	if s.Recorder, err = upstream.Record(url); err != nil {
 		return err
 	}

@@ -233,7 +233,7 @@ func (s *Store) settle(realm string, w engine.Writes, lost error) error {
 // made reports whether the transaction that drew a mark was committed. It waits
 // for its end.
 func (s *Store) made(ctx context.Context, realm string, w engine.Writes) (made bool, err error) {
-	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	err = pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, s.sql(onlyLockSQL), realm); err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/store"
 )
@@ -307,8 +308,13 @@ func testContexts(t *testing.T, p Place) {
 	if _, err := s.Apply(ctx, realm, []store.Change{put("robot", "a", "1")}); err != nil {
 		wantError(t, err, store.ErrUnavailable)
 		wantError(t, err, context.Canceled)
+		if errors.Is(err, store.ErrUnknown) {
+			t.Errorf("it was over before it began, and nobody knows: %v", err)
+		}
+		wantContents(t, s, 0, map[string]string{})
 	}
 	apply(t, s, put("robot", "b", "1")) // and goes on
+	testAnswers(t, s)
 }
 
 func testClosed(t *testing.T, p Place) {
@@ -331,4 +337,36 @@ func testClosed(t *testing.T, p Place) {
 	_, err = s.History(t.Context(), realm, "", 1)
 	wantError(t, err, store.ErrClosed)
 	wantError(t, s.Trim(t.Context(), realm, ""), store.ErrClosed)
+}
+
+// testAnswers has callers give up at all moments: what is told as made is there,
+// what is told as not made is not, and of the rest it is said that nobody knows.
+func testAnswers(t *testing.T, s store.Store) {
+	made, refused := map[string]bool{}, map[string]bool{}
+	for i := range 60 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i)*100*time.Microsecond)
+		id := fmt.Sprintf("answer-%d", i)
+		switch _, err := s.Apply(ctx, realm, []store.Change{put("robot", id, "1")}); {
+		case err == nil:
+			made[id] = true
+		case errors.Is(err, store.ErrUnknown):
+			wantError(t, err, store.ErrUnavailable)
+		default:
+			wantError(t, err, store.ErrUnavailable)
+			refused[id] = true
+		}
+		cancel()
+	}
+	apply(t, s, put("robot", "last", "1")) // all before have come to an end
+	found, _ := contents(t, s, realm)
+	for id := range made {
+		if _, there := found["robot "+id]; !there {
+			t.Errorf("%s: told as made", id)
+		}
+	}
+	for id := range refused {
+		if _, there := found["robot "+id]; there {
+			t.Errorf("%s: told as not made", id)
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -9,6 +10,7 @@ import (
 	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"strings"
 	"testing"
@@ -193,5 +195,32 @@ func TestConfigOfARingHasItsBounds(t *testing.T) {
 	}
 	if err := (Config{RotateEvery: -1}).Validate(); err != nil {
 		t.Error(err)
+	}
+}
+
+// unsaved is a store that keeps nothing.
+type unsaved struct{ Store }
+
+func (unsaved) Save(context.Context, []byte) error { return errors.New("the disk is full") }
+
+// TestWhatIsNotStoredIsSaid: whoever revokes or rotates learns that it could
+// not be, and nothing has changed.
+func TestWhatIsNotStoredIsSaid(t *testing.T) {
+	clock, store := newClock(), NewMemoryStore()
+	openRing(t, store, clock.cfg())
+	r := openRing(t, unsaved{store}, clock.cfg())
+	_, before := sign(t, r)
+	if err := r.Revoke(t.Context()); err == nil {
+		t.Error("revoked without being stored")
+	}
+	if err := r.Rotate(t.Context()); err == nil {
+		t.Error("rotated without being stored")
+	}
+	clock.pass(DefaultRotateEvery)
+	if err := r.Maintain(t.Context()); err == nil {
+		t.Error("maintained without being stored")
+	}
+	if _, now := sign(t, r); now != before || !accepts(r, before) {
+		t.Error("the keys are others")
 	}
 }
