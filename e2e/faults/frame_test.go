@@ -107,22 +107,6 @@ func everybody(statuses ...int) map[kind][]int {
 	return all
 }
 
-// owed are the faults that the gateway does not stand yet. What goes wrong in
-// them is told and does not fail the test.
-var owed = map[string]bool{
-	"state file truncated":                           true,
-	"state file empty":                               true,
-	"state file foreign":                             true,
-	"state file gone":                                true,
-	"a flipped byte":                                 true,
-	"state file deleted while running":               true,
-	"state file replaced while running":              true,
-	"state file truncated while running":             true,
-	"state file copied while running":                true,
-	"a second process":                               true,
-	"PostgreSQL restored while a gateway is cut off": true,
-}
-
 // suffer lets users go on through a fault, and tells what became of them.
 func suffer(t *testing.T, u *users, f fault) {
 	t.Helper()
@@ -173,18 +157,17 @@ func suffer(t *testing.T, u *users, f fault) {
 				c.Errorf("the gateway's log: %.2000s", line)
 			}
 		}
-		r.owed = c.owed
 		results.add(r)
 	})
 }
 
-// check is a test whose failures are told only, where they are owed.
+// check is a test that tells the first of its failures only: what goes wrong
+// for one user goes wrong for hundreds.
 type check struct {
 	*testing.T
 	fault string
 	mu    sync.Mutex
 	told  int
-	owed  bool
 }
 
 // enough is how many failures of one fault are told.
@@ -194,16 +177,9 @@ func (c *check) Errorf(format string, args ...any) {
 	c.Helper()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.told++
-	switch {
-	case owed[c.fault]:
-		c.owed = true
-		if c.told <= enough {
-			c.Logf("owed: "+format, args...)
-		}
-	case c.told <= enough:
-		c.T.Errorf(format, args...)
-	default:
+	if c.told++; c.told > enough {
 		c.Fail()
+		return
 	}
+	c.T.Errorf(format, args...)
 }

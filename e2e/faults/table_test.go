@@ -21,8 +21,6 @@ type row struct {
 	recovery      time.Duration // from its end until nobody was refused any more
 	before, p99   time.Duration // of what is served: between faults, and in this one
 	memory        int64         // at most, above that of the time before
-	note          string
-	owed          bool
 }
 
 // table has the rows of all rounds, one for each fault.
@@ -56,7 +54,6 @@ func (s *table) add(r row) {
 	have.lost += r.lost
 	have.recovery = max(have.recovery, r.recovery)
 	have.memory = max(have.memory, r.memory)
-	have.owed = have.owed || r.owed
 }
 
 // String is the table as Markdown.
@@ -73,15 +70,12 @@ func (s *table) String() string {
 			family = r.family
 			fmt.Fprintf(&b, "\n| %s | requests | refused | failed | lost | recovery | p99 | memory |\n|---|---|---|---|---|---|---|---|\n", family)
 		}
-		name, slower := r.fault, "–"
-		if r.owed {
-			name += " (owed)"
-		}
+		slower := "–"
 		if before, now := median(s.before[r.fault]), median(s.p99[r.fault]); now > 0 {
 			slower = fmt.Sprintf("× %.1f (%s → %s)", now.Seconds()/before.Seconds(), milliseconds(before), milliseconds(now))
 		}
 		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | %s | %s | + %d MB |\n",
-			name, r.requests, r.refused, r.failed, r.lost, seconds(r.recovery), slower, r.memory>>20)
+			r.fault, r.requests, r.refused, r.failed, r.lost, seconds(r.recovery), slower, r.memory>>20)
 	}
 	return b.String() + "\n"
 }
@@ -130,9 +124,14 @@ func circumstances() string {
 	if err != nil {
 		commit = []byte("unknown")
 	}
-	how := "one round"
+	how, load := "one round", "unknown"
 	if *soak > 0 {
 		how = "a soak of " + soak.String()
 	}
-	return fmt.Sprintf("%s, commit %s, %d processors, %s.\n", time.Now().UTC().Format("2006-01-02"), strings.TrimSpace(string(commit)), runtime.NumCPU(), how)
+	// What else the machine had to do is most of any p99.
+	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
+		load, _, _ = strings.Cut(string(text), " ")
+	}
+	return fmt.Sprintf("%s, commit %s, %d processors with a load of %s, %s.\n",
+		time.Now().UTC().Format("2006-01-02"), strings.TrimSpace(string(commit)), runtime.NumCPU(), load, how)
 }

@@ -3,7 +3,6 @@ package boltstore
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
 	"hash/crc32"
 	"strings"
 	"time"
@@ -318,7 +317,7 @@ func (r realm) decode(k, v []byte) (store.Document, time.Time, error) {
 func decode(k, v []byte) (d store.Document, deleted time.Time, err error) {
 	kind, id, ok := strings.Cut(string(k), "\x00")
 	if !ok || len(v) < checked || v[8]&0x80 == 0 || binary.BigEndian.Uint32(v[header:]) != checksum(k, v[:header], v[checked:]) {
-		return d, deleted, fmt.Errorf("%w: the record %q is not what was written", store.ErrDamaged, strings.ReplaceAll(string(k), "\x00", " "))
+		return d, deleted, damaged("has a record %q that is not what was written", strings.ReplaceAll(string(k), "\x00", " "))
 	}
 	d = store.Document{Key: store.Key{Kind: kind, ID: id}, Revision: binary.BigEndian.Uint64(v)}
 	if at := binary.BigEndian.Uint64(v[8:]) &^ withChecksum; at != 0 {
@@ -341,7 +340,7 @@ func decodeEntry(k, v []byte) (store.Entry, error) {
 		return e, nil // of format 1
 	}
 	if len(v) < entryHeader || binary.BigEndian.Uint32(v[1:]) != checksum(k, v[entryHeader:]) {
-		return e, fmt.Errorf("%w: the history entry %q is not what was written", store.ErrDamaged, k)
+		return e, damaged("has a history entry %q that is not what was written", k)
 	}
 	e.Data = append([]byte{}, v[entryHeader:]...)
 	return e, nil
@@ -380,7 +379,7 @@ func upgradeRealm(r realm) error {
 func decodeUnchecked(k, v []byte) (d store.Document, deleted uint64, err error) {
 	kind, id, ok := strings.Cut(string(k), "\x00")
 	if !ok || len(v) < header || v[8]&0x80 != 0 {
-		return d, 0, fmt.Errorf("%w: the record %q is not what was written", store.ErrDamaged, strings.ReplaceAll(string(k), "\x00", " "))
+		return d, 0, damaged("has a record %q that is not what was written", strings.ReplaceAll(string(k), "\x00", " "))
 	}
 	d = store.Document{Key: store.Key{Kind: kind, ID: id}, Revision: binary.BigEndian.Uint64(v)}
 	if deleted = binary.BigEndian.Uint64(v[8:]); deleted == 0 {
