@@ -29,8 +29,8 @@ func TestProxiesOfAnAuthority(t *testing.T) {
 	}
 }
 
-// TestHeadersThatAreMissingSayNothing, and an empty one says that there are
-// none.
+// TestHeadersThatAreMissingSayNothing, and an empty one says that its list is
+// empty.
 func TestHeadersThatAreMissingSayNothing(t *testing.T) {
 	with, without := newTrustedHeaders(t, proxyHeaders), newTrustedHeaders(t, TrustedHeadersConfig{User: "X-Auth-User", Groups: "X-Auth-Groups"})
 	for name, test := range map[string]struct {
