@@ -230,7 +230,7 @@ func TestUnsure(t *testing.T) {
 	}
 }
 
-var writeSample = flag.Bool("write-sample", false, "write testdata/formatN.db of this program's format, which is kept for ever")
+var writeSample = flag.Bool("write-sample", false, "write testdata/formatN.db of this program's format, which is kept")
 
 // TestUpgrade opens a file of each format that was ever released.
 func TestUpgrade(t *testing.T) {

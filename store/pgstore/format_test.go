@@ -14,7 +14,7 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/store/storetest"
 )
 
-var writeSample = flag.Bool("write-sample", false, "write testdata/formatN.sql of this program's format, which is kept for ever")
+var writeSample = flag.Bool("write-sample", false, "write testdata/formatN.sql of this program's format, which is kept")
 
 // TestUpgrade opens a dump of each format that was ever released.
 func TestUpgrade(t *testing.T) {
