@@ -141,7 +141,7 @@ func (r *row) others(t *testing.T, f failure, turn turn) {
 	for i, v := range append(turn.welcome, r.robot) {
 		got := r.knock(t, v)
 		if got.status != 200 {
-			t.Errorf("meanwhile, welcome visitor %d is answered %d: %.300s", i, got.status, got.body)
+			t.Errorf("in that time, welcome visitor %d is answered %d: %.300s", i, got.status, got.body)
 		}
 		slowest = max(slowest, got.took)
 	}

@@ -111,7 +111,7 @@ func (g *Guard) Made() int {
 	return g.made
 }
 
-// ServeHTTP is the token service, and the registry for who has a token.
+// ServeHTTP is the token service, and the registry for those who have a token.
 func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/auth/token" {
 		g.give(w, r)
