@@ -28,7 +28,7 @@ type tokenVerifier struct {
 // verdict is what the claims of a token come to if its signature is right.
 type verdict struct {
 	principal *Principal
-	until     time.Time    // when the token has to be refused
+	until     time.Time                   // when the token has to be refused
 	spend     func(context.Context) error // nil: the token may be shown again
 }
 

@@ -116,7 +116,7 @@ type exchange struct {
 	r        *http.Request
 	start    time.Time
 	asOf     uint64 // see Endpoint.AsOf
-	keycloak bool // at one of Keycloak's paths
+	keycloak bool   // at one of Keycloak's paths
 
 	grant     string
 	service   string

@@ -99,14 +99,18 @@ func TestPausedGatewaySendsNoManifest(t *testing.T) {
 	}
 	mu.Unlock()
 	first := make(chan reply, 1)
-	go func() { first <- paused.send(t.Context(), "PUT", "/v2/team/app/manifests/v1", login, `{"of":"the paused one"}`) }()
+	go func() {
+		first <- paused.send(t.Context(), "PUT", "/v2/team/app/manifests/v1", login, `{"of":"the paused one"}`)
+	}()
 	select {
 	case <-stopped:
 	case r := <-first:
 		t.Fatalf("the registry was not asked: %d %s", r.StatusCode, r.body)
 	}
 	second := make(chan reply, 1)
-	go func() { second <- other.send(t.Context(), "PUT", "/v2/team/app/manifests/v1", login, `{"of":"the other"}`) }()
+	go func() {
+		second <- other.send(t.Context(), "PUT", "/v2/team/app/manifests/v1", login, `{"of":"the other"}`)
+	}()
 	r := <-second
 	goOn()
 	late := <-first
