@@ -209,7 +209,7 @@ func TestDocumentedLimits(t *testing.T) {
 		number("authn", "hashQueue"), number("authn", "hashQueueMost"), span("authn", "hashPatience"), span("authn", "hashWait")))
 	wantsInDocs(t, how, "| verified passwords remembered | "+number("authn", "verifiedEntries")+", for "+span("authn", "verifiedPositive")+" |")
 	remembered := 2 * c.of("authn", "throttleShards") * c.of("authn", "throttlePerShard") / 1024 * 1000
-	wantsInDocs(t, how, "| failed sign-ins remembered | about "+grouped(remembered)+" accounts, for "+span("authn", "strikeWindow")+" |")
+	wantsInDocs(t, how, "| failed sign-ins remembered | about "+grouped(remembered)+" accounts, for "+span("authn", "strikeWindow")+"; told to other gateways: "+number("state", "maxTallies")+" |")
 	wantsInDocs(t, how, "| tags looked at for a deletion by digest | "+number("gateway", "maxTagsAsked")+" |")
 	wantsInDocs(t, how, "| questions to the registry for one request | "+span("gateway", "askTimeout")+" in all |")
 
