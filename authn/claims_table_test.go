@@ -99,10 +99,26 @@ func TestNamesInTokens(t *testing.T) {
 		names int
 		form  string
 	}{
-		{"[\"a\"]", 0, formJSON}, {" {\"a\":1}", 0, formJSON}, {"a\nb", 0, formMixed}, {" ", 0, formEmpty}, {"a,b", 1, formText}, {"cn=a,ou=b", 1, ""}, {"a", 1, ""},
-		{[]any{"a", 7.0}, 1, formMixed}, {[]any{"a", ""}, 1, formMixed}, {[]any{"[a]", "b"}, 1, formJSON}, {[]any{"{a}", "b"}, 1, formJSON}, {[]any{"a,b"}, 1, formText}, {[]any{"a,b", "c"}, 2, ""},
-		{[]any{}, 0, ""}, {map[string]any{"a": map[string]any{}, "b": map[string]any{}}, 2, ""}, {map[string]any{"a": "x"}, 0, formObject}, {map[string]any{"": map[string]any{}}, 0, formObject},
-		{map[string]any{}, 0, formObject}, {7.0, 0, formOther}, {nil, 0, formEmpty},
+		{"[\"a\"]", 0, formJSON},
+		{" {\"a\":1}", 0, formJSON},
+		{"a\nb", 0, formMixed},
+		{" ", 0, formEmpty},
+		{"a,b", 1, formText},
+		{"cn=a,ou=b", 1, ""},
+		{"a", 1, ""},
+		{[]any{"a", 7.0}, 1, formMixed},
+		{[]any{"a", ""}, 1, formMixed},
+		{[]any{"[a]", "b"}, 1, formJSON},
+		{[]any{"{a}", "b"}, 1, formJSON},
+		{[]any{"a,b"}, 1, formText},
+		{[]any{"a,b", "c"}, 2, ""},
+		{[]any{}, 0, ""},
+		{map[string]any{"a": map[string]any{}, "b": map[string]any{}}, 2, ""},
+		{map[string]any{"a": "x"}, 0, formObject},
+		{map[string]any{"": map[string]any{}}, 0, formObject},
+		{map[string]any{}, 0, formObject},
+		{7.0, 0, formOther},
+		{nil, 0, formEmpty},
 	} {
 		if names, form := readNames(test.claim, true); len(names) != test.names || form != test.form {
 			t.Errorf("%v: %q, %q", test.claim, names, form)

@@ -13,8 +13,19 @@ func TestPatternsOfCertificatesAreWhole(t *testing.T) {
 		match, name, called string
 		want                string // "": nobody
 	}{
-		{"ci", "ci", "", "ci"}, {"ci", "xci", "", ""}, {"ci", "cix", "", ""}, {"ci", "x\nci", "", ""}, {"ci", "ci\n", "", ""}, {"^ci", "cix", "", ""}, {"^ci|x", "ci", "", "ci"}, {"^ci|x", "cix", "", ""},
-		{"*.ci", "a.ci", "$1", "a"}, {"*.ci", ".ci", "$1", ""}, {"**.ci", "a\nb.ci", "x", "x"}, {"*-*", "a-b", "$2$1$3$0$", "ba$3$0$"}, {"c.i", "cxi", "", ""},
+		{"ci", "ci", "", "ci"},
+		{"ci", "xci", "", ""},
+		{"ci", "cix", "", ""},
+		{"ci", "x\nci", "", ""},
+		{"ci", "ci\n", "", ""},
+		{"^ci", "cix", "", ""},
+		{"^ci|x", "ci", "", "ci"},
+		{"^ci|x", "cix", "", ""},
+		{"*.ci", "a.ci", "$1", "a"},
+		{"*.ci", ".ci", "$1", ""},
+		{"**.ci", "a\nb.ci", "x", "x"},
+		{"*-*", "a-b", "$2$1$3$0$", "ba$3$0$"},
+		{"c.i", "cxi", "", ""},
 	} {
 		rule, err := CertificateIdentity{Source: "common_name", Match: test.match, Name: test.called}.compile()
 		if err != nil {

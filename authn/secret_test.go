@@ -96,7 +96,7 @@ func TestDeriveSecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	derive := func(from string, seed string) string {
+	derive := func(from, seed string) string {
 		secret, stored := DeriveSecret(SecretIdentityToken, parsed.ID, from, []byte(seed))
 		if got, err := ParseSecret(secret); err != nil || got != parsed {
 			t.Errorf("%v, %v", got, err)

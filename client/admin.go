@@ -107,7 +107,7 @@ func (c *Client) BackupStore(ctx context.Context) (io.ReadCloser, error) {
 	if !c.local {
 		return nil, errNotLocal
 	}
-	answer, err := c.open(ctx, http.MethodGet, c.base+StorePrefix+"backup", nil, nil) //nolint:bodyclose // the caller does
+	answer, err := c.open(ctx, http.MethodGet, c.base+StorePrefix+"backup", nil, nil)
 	if err != nil {
 		return nil, err
 	}

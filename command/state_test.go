@@ -57,7 +57,7 @@ func TestStateCommand(t *testing.T) {
 		cmd.SetArgs(strings.Fields(c.args))
 		err := cmd.Execute()
 		status := 0
-		if e, ok := err.(interface{ ExitCode() int }); ok { //nolint:errorlint // as Caddy's main function looks at it
+		if e, ok := err.(interface{ ExitCode() int }); ok {
 			status = e.ExitCode()
 		} else if err != nil {
 			status = 2

@@ -50,7 +50,8 @@ func TestRobotsGetNoMoreThanTheirMakerHas(t *testing.T) {
 	both := &authn.Principal{Kind: authn.KindUser, Name: "both", Credential: "id_token"}
 	s := withRules(t, authz.Config{
 		Admins: []authz.Admin{
-			{Subjects: []string{"user:root", "robot:chief"}}, {Subjects: []string{"user:temp", "user:both"}, Conditions: office},
+			{Subjects: []string{"user:root", "robot:chief"}},
+			{Subjects: []string{"user:temp", "user:both"}, Conditions: office},
 			{Subjects: []string{"user:moody"}, Conditions: authz.Conditions{When: `request.ip != ""`}},
 		},
 		Projects: []authz.Project{{Name: "team-a", Patterns: []string{"team-a/**"}, Grants: []authz.Grant{

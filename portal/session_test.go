@@ -309,13 +309,15 @@ func TestLogoutOfAProviderThatHangsUp(t *testing.T) {
 	f.browser().signIn()
 	f.store.Delay(faultstore.Apply, 100*time.Millisecond)
 	now := time.Now().Unix()
-	token := f.idp.sign("logout+jwt", object{"iss": f.idp.URL, "aud": "registry", "iat": now, "exp": now + 120, "jti": "j", "sub": "a1",
-		"events": object{"http://schemas.openid.net/event/backchannel-logout": object{}}})
+	token := f.idp.sign("logout+jwt", object{
+		"iss": f.idp.URL, "aud": "registry", "iat": now, "exp": now + 120, "jti": "j", "sub": "a1",
+		"events": object{"http://schemas.openid.net/event/backchannel-logout": object{}},
+	})
 	ctx, hangUp := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer hangUp()
 	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/auth/back-channel-logout", strings.NewReader(url.Values{"logout_token": {token}}.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	f.Server.Config.Handler.ServeHTTP(httptest.NewRecorder(), r)
+	f.Config.Handler.ServeHTTP(httptest.NewRecorder(), r)
 	if n := sessionCount(f.state); n != 0 {
 		t.Errorf("%d sessions go on", n)
 	}

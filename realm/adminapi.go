@@ -114,7 +114,7 @@ func sendCopy(w http.ResponseWriter, r *http.Request, keeper store.Keeper) error
 	if err := keeper.Backup(r.Context(), path); err != nil {
 		return adminError(http.StatusConflict, err.Error())
 	}
-	file, err := os.Open(path) //nolint:gosec // made above
+	file, err := os.Open(path)
 	if err != nil {
 		return err
 	}

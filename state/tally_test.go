@@ -26,7 +26,7 @@ func TestGuessesAreCountedOnAllGateways(t *testing.T) {
 		}, authn.ErrInvalid)
 	}
 	slowed := func(err error) bool {
-		_, ok := err.(*authn.ThrottledError) //nolint:errorlint // it is the outermost
+		_, ok := err.(*authn.ThrottledError)
 		return ok
 	}
 	for n := range 9 {

@@ -29,7 +29,7 @@ var reserved struct {
 func Take() (int, error) {
 	var last error
 	for range 1000 {
-		port := first + rand.IntN(ports)
+		port := first + rand.IntN(ports) //nolint:gosec // it is no secret
 		if last = take(port); last == nil {
 			return port, nil
 		}

@@ -190,11 +190,12 @@ func (s *Store) Close() error {
 	if s.dead.Load() == nil {
 		return s.explain(<-closed)
 	}
-	select { // the library may hold locks that nobody gives back
-	case <-closed:
-	case <-time.After(time.Second):
+	select {
+	case err := <-closed:
+		return s.explain(err)
+	case <-time.After(time.Second): // the library holds locks that nobody gives back
+		return nil
 	}
-	return nil
 }
 
 // view reads a realm; of one that nobody has written to, nothing.

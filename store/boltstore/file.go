@@ -35,7 +35,7 @@ func (s *Store) mark() {
 // begin looks for the file. Where none was ever made it makes one: at a name of
 // its own first, so that a crash leaves a whole file or none.
 func (s *Store) begin() (isNew bool, err error) {
-	info, err := os.Stat(s.path) //nolint:gosec // the configuration says which file
+	info, err := os.Stat(s.path)
 	switch {
 	case err == nil && info.Mode().IsRegular() && info.Size() == 0:
 		return false, fmt.Errorf("%w: the file is empty, which no store ever is: restore a backup with `caddy registry-auth state restore`, or delete the file to begin with an empty store", store.ErrDamaged)

@@ -83,7 +83,7 @@ func library(ctx context.Context, path string, readOnly bool) (db *bbolt.DB, fil
 		db, err = bbolt.Open(path, 0o600, &bbolt.Options{
 			Timeout: wait, FreelistType: bbolt.FreelistMapType, ReadOnly: readOnly,
 			OpenFile: func(name string, flag int, mode os.FileMode) (_ *os.File, err error) {
-				file, err = os.OpenFile(name, flag&^os.O_CREATE, mode) //nolint:gosec // the configuration says which file
+				file, err = os.OpenFile(name, flag&^os.O_CREATE, mode)
 				return file, err
 			},
 		})

@@ -2,8 +2,9 @@ package engine
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
-	"math/rand/v2"
 	"sync"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/store"
@@ -77,7 +78,11 @@ func (b *Bell) Watch(ctx context.Context, after store.Position, read func(after 
 const KeepMarks = 10_000
 
 // NewMark draws the mark of a change. It fits into 63 bits and is never 0.
-func NewMark() uint64 { return rand.Uint64()>>1 | 1 }
+func NewMark() uint64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // it never fails
+	return binary.BigEndian.Uint64(b[:])>>1 | 1
+}
 
 // Known reports whether all changes after a position are known, of a realm that
 // is at sequence, has forgotten deletions up to trimmed, and has drawn mark for
