@@ -120,7 +120,7 @@ func TestWhileTheDatabaseIsAway(t *testing.T) {
 		t.Errorf("docker login of a person: %d, a refresh token: %t", status, refresh != "")
 	}
 	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh}, "service": {stage.Service}, "client_id": {"docker"}, "scope": {"repository:team/app:pull"}}
-	res, err := http.PostForm(n.URL+"/v2/token", form) //nolint:noctx // a test's own server
+	res, err := http.PostForm(n.URL+"/v2/token", form)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,7 +30,7 @@ func (n *node) besides(t *testing.T) string {
 
 // answers returns the body of a page, "" if there is none.
 func answers(url string) string {
-	res, err := http.Get(url) //nolint:noctx // a test's own server
+	res, err := http.Get(url)
 	if err != nil {
 		return ""
 	}

@@ -87,7 +87,8 @@ func must(c *check, err error) {
 // atStart is a fault that the gateway finds when it starts.
 func (f *stateFile) atStart(name string, damage func(*check)) fault {
 	keep := f.path + ".kept"
-	return fault{name: name, refuses: everybody(gone, 503), felt: true, within: time.Second,
+	return fault{
+		name: name, refuses: everybody(gone, 503), felt: true, within: time.Second,
 		begin: func(c *check) {
 			f.n.Kill()
 			f.copy(c, keep)
@@ -272,7 +273,8 @@ func diskFull(t *testing.T, r *registry) {
 	n := configure(t, r, "bolt "+filepath.Join(dir, "state.db"), "")
 	n.start(t)
 	u := newUsers(t, "the state file", r, nil, n)
-	suffer(t, u, fault{name: "disk full", refuses: map[kind][]int{change: {507}}, felt: true, within: time.Second,
+	suffer(t, u, fault{
+		name: "disk full", refuses: map[kind][]int{change: {507}}, felt: true, within: time.Second,
 		during: func(c *check) {
 			body := fmt.Sprintf(`{"permissions":[],"description":%q}`, strings.Repeat("x", 900))
 			status := 0

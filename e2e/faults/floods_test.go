@@ -56,7 +56,7 @@ func newFloods(t *testing.T, r *registry) (*floods, *provider) {
 
 // flood sends at a rate, whether it is answered or not, until the time or the
 // number is reached. What is answered must be one of some statuses.
-func (f *floods) flood(rate, total int, addresses int, request func(i int) *http.Request, statuses ...int) func(*check) {
+func (f *floods) flood(rate, total, addresses int, request func(i int) *http.Request, statuses ...int) func(*check) {
 	return func(c *check) {
 		limit := 3 * time.Second
 		if *soak > 0 {

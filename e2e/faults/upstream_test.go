@@ -20,14 +20,16 @@ func TestUpstream(t *testing.T) {
 		}
 		answers := func(h http.HandlerFunc) func(*check) { return func(*check) { r.breakWith(h) } }
 		for _, f := range []fault{
-			{name: "registry absent", begin: r.line.cut, end: r.line.mend, refuses: reaches(502),
+			{
+				name: "registry absent", begin: r.line.cut, end: r.line.mend, refuses: reaches(502),
 				during: func(c *check) {
 					time.Sleep(lasts(2 * time.Second))
 					a := n.send("GET", manifest, u.token, "")
 					if a.header.Get("Retry-After") == "" {
 						c.Errorf("%d without Retry-After: %s", a.status, a.body)
 					}
-				}},
+				},
+			},
 			{name: "registry silent", begin: r.line.sleep, end: r.line.wake, refuses: reaches(502)},
 			{name: "registry slow", begin: answers(func(w http.ResponseWriter, q *http.Request) {
 				time.Sleep(time.Second)
