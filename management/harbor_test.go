@@ -195,3 +195,114 @@ func TestHarborPermissionsThereAndBack(t *testing.T) {
 		}
 	}
 }
+
+// TestHarborPermissionsMeanNoMore: what Harbor's words give here, and which are
+// refused.
+func TestHarborPermissionsMeanNoMore(t *testing.T) {
+	s := newStage(t)
+	in := func(kind, namespace string, access ...harborAccess) []harborPermission {
+		return []harborPermission{{kind, namespace, access}}
+	}
+	on := func(resource, action string) harborAccess { return harborAccess{Resource: resource, Action: action} }
+	pull, push := on("repository", "pull"), on("repository", "push")
+	for name, test := range map[string]struct {
+		list    []harborPermission
+		project bool
+		want    string // "": it is refused
+	}{
+		"pulling":                        {in("project", "team-a", pull), false, "[{repository team-a/** [pull]}]"},
+		"pulling in a project":           {in("project", "team-a", pull), true, "[{repository team-a/** [pull]}]"},
+		"pushing":                        {in("project", "team-a", push), false, "[{repository team-a/** [push]}]"},
+		"pushing in a project":           {in("project", "team-a", push), true, "[{repository team-a/** [pull push]}]"},
+		"both in a project":              {in("project", "team-a", push, pull), true, "[{repository team-a/** [pull push]}]"},
+		"twice the same":                 {in("project", "team-a", on("tag", "list"), on("artifact", "list")), false, "[{repository team-a/** [list]}]"},
+		"what means nothing here":        {in("project", "team-a", on("scan", "create")), false, "[]"},
+		"the catalog":                    {in("system", "/", on("catalog", "read")), false, "[{registry catalog [*]}]"},
+		"the catalog to be listed":       {in("system", "/", on("catalog", "list")), false, "[]"},
+		"something else to be read":      {in("system", "/", on("labels", "read")), false, "[]"},
+		"pulling from the system":        {in("system", "/", pull), false, "[]"},
+		"the catalog of a project":       {in("project", "team-a", on("catalog", "read")), false, "[]"},
+		"another kind for the system":    {in("robot", "/", on("catalog", "read")), false, ""},
+		"another place for the system":   {in("system", "team-a", on("catalog", "read")), false, ""},
+		"a project that is not named":    {in("project", "", pull), false, ""},
+		"nothing":                        {nil, false, ""},
+		"no access":                      {in("project", "team-a"), false, ""},
+		"as much access as may be":       {in("project", "team-a", slices.Repeat([]harborAccess{pull}, maxHarborAccess)...), false, "[{repository team-a/** [pull]}]"},
+		"more access":                    {in("project", "team-a", slices.Repeat([]harborAccess{pull}, maxHarborAccess+1)...), false, ""},
+		"more permissions":               {slices.Repeat(in("project", "team-a", on("scan", "create")), maxHarborPermissions+1), false, ""},
+		"as many permissions as may be":  {slices.Repeat(in("project", "team-a", on("scan", "create")), maxHarborPermissions), false, "[]"},
+		"a resource that is no word":     {in("project", "team-a", on("*", "pull")), false, ""},
+		"an action that is no word":      {in("project", "team-a", on("repository", "*")), false, ""},
+		"an effect":                      {in("project", "team-a", harborAccess{"repository", "pull", "allow"}), false, "[{repository team-a/** [pull]}]"},
+		"another effect":                 {in("project", "team-a", harborAccess{"repository", "pull", "deny"}), false, ""},
+		"what is refused beside a right": {in("project", "team-a", pull, on("repository", "*")), false, ""},
+	} {
+		got, err := s.manager.harborLimits(test.list, test.project)
+		if (err == nil) != (test.want != "") || err == nil && fmt.Sprint(got) != test.want {
+			t.Errorf("%s: %v, %v, want %s", name, got, err, test.want)
+		}
+	}
+}
+
+// TestHarborShowsWhatARobotHas: what a call of Harbor's gave it is shown as it
+// was written only as long as the robot has no other permissions.
+func TestHarborShowsWhatARobotHas(t *testing.T) {
+	s := newStage(t)
+	made := s.harbor("POST", "/robots", `{"name":"ci","level":"system","duration":-1,"permissions":[{"kind":"project","namespace":"*","access":[{"resource":"repository","action":"pull"},{"resource":"scan","action":"create"}]}]}`).want(201)
+	path := strings.TrimPrefix(made.header.Get("Location"), HarborPrefix)
+	shown := func() string {
+		var r harborRobot
+		s.harbor("GET", path, "").want(200).into(&r)
+		return fmt.Sprint(r.Permissions)
+	}
+	if got := shown(); got != "[{project * [{repository pull } {scan create }]}]" {
+		t.Error(got)
+	}
+	s.admin("PUT", "/robots/ci", `{"permissions":[{"name":"team-a/**","actions":["*"]},{"type":"registry","name":"catalog","actions":["*"]}]}`).want(200)
+	if got := shown(); got != "[{project team-a [{repository pull allow} {repository push allow} {repository delete allow} {repository list allow} {repository overwrite allow} {repository manage allow}]} {system / [{catalog read allow}]}]" {
+		t.Error(got)
+	}
+}
+
+// TestHarborStopsWhereItRefuses: a robot that is not there, or that the caller
+// does not see, is neither changed nor deleted.
+func TestHarborStopsWhereItRefuses(t *testing.T) {
+	s := newStage(t)
+	body := `{"name":"ci","level":"system","duration":-1,"disable":true,"permissions":[{"kind":"project","namespace":"*","access":[{"resource":"repository","action":"pull"}]}]}`
+	made := s.harbor("POST", "/robots", strings.Replace(body, `"disable":true,`, "", 1)).want(201)
+	path := made.header.Get("Location")
+	number := strings.TrimPrefix(path, HarborPrefix)
+	for _, c := range []struct {
+		as, method, path, body string
+		status                 int
+	}{
+		{"alice", "PUT", path, strings.Replace(body, "ci", "robot$ci", 1), 404},
+		{"alice", "DELETE", path, "null", 404},
+		{"alice", "PATCH", path, `{"secret":"Chosen-Secret-1"}`, 404},
+		{adminKey, "PUT", path + "7", strings.Replace(body, "ci", "robot$ci", 1), 404},
+		{adminKey, "DELETE", path + "7", "null", 404},
+		{adminKey, "PATCH", path + "7", `{"secret":"Chosen-Secret-1"}`, 404},
+		{adminKey, "PUT", path, `{`, 400},
+		{adminKey, "PATCH", path, `{`, 400},
+		{adminKey, "PATCH", path, `{"secret":"short"}`, 400},
+		{adminKey, "PUT", path, strings.Replace(body, "-1", "0", 1), 400},
+		{adminKey, "PUT", path, strings.Replace(body, "repository", "*", 1), 400},
+		{adminKey, "POST", HarborPrefix + "/robots", `{"name":"other"`, 400},
+		{adminKey, "POST", HarborPrefix + "/robots", strings.Replace(body, "ci", "o p", 1), 400},
+	} {
+		if got := s.call(c.as, c.method, c.path, c.body); got.status != c.status {
+			t.Errorf("%s: %s %s %s: %d %s", c.as, c.method, c.path, c.body, got.status, got.body)
+		}
+	}
+	var r Robot
+	s.admin("GET", "/robots/ci", nil).want(200).into(&r)
+	if r.Disabled || fmt.Sprint(r.Permissions) != "[{repository ** [pull]}]" || len(s.state.Robots.Sorted()) != 1 {
+		t.Errorf("%+v", r)
+	}
+	s.call(made.text("secret"), "GET", "/whoami", nil).want(200)
+	// A secret that was chosen is the robot's from the beginning.
+	s.harbor("POST", "/robots", strings.Replace(strings.Replace(body, `"disable":true,`, `"secret":"Chosen-Secret-1",`, 1), "ci", "own", 1)).want(201)
+	s.call("", "GET", "/whoami", nil, "Authorization", basic("robot$own", "Chosen-Secret-1")).want(200)
+	s.harbor("DELETE", number, "").want(200)
+	s.harbor("GET", number, "").want(404)
+}

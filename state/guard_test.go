@@ -93,3 +93,53 @@ func TestGuard(t *testing.T) {
 		}
 	}
 }
+
+// TestSpendIsOnce, until it could not be shown any more anyhow.
+func TestSpendIsOnce(t *testing.T) {
+	c := newClock(time.Now())
+	st := gateway(t, memstore.New(), state.Options{Now: c.now})
+	spend := func(id string) error {
+		var tx state.Tx
+		if err := st.Spend(&tx, id, c.now().Add(time.Minute)); err != nil {
+			return err
+		}
+		return st.Commit(context.Background(), &tx)
+	}
+	id := state.SpentID("login", "https://sso", "1")
+	if err := spend(id); err != nil {
+		t.Fatal(err)
+	}
+	for _, other := range []string{state.SpentID("token", "https://sso", "1"), state.SpentID("login", "https://other", "1"), state.SpentID("login", "https://sso", "2")} {
+		if err := spend(other); err != nil {
+			t.Errorf("another one: %v", err)
+		}
+	}
+	c.pass(time.Minute - time.Nanosecond)
+	if err := spend(id); !errors.Is(err, state.ErrSpent) {
+		t.Errorf("once more: %v", err)
+	}
+	c.pass(time.Nanosecond)
+	if err := spend(id); err != nil {
+		t.Errorf("after its end: %v", err)
+	}
+}
+
+// TestSyncSeesWhatOthersWrote before, and fails without the store.
+func TestSyncSeesWhatOthersWrote(t *testing.T) {
+	shared := faultstore.Wrap(memstore.New())
+	a, b := open(t, shared), open(t, shared)
+	for range 3 {
+		var tx state.Tx
+		a.Guard("x").Put(&tx)
+		if err := a.Commit(context.Background(), &tx); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Sync(context.Background()); err != nil || b.Sequence() <= tx.Revision() {
+			t.Errorf("%v, %d of %d", err, b.Sequence(), tx.Revision())
+		}
+	}
+	shared.Fail(faultstore.Apply, store.ErrUnavailable)
+	if err := b.Sync(context.Background()); !errors.Is(err, store.ErrUnavailable) {
+		t.Error(err)
+	}
+}
