@@ -94,7 +94,8 @@ func TestPermissionsAreOfTheirType(t *testing.T) {
 		}
 	}
 	for _, wrong := range []authn.Limit{
-		{Type: TypeRegistry, Name: "x", Actions: []string{"*"}}, {Type: "plugin", Name: "a", Actions: []string{"pull"}},
+		{Type: TypeRegistry, Name: "x", Actions: []string{"*"}},
+		{Type: "plugin", Name: "a", Actions: []string{"pull"}},
 		onRepository("a"), onRepository("a", "psuh"), onRepository("A//", "pull"),
 	} {
 		if _, err := NewPermissions("robot:x", []authn.Limit{wrong}); err == nil {
@@ -140,8 +141,15 @@ func TestOwnersMatterWhereRulesLook(t *testing.T) {
 		name string
 		want bool
 	}{
-		{OwnedRepository, "one/app", true}, {OwnedRepository, "ns/app", false}, {OwnedRepository, "made/app", true}, {OwnedRepository, "x/app", false},
-		{OwnedNamespace, "one", false}, {OwnedNamespace, "ns", true}, {OwnedNamespace, "made", false}, {OwnedNamespace, "n", false}, {OwnedRepository, "A//", true},
+		{OwnedRepository, "one/app", true},
+		{OwnedRepository, "ns/app", false},
+		{OwnedRepository, "made/app", true},
+		{OwnedRepository, "x/app", false},
+		{OwnedNamespace, "one", false},
+		{OwnedNamespace, "ns", true},
+		{OwnedNamespace, "made", false},
+		{OwnedNamespace, "n", false},
+		{OwnedRepository, "A//", true},
 	} {
 		if got := p.OwnersMatter(test.by, test.name); got != test.want {
 			t.Errorf("%s %s: %v", test.by, test.name, got)
@@ -162,7 +170,8 @@ func TestOwnersMatterWhereRulesLook(t *testing.T) {
 
 func TestCreatorsAreOfPatterns(t *testing.T) {
 	for _, c := range []Config{
-		{CreatorRoles: []CreatorRole{{Role: "maintainer", Patterns: []string{"A//"}}}}, {CreatorRoles: []CreatorRole{{Role: "maintainer", Patterns: []string{"{user}/**"}}}},
+		{CreatorRoles: []CreatorRole{{Role: "maintainer", Patterns: []string{"A//"}}}},
+		{CreatorRoles: []CreatorRole{{Role: "maintainer", Patterns: []string{"{user}/**"}}}},
 		{OwnerOnly: []OwnerOnly{{By: "repository", Patterns: []string{"A//"}}}},
 	} {
 		if _, err := Compile(c); err == nil {

@@ -23,9 +23,19 @@ func TestOneColonIsEscaped(t *testing.T) {
 		raw, path string
 		want      bool
 	}{
-		{"/a%3Ab", "/a:b", true}, {"/a%3ab", "/a:b", true}, {"/a%3A", "/a:", true}, {"%3Ab", ":b", true}, {"/a:b", "/a:b", false},
-		{"/a%3Ab/c", "/a:b/c", false}, {"/a%3A/", "/a:/", false}, {"/a%3Ab", "/x:b", false}, {"/a%3Ab", "/a;b", false}, {"/a%3Ab", "/a:x", false}, {"/a%3Ab", "/a:bc", false},
-		{"/a%3Ab%3Ac", "/a:b:c", false}, {"/a%3Ab", "/a:", false},
+		{"/a%3Ab", "/a:b", true},
+		{"/a%3ab", "/a:b", true},
+		{"/a%3A", "/a:", true},
+		{"%3Ab", ":b", true},
+		{"/a:b", "/a:b", false},
+		{"/a%3Ab/c", "/a:b/c", false},
+		{"/a%3A/", "/a:/", false},
+		{"/a%3Ab", "/x:b", false},
+		{"/a%3Ab", "/a;b", false},
+		{"/a%3Ab", "/a:x", false},
+		{"/a%3Ab", "/a:bc", false},
+		{"/a%3Ab%3Ac", "/a:b:c", false},
+		{"/a%3Ab", "/a:", false},
 	} {
 		if isEscapedColon(test.raw, test.path) != test.want {
 			t.Errorf("%s of %s: %v", test.raw, test.path, !test.want)

@@ -41,11 +41,20 @@ func TestPlacesAreFilled(t *testing.T) {
 		who     *authn.Principal
 		want    []string // a repository for each pattern that it is filled to
 	}{
-		{"a/*", alice, []string{"a/x"}}, {"a/*", authn.Anonymous, []string{"a/x"}}, {"a/*", nil, []string{"a/x"}},
-		{"{user}/**", alice, []string{"alice/x/y"}}, {"{user}/**", robot("alice"), nil}, {"{user}/**", authn.Anonymous, nil},
-		{"{user}-*/x", alice, []string{"alice-1/x"}}, {"**/{user}", alice, []string{"a/b/alice"}},
-		{"{groups}/**", alice, []string{"dev/x", "ops/x"}}, {"{groups}/**", user("bob"), nil},
-		{"{claims.dept}/{user}", alice, []string{"blue/alice"}}, {"{claims.sub.x}/*", alice, []string{"y/x"}}, {"{claims.sub}/*", alice, nil}, {"{claims.n}/*", alice, nil},
+		{"a/*", alice, []string{"a/x"}},
+		{"a/*", authn.Anonymous, []string{"a/x"}},
+		{"a/*", nil, []string{"a/x"}},
+		{"{user}/**", alice, []string{"alice/x/y"}},
+		{"{user}/**", robot("alice"), nil},
+		{"{user}/**", authn.Anonymous, nil},
+		{"{user}-*/x", alice, []string{"alice-1/x"}},
+		{"**/{user}", alice, []string{"a/b/alice"}},
+		{"{groups}/**", alice, []string{"dev/x", "ops/x"}},
+		{"{groups}/**", user("bob"), nil},
+		{"{claims.dept}/{user}", alice, []string{"blue/alice"}},
+		{"{claims.sub.x}/*", alice, []string{"y/x"}},
+		{"{claims.sub}/*", alice, nil},
+		{"{claims.n}/*", alice, nil},
 		{"{claims.none}/*", alice, nil},
 	} {
 		p, err := parsePattern(test.pattern)

@@ -6,8 +6,10 @@ import (
 	"testing"
 )
 
-var nameGrammar = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
-var scopeGrammar = regexp.MustCompile(`(?s)^([^:]*?)(\([a-z0-9]+\))?:(.*):([^:]*)$`)
+var (
+	nameGrammar  = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
+	scopeGrammar = regexp.MustCompile(`(?s)^([^:]*?)(\([a-z0-9]+\))?:(.*):([^:]*)$`)
+)
 
 // naiveScopes reads scopes by regular expression.
 func naiveScopes(values []string) []Access {

@@ -28,10 +28,25 @@ func TestWhoSomebodyIs(t *testing.T) {
 		subject string
 		want    bool
 	}{
-		{claims, "claim:a=x", true}, {claims, "claim:b=x", false}, {claims, "claim:a=y", false}, {claims, "claim:n=7", true}, {claims, "claim:i=8", true}, {claims, "claim:l=9", true},
-		{claims, "claim:j=10", true}, {claims, "claim:yes=true", true}, {claims, "claim:list=m", true}, {claims, "claim:list=nested", false}, {claims, "claim:list=3", true},
-		{claims, "claim:texts=s", true}, {claims, "claim:object=v", false}, {claims, "claim:object.k=v", true},
-		{strange, "anyone", true}, {strange, "authenticated", false}, {strange, "user:alice", false}, {strange, "group:g", false}, {strange, "role:r", false},
+		{claims, "claim:a=x", true},
+		{claims, "claim:b=x", false},
+		{claims, "claim:a=y", false},
+		{claims, "claim:n=7", true},
+		{claims, "claim:i=8", true},
+		{claims, "claim:l=9", true},
+		{claims, "claim:j=10", true},
+		{claims, "claim:yes=true", true},
+		{claims, "claim:list=m", true},
+		{claims, "claim:list=nested", false},
+		{claims, "claim:list=3", true},
+		{claims, "claim:texts=s", true},
+		{claims, "claim:object=v", false},
+		{claims, "claim:object.k=v", true},
+		{strange, "anyone", true},
+		{strange, "authenticated", false},
+		{strange, "user:alice", false},
+		{strange, "group:g", false},
+		{strange, "role:r", false},
 	} {
 		if got := pulls(t, test.who, test.subject, "claim:other=x", "claim:b=z"); got != test.want {
 			t.Errorf("%s is %s: %v", test.who, test.subject, got)
@@ -74,8 +89,11 @@ func TestSubjectSetsNeed(t *testing.T) {
 		keep     Keep
 		want     string
 	}{
-		{nil, Keep{}, "{false false []}"}, {[]string{"user:a"}, Keep{}, "{false false []}"}, {[]string{"group:a"}, Keep{}, "{true false []}"},
-		{[]string{"role:a", "claim:x=y"}, Keep{Claims: []string{"z"}}, "{false true [z x]}"}, {nil, Keep{Groups: true, Roles: true}, "{true true []}"},
+		{nil, Keep{}, "{false false []}"},
+		{[]string{"user:a"}, Keep{}, "{false false []}"},
+		{[]string{"group:a"}, Keep{}, "{true false []}"},
+		{[]string{"role:a", "claim:x=y"}, Keep{Claims: []string{"z"}}, "{false true [z x]}"},
+		{nil, Keep{Groups: true, Roles: true}, "{true true []}"},
 	} {
 		s, err := NewSubjectSet(test.subjects)
 		if err != nil {
