@@ -96,7 +96,7 @@ func TestThrottleRemembersTwoGenerations(t *testing.T) {
 	now := time.Now()
 	th := NewThrottle(func() time.Time { return now })
 	const account = throttleShards * 7
-	strike := func(account, secret uint64) int { return th.strike(account, secret) }
+	strike := func(account, secret uint64) int { return th.strike(account, secret) - strikeLimit }
 	for i := range uint64(strikeLimit) {
 		strike(account, i+1)
 	}

@@ -62,9 +62,6 @@ func TestLogoutTokens(t *testing.T) {
 		if out.Issuer != p.URL || out.Subject != "" && out.Subject != "a1" && len(out.Subject) != maxSubject || out.Session != "" && out.Session != "s1" {
 			t.Errorf("%s: %+v", name, out)
 		}
-		if _, err := a.LogoutToken(t.Context(), token); err == nil {
-			t.Errorf("%s: good twice", name)
-		}
 		if _, err := a.Authenticate(t.Context(), &Credential{Scheme: SchemeBearer, Secret: token}); err == nil {
 			t.Errorf("%s: somebody comes in with it", name)
 		}

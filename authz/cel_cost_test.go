@@ -3,6 +3,7 @@ package authz
 import (
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -50,6 +51,17 @@ func TestExpressionsHaveAPrice(t *testing.T) {
 // TestExpressionsEndInTime: whatever claims and headers hold, an evaluation that
 // was accepted takes some milliseconds at most, and so does a decision with many
 // of them.
+// worked is how long this process has used a processor: a busy machine makes
+// nothing more costly.
+func worked(t *testing.T) time.Duration {
+	t.Helper()
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
 func TestExpressionsEndInTime(t *testing.T) {
 	long := strings.Repeat("a", 100_000)
 	many := make([]any, 20_000)
@@ -73,11 +85,11 @@ func TestExpressionsEndInTime(t *testing.T) {
 			grants = append(grants, grant(n, when))
 		}
 		p := mustCompile(t, Config{Projects: []Project{{Patterns: []string{"a"}, Grants: grants}}})
-		begin := time.Now()
+		begin := worked(t)
 		if p.Decide(who, &Query{Repository: "a", Action: Pull, UserAgent: long}).Allowed {
 			t.Errorf("%s: allowed", when)
 		}
-		if d := time.Since(begin); d > 2*time.Second {
+		if d := worked(t) - begin; d > 2*time.Second {
 			t.Errorf("%s, 200 times: %s", when, d)
 		} else {
 			t.Logf("%s: %s", when, d)
