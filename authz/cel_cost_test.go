@@ -48,9 +48,6 @@ func TestExpressionsHaveAPrice(t *testing.T) {
 	}
 }
 
-// TestExpressionsEndInTime: whatever claims and headers hold, an evaluation that
-// was accepted takes some milliseconds at most, and so does a decision with many
-// of them.
 // worked is how long this process has used a processor: a busy machine makes
 // nothing more costly.
 func worked(t *testing.T) time.Duration {
@@ -62,6 +59,9 @@ func worked(t *testing.T) time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
+// TestExpressionsEndInTime: whatever claims and headers hold, an evaluation that
+// was accepted takes some milliseconds at most, and so does a decision with many
+// of them.
 func TestExpressionsEndInTime(t *testing.T) {
 	long := strings.Repeat("a", 100_000)
 	many := make([]any, 20_000)
@@ -89,7 +89,7 @@ func TestExpressionsEndInTime(t *testing.T) {
 		if p.Decide(who, &Query{Repository: "a", Action: Pull, UserAgent: long}).Allowed {
 			t.Errorf("%s: allowed", when)
 		}
-		if d := worked(t) - begin; d > 2*time.Second {
+		if d := worked(t) - begin; d > 3*time.Second {
 			t.Errorf("%s, 200 times: %s", when, d)
 		} else {
 			t.Logf("%s: %s", when, d)
