@@ -2,6 +2,7 @@ package authn
 
 import (
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/url"
@@ -71,5 +72,22 @@ func TestNothingIsSaidInTheClear(t *testing.T) {
 			t.Errorf("%s: began with %#x", address, b)
 		}
 		l.Close()
+	}
+}
+
+// TestPasswordPolicyEndsASignIn that the directory itself calls good.
+func TestPasswordPolicyEndsASignIn(t *testing.T) {
+	for code, want := range map[int8]error{
+		-1: nil, ldap.BeheraPasswordExpired: ErrExpired, ldap.BeheraChangeAfterReset: ErrExpired, ldap.BeheraAccountLocked: ErrDisabled,
+	} {
+		err := passwordPolicy(&ldap.SimpleBindResult{Controls: []ldap.Control{&ldap.ControlBeheraPasswordPolicy{Error: code}}})
+		if !errors.Is(err, want) {
+			t.Errorf("%d: %v, want %v", code, err, want)
+		}
+	}
+	for _, result := range []*ldap.SimpleBindResult{nil, {}} {
+		if err := passwordPolicy(result); err != nil {
+			t.Error(err)
+		}
 	}
 }
