@@ -29,12 +29,19 @@ type underWay struct {
 	*exchange
 	policy   atomic.Pointer[authz.Policy]
 	ended    error // what the sender's authenticator says
+	who      *authn.Principal
 	registry http.HandlerFunc
 }
 
 // Authenticate implements [authn.Authenticator].
-func (*underWay) Authenticate(context.Context, *authn.Credential) (*authn.Principal, error) {
-	return nil, authn.ErrNotMine
+func (u *underWay) Authenticate(_ context.Context, c *authn.Credential) (*authn.Principal, error) {
+	switch {
+	case c.Scheme != authn.SchemeBasic || u.who == nil:
+		return nil, authn.ErrNotMine
+	case c.Secret != "good":
+		return nil, authn.ErrInvalid
+	}
+	return u.who, nil
 }
 
 // Recheck implements [authn.Rechecker].

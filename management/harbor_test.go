@@ -215,6 +215,7 @@ func TestHarborPermissionsMeanNoMore(t *testing.T) {
 		"pushing":                        {in("project", "team-a", push), false, "[{repository team-a/** [push]}]"},
 		"pushing in a project":           {in("project", "team-a", push), true, "[{repository team-a/** [pull push]}]"},
 		"both in a project":              {in("project", "team-a", push, pull), true, "[{repository team-a/** [pull push]}]"},
+		"listing in a project":           {in("project", "team-a", on("repository", "list")), true, "[{repository team-a/** [list]}]"},
 		"twice the same":                 {in("project", "team-a", on("tag", "list"), on("artifact", "list")), false, "[{repository team-a/** [list]}]"},
 		"what means nothing here":        {in("project", "team-a", on("scan", "create")), false, "[]"},
 		"the catalog":                    {in("system", "/", on("catalog", "read")), false, "[{registry catalog [*]}]"},

@@ -136,3 +136,64 @@ func TestRevocationsDoNotHideEachOther(t *testing.T) {
 		}
 	}
 }
+
+// TestOrderDecidesWhereClocksDisagree: within a minute it counts what the gateway
+// knew that issued something, beyond that it counts when.
+func TestOrderDecidesWhereClocksDisagree(t *testing.T) {
+	clock := newMovingClock()
+	s := gateway(t, memstore.New(), state.Options{Now: clock.now})
+	alice := &authn.Principal{Kind: authn.KindUser, Name: "alice", Issuer: "https://sso", Subject: "1"}
+	user := seenAs(t, s, alice)
+	written := func(build func(tx *state.Tx)) uint64 {
+		var tx state.Tx
+		build(&tx)
+		if err := s.Commit(t.Context(), &tx); err != nil {
+			t.Fatal(err)
+		}
+		return tx.Revision()
+	}
+	change := func(do func(u *state.User)) uint64 {
+		return written(func(tx *state.Tx) {
+			item, _ := s.Users.Get(user)
+			next := *item.Value
+			do(&next)
+			state.Put(tx, s.Users, user, &next, state.Unchanged(item))
+		})
+	}
+	good := func(p authn.Principal, issued time.Time, asOf uint64) bool {
+		p.Credential, p.Issued, p.AsOf = authn.CredentialRegistryToken, issued, asOf
+		return s.Check(&p) == nil
+	}
+	first := clock.now()
+	earlier := change(func(u *state.User) { u.NotBefore = first })
+	cut := first.Add(10 * time.Second)
+	drawn := change(func(u *state.User) { u.NotBefore = cut })
+	later := change(func(u *state.User) { u.Email = "alice@example.com" }) // which draws no line
+	check := func(who authn.Principal, what string) {
+		t.Helper()
+		for _, test := range []struct {
+			issued time.Duration
+			asOf   uint64
+			good   bool
+		}{
+			{-time.Nanosecond, 0, false}, {0, 0, true}, {time.Second, 0, true},
+			{time.Second, earlier, false}, {59 * time.Second, drawn - 1, false}, {time.Minute, drawn - 1, false}, {time.Minute + time.Nanosecond, drawn - 1, true},
+			{-time.Second, drawn, true}, {-time.Minute, drawn, true}, {-time.Minute - time.Nanosecond, drawn, false}, {-2 * time.Minute, later, false},
+			{time.Second, drawn, true}, {time.Second, later, true},
+		} {
+			if got := good(who, cut.Add(test.issued), test.asOf); got != test.good {
+				t.Errorf("%s: issued after %s, knowing %d of %d: good %v", what, test.issued, test.asOf, drawn, got)
+			}
+		}
+	}
+	check(*alice, "signed out")
+	change(func(u *state.User) { u.NotBefore = time.Time{} })
+	drawn = written(func(tx *state.Tx) {
+		state.Put(tx, s.Revocations, state.RevokePrincipal("robot:ci"), &state.Revocation{NotBefore: cut}, state.Absent)
+	})
+	earlier, later = drawn-1, drawn+1
+	check(authn.Principal{Kind: authn.KindRobot, Name: "ci"}, "a robot's tokens")
+	if !good(authn.Principal{Kind: authn.KindRobot, Name: "other"}, first, 1) || !good(authn.Principal{Kind: authn.KindUser, Name: "ci"}, first, 1) {
+		t.Error("it concerns others")
+	}
+}
