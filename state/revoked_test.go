@@ -176,10 +176,19 @@ func TestOrderDecidesWhereClocksDisagree(t *testing.T) {
 			asOf   uint64
 			good   bool
 		}{
-			{-time.Nanosecond, 0, false}, {0, 0, true}, {time.Second, 0, true},
-			{time.Second, earlier, false}, {59 * time.Second, drawn - 1, false}, {time.Minute, drawn - 1, false}, {time.Minute + time.Nanosecond, drawn - 1, true},
-			{-time.Second, drawn, true}, {-time.Minute, drawn, true}, {-time.Minute - time.Nanosecond, drawn, false}, {-2 * time.Minute, later, false},
-			{time.Second, drawn, true}, {time.Second, later, true},
+			{-time.Nanosecond, 0, false},
+			{0, 0, true},
+			{time.Second, 0, true},
+			{time.Second, earlier, false},
+			{59 * time.Second, drawn - 1, false},
+			{time.Minute, drawn - 1, false},
+			{time.Minute + time.Nanosecond, drawn - 1, true},
+			{-time.Second, drawn, true},
+			{-time.Minute, drawn, true},
+			{-time.Minute - time.Nanosecond, drawn, false},
+			{-2 * time.Minute, later, false},
+			{time.Second, drawn, true},
+			{time.Second, later, true},
 		} {
 			if got := good(who, cut.Add(test.issued), test.asOf); got != test.good {
 				t.Errorf("%s: issued after %s, knowing %d of %d: good %v", what, test.issued, test.asOf, drawn, got)
