@@ -26,10 +26,16 @@ func (s *State) AsOf() (sequence uint64, history int64) {
 	return s.seen.Load(), history
 }
 
-// followHistory takes the mark of the history that the tables are now of.
+// followHistory takes the mark of the history that the tables are now of. Where there
+// is one gateway, that is of when it has read everything: nobody else must know it,
+// and nothing tells a file that was restored while it was stopped.
 func (s *State) followHistory() {
+	if !s.options.Shared {
+		s.mark.Store(s.loaded.Load().at.UnixMicro())
+		return
+	}
 	if item, ok := s.Guards.Get(guardHistory); ok {
-		s.mark.Store(item.Value.Changed.UnixMilli())
+		s.mark.Store(item.Value.Changed.UnixMicro())
 	} else {
 		s.mark.Store(0)
 	}
@@ -38,7 +44,7 @@ func (s *State) followHistory() {
 // markHistory tells everybody that the store has another history than before, if
 // this gateway has noticed: numbers of the one before say nothing in it.
 func (s *State) markHistory(ctx context.Context) {
-	if !s.unmarked {
+	if !s.unmarked || !s.options.Shared {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, catchUp)

@@ -57,7 +57,8 @@ func TestCutOffDuringARestore(t *testing.T) {
 func TestRevocationsAfterARestore(t *testing.T) {
 	shared := memstore.New()
 	line := faultstore.Wrap(shared)
-	a, cutOff := open(t, shared), open(t, line)
+	several := state.Options{Shared: true}
+	a, cutOff := gateway(t, shared, several), gateway(t, line, several)
 	put := func(name string) {
 		t.Helper()
 		commit(t, a, func(tx *state.Tx) {
@@ -82,7 +83,7 @@ func TestRevocationsAfterARestore(t *testing.T) {
 	restore()
 	put("new")
 	eventually(t, "it is noticed", func() bool { _, history := a.AsOf(); return history != 0 })
-	fresh := open(t, shared)
+	fresh := gateway(t, shared, several)
 	late := token(cutOff, time.Now().Truncate(time.Second))
 	commit(t, a, func(tx *state.Tx) {
 		state.Put(tx, a.Revocations, state.RevokePrincipal("robot:ci"), &state.Revocation{NotBefore: time.Now().Add(time.Second).Truncate(time.Second)}, store.Precondition{})
@@ -103,5 +104,41 @@ func TestRevocationsAfterARestore(t *testing.T) {
 	}
 	if err := a.Check(since); err != nil {
 		t.Errorf("a token that was issued since: %v", err)
+	}
+}
+
+// TestRevocationsAfterAFileWasRestored: the same with a store of one gateway, which is
+// stopped to restore it, and which was started again since.
+func TestRevocationsAfterAFileWasRestored(t *testing.T) {
+	shared := memstore.New()
+	write := func(s *state.State, id string) {
+		t.Helper()
+		commit(t, s, func(tx *state.Tx) {
+			state.Put(tx, s.Revocations, id, &state.Revocation{NotBefore: time.Now().Truncate(time.Second)}, store.Precondition{})
+		})
+	}
+	first := open(t, shared)
+	write(first, state.RevokeToken("other"))
+	restore := shared.Save()
+	for range 10 {
+		write(first, state.RevokeToken("other"))
+	}
+	eventually(t, "it knows", func() bool { return first.Sequence() == 11 })
+	sequence, history := first.AsOf()
+	p := &authn.Principal{
+		Kind: authn.KindRobot, Name: "ci", Credential: authn.CredentialRegistryToken, CredentialID: "x",
+		Issued: time.Now().Add(-2 * time.Second).Truncate(time.Second), AsOf: sequence, History: history,
+	}
+	first.Close()
+	restore()
+	second := open(t, shared)
+	write(second, state.RevokePrincipal("robot:ci"))
+	for range 20 {
+		write(second, state.RevokeToken("other"))
+	}
+	for name, s := range map[string]*state.State{"that was restored": second, "started since": open(t, shared)} {
+		if err := s.Check(p); !errors.Is(err, authn.ErrExpired) {
+			t.Errorf("at the gateway %s: %v", name, err)
+		}
 	}
 }
