@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-var lasts = flag.Duration("for", 4*time.Second, "how long each store is changed and disturbed")
+var lasts = flag.Duration("for", 3*time.Second, "how long each store is changed and disturbed")
 
 const (
 	clients  = 8
