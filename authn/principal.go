@@ -97,6 +97,9 @@ type Principal struct {
 	// AsOf is the sequence number up to which the gateway that issued the
 	// credential knew the changes of the state. 0: it does not say.
 	AsOf uint64
+	// History is that of the store which AsOf is a number of: another one after a
+	// restore, in which the same number says nothing.
+	History int64
 
 	// Proven is when the credential was checked, if that is remembered for a
 	// while. Zero: just now.

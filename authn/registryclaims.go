@@ -23,7 +23,8 @@ type RegistryClaims struct {
 
 	// AsOf is up to which change of the state the gateway knew what there is,
 	// see [Principal.AsOf]; registries ignore it.
-	AsOf uint64 `json:"seq,omitempty"`
+	AsOf    uint64 `json:"seq,omitempty"`
+	History int64  `json:"hist,omitempty"`
 
 	// Access is the upper bound of what the token is good for.
 	Access []Limit `json:"access"`
@@ -93,7 +94,7 @@ func (c *RegistryClaims) principal() *Principal {
 		Groups: p.Groups, Roles: p.Roles, GroupsUnread: p.GroupsUnread, RolesUnread: p.RolesUnread, Kept: p.Kept, Claims: p.Claims,
 		Authenticator: p.Authenticator, Origin: p.Credential, OriginID: p.CredentialID, OriginLimits: p.Limits, Terms: p.Terms,
 		Credential: CredentialRegistryToken, CredentialID: c.ID,
-		Issued: time.Unix(c.IssuedAt, 0), AsOf: c.AsOf, Expires: time.Unix(c.ExpiresAt, 0),
+		Issued: time.Unix(c.IssuedAt, 0), AsOf: c.AsOf, History: c.History, Expires: time.Unix(c.ExpiresAt, 0),
 		Limits: c.Access,
 	}
 }

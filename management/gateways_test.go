@@ -1,6 +1,7 @@
 package management
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -164,7 +165,8 @@ func TestRevocationDoesNotMoveBack(t *testing.T) {
 	if a.state.Check(p) == nil {
 		t.Error("a token of a gateway whose clock is ahead is still good")
 	}
-	p.Issued, p.AsOf = at.Truncate(time.Second), a.state.Sequence()
+	p.Issued = at.Truncate(time.Second)
+	p.AsOf, p.History = a.state.AsOf()
 	if err := a.state.Check(p); err != nil {
 		t.Errorf("a token that was issued afterwards: %v", err)
 	}
@@ -213,4 +215,41 @@ func TestIdempotencyKeyThatHasEnded(t *testing.T) {
 	s.admin("POST", "/robots", robot("one"), "Idempotency-Key", "k").want(201)
 	s.clock.advance(keepOnce + time.Second)
 	s.admin("POST", "/robots", robot("two"), "Idempotency-Key", "k").want(201)
+}
+
+// TestWhatIsUnchangedIsAskedOfTheStore: on one gateway something is switched on or
+// off, and the other one, which does not know yet, is to switch it back. It does not
+// say that nothing is to be done.
+func TestWhatIsUnchangedIsAskedOfTheStore(t *testing.T) {
+	a, b, late := twoGateways(t)
+	user := a.see(people["alice"])
+	a.admin("PUT", "/robots/ci", outsideRobot).want(201)
+	a.admin("PUT", "/read-only", `{"read_only":false}`).want(200)
+	a.admin("PUT", "/projects/web", outside).want(201)
+	robots := func(disabled bool) string {
+		return fmt.Sprintf(`{"version":1,"robots":[{"name":"ci","disabled":%t,"permissions":[{"name":"elsewhere/**","actions":["push"]}]}]}`, disabled)
+	}
+	for name, at := range map[string]struct{ method, path, do, back, read, field, want string }{
+		"a robot":    {"PUT", "/robots/ci", strings.Replace(outsideRobot, "{", `{"disabled":true,`, 1), outsideRobot, "/robots/ci", "disabled", ""},
+		"a user":     {"POST", "/users/" + user, "/disable", "/enable", "/users/" + user, "disabled", "false"},
+		"read-only":  {"PUT", "/read-only", `{"read_only":true}`, `{"read_only":false}`, "/read-only", "read_only", "false"},
+		"a project":  {"PUT", "/projects/web", `{"patterns":["other/**"]}`, outside, "/projects/web", "patterns", "[elsewhere/**]"},
+		"a document": {"POST", "/import", robots(true), robots(false), "/robots/ci", "disabled", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			call := func(s *stage, what string) {
+				if verb, ok := strings.CutPrefix(what, "/"); ok {
+					s.admin(at.method, at.path+"/"+verb, nil).want(200)
+					return
+				}
+				s.admin(at.method, at.path, what).want(200)
+			}
+			late(func() { call(a, at.do) })
+			call(b, at.back)
+			a.caughtUp(b)
+			if got := a.admin("GET", at.read, nil).want(200).text(at.field); got != at.want {
+				t.Errorf("%s is %s", at.field, got)
+			}
+		})
+	}
 }

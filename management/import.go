@@ -68,7 +68,7 @@ func (m *Manager) Import(ctx context.Context, who *Caller, d *Document, o Import
 			return err
 		}
 		result = &ImportResult{DryRun: o.DryRun, Changes: p.changes}
-		if o.DryRun || !p.writes {
+		if o.DryRun {
 			return nil
 		}
 		return m.commit(ctx, who, &tx, result)
@@ -106,7 +106,6 @@ type importPlan struct {
 	prune   bool
 	wrong   problems
 	changes []ImportChange
-	writes  bool
 	about   map[state.Object]bool // what is written or deleted, by kind and id
 	guards  map[string]state.Guarding
 }
@@ -205,7 +204,7 @@ func (p *importPlan) projectsGone() {
 
 // note takes down what is done to a record.
 func (p *importPlan) note(c ImportChange) {
-	p.changes, p.writes = append(p.changes, c), true
+	p.changes = append(p.changes, c)
 	p.about[state.Object{Kind: c.Kind, ID: c.ID}] = true
 }
 
@@ -232,6 +231,7 @@ func put[T any](p *importPlan, t *state.Table[T], id string, next *T, note strin
 	var before any
 	if exists {
 		if equalRecord(item.Value, next) {
+			state.Keep(p.tx, t, item)
 			return
 		}
 		before, condition, c.Action = show(item.Value), state.Unchanged(item), "update"

@@ -120,6 +120,7 @@ func (p *importPlan) robots(list []DocumentRobot, projects []NewProject) {
 			}
 		}
 		if exists && equalRecord(item.Value, next) {
+			state.Keep(p.tx, m.state.Robots, item)
 			continue
 		}
 		if _, _, err := next.Compile(); err != nil {
@@ -238,6 +239,7 @@ func (p *importPlan) owners(list []DocumentOwner) {
 		next := &state.Owner{Principal: in.Principal, Identity: in.Identity, Since: m.second()}
 		id, valid := ownedID(in.Repository)
 		if item, exists := m.state.Owners.Get(id); exists && item.Value.Principal == in.Principal && (in.Identity == "" || in.Identity == item.Value.Identity) {
+			state.Keep(p.tx, m.state.Owners, item)
 			continue
 		}
 		if !valid {
@@ -288,7 +290,11 @@ func (p *importPlan) lockedOut(list []DocumentUser) {
 func (p *importPlan) readOnly(d *Document) {
 	set := func(id string, on bool) {
 		item, exists := p.m.state.Settings.Get(id)
-		if exists && item.Value.On == on || !exists && !on {
+		if exists && item.Value.On == on {
+			state.Keep(p.tx, p.m.state.Settings, item)
+			return
+		}
+		if !exists && !on {
 			return
 		}
 		put(p, p.m.state.Settings, id, &state.Setting{On: on, Changed: p.m.second(), By: p.who.actor.String()}, "", func(v *state.Setting) any {

@@ -137,7 +137,7 @@ func (d *managed[T, V, In]) write(ctx context.Context, who *Caller, name string,
 		return nil, false, err
 	}
 	if same {
-		return d.show(before), false, nil
+		return d.show(before), false, unchanged(ctx, d.manager, d.table, before)
 	}
 	var old any
 	if before != nil {

@@ -165,6 +165,16 @@ func (m *Manager) commit(ctx context.Context, who *Caller, tx *state.Tx, answer 
 	return nil
 }
 
+// unchanged is commit for a record that is already as it is to be, as far as this
+// gateway knows: another one may have changed it a moment ago.
+func unchanged[T any](ctx context.Context, m *Manager, t *state.Table[T], item *state.Item[T]) error {
+	var tx state.Tx
+	state.Keep(&tx, t, item)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitLimit)
+	defer cancel()
+	return m.state.Commit(ctx, &tx)
+}
+
 // commitLimit is how long a change may take.
 const commitLimit = 20 * time.Second
 

@@ -66,7 +66,7 @@ func (m *Manager) SetReadOnly(ctx context.Context, who *Caller, project string, 
 		}
 		if same {
 			made = showReadOnly(before.Value, revision)
-			return nil
+			return unchanged(ctx, m, m.state.Settings, before)
 		}
 		var tx state.Tx
 		if project != "" {

@@ -146,7 +146,7 @@ func (m *Manager) putRobot(ctx context.Context, who *Caller, name string, settin
 			return nil, false, err
 		}
 		if same {
-			return &RobotWithSecret{Robot: *m.showRobot(old, revision)}, false, nil
+			return &RobotWithSecret{Robot: *m.showRobot(old, revision)}, false, unchanged(ctx, m, m.state.Robots, before)
 		}
 	} else {
 		if err := match.check(0, false); err != nil {

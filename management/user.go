@@ -144,7 +144,7 @@ func (m *Manager) changeUser(ctx context.Context, who *Caller, id, action string
 		tokens, sessions := m.countOfUsers()
 		changed = showUser(id, &next, item.Revision, tokens[id], sessions[id])
 		if same {
-			return nil
+			return unchanged(ctx, m, m.state.Users, item)
 		}
 		var tx state.Tx
 		state.Put(&tx, m.state.Users, id, &next, state.Unchanged(item))

@@ -68,7 +68,8 @@ type front struct {
 	noLogins bool
 	graph    *graph // where the providers are reached
 	config   portal.Config
-	https    bool // with a certificate, and without a public URL
+	public   string // the URL of both, where there is another gateway
+	https    bool   // with a certificate, and without a public URL
 	admits   func(*authn.Principal) error
 	// forgotten: the provider is not configured any more.
 	forgotten atomic.Bool
@@ -149,6 +150,9 @@ func (f *front) open(t *testing.T, providers ...*authn.OIDC) {
 		public = f.URL
 	}
 	t.Cleanup(f.Close)
+	if f.public != "" {
+		public = f.public
+	}
 	policy := f.rules
 	f.sessions = portal.NewSessions(portal.SessionOptions{State: f.state, Policy: policy, Sealer: f.sealer, Config: f.config, PublicURL: public, Now: f.now, Admits: f.admits, Knows: func(string) bool { return !f.forgotten.Load() }})
 	if f.logins = nil; !f.noLogins {

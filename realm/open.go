@@ -125,7 +125,7 @@ func (r *Realm) open(ctx, limit context.Context, old keys.Store) error {
 		Service:      r.names.Service,
 		Issuer:       r.token.Issuer,
 		Config:       r.token,
-		AsOf:         live.Sequence,
+		AsOf:         live.AsOf,
 		Authenticate: run.Front.Chain.Authenticate,
 		Policy:       newCarryingPolicy(r),
 		Keys:         run.Front.Keys,

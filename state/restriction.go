@@ -170,22 +170,22 @@ func (s *State) Check(p *authn.Principal) error {
 	if err := s.CheckStale(p); err != nil {
 		return err
 	}
-	r := &s.restrictions
+	r, asOf := &s.restrictions, s.knew(p)
 	if p.Kind == authn.KindUser && r.users.len() > 0 {
 		if u, ok := r.users.get(p.Identity()); ok {
-			if err := u.admits(p.Issued, p.AsOf); err != nil {
+			if err := u.admits(p.Issued, asOf); err != nil {
 				return err
 			}
 		}
 	}
 	if all := r.all.Load(); all != nil {
-		if err := all.revoked(p); err != nil {
+		if err := all.revoked(p, asOf); err != nil {
 			return err
 		}
 	}
 	if r.principals.len() > 0 {
 		if v, ok := r.principals.get(nameOf(p)); ok {
-			if err := v.revoked(p); err != nil {
+			if err := v.revoked(p, asOf); err != nil {
 				return err
 			}
 		}
@@ -200,8 +200,8 @@ func (s *State) Check(p *authn.Principal) error {
 
 // revoked says whether a revocation ends what a principal shows. Registry tokens
 // are ended; secrets are not, they are withdrawn themselves.
-func (c *cut) revoked(p *authn.Principal) error {
-	if p.Credential == authn.CredentialRegistryToken && c.ends(p.Issued, p.AsOf) {
+func (c *cut) revoked(p *authn.Principal, asOf uint64) error {
+	if p.Credential == authn.CredentialRegistryToken && c.ends(p.Issued, asOf) {
 		return fmt.Errorf("%w: tokens issued before %s were revoked", authn.ErrExpired, c.at.Format(time.RFC3339))
 	}
 	return nil

@@ -54,6 +54,9 @@ type State struct {
 	deleted []store.Document
 	// histories counts how often the store has gone back, as after a restore.
 	histories int
+	unmarked  bool // the store went back and does not say so yet; only follow uses it
+	loaded    atomic.Pointer[loaded]
+	mark      atomic.Int64   // of the history: see followHistory
 	seen      atomic.Uint64  // sequence number up to which the store has told
 	at        store.Position // the same with its mark; only follow uses it
 	changed   atomic.Int64   // when that was, in Unix nanoseconds
@@ -192,6 +195,7 @@ func (s *State) now() time.Time { return s.options.Now() }
 // load replaces everything by what the store has. If the store was restored
 // from a backup, that counts also where it is older.
 func (s *State) load(ctx context.Context, restored bool) error {
+	begun := s.now()
 	documents, at, err := s.store.Load(ctx, s.realm)
 	if err != nil {
 		return fmt.Errorf("loading the state of realm %q: %w", s.realm, err)
@@ -202,6 +206,7 @@ func (s *State) load(ctx context.Context, restored bool) error {
 		return fmt.Errorf("loading the state of realm %q: %w", s.realm, err)
 	}
 	there := make(map[store.Key]bool, len(documents))
+	s.loaded.Store(&loaded{begun, sequence})
 	s.mu.Lock()
 	if restored = restored || sequence < s.seen.Load(); restored {
 		s.options.Log.Warn("the store has another history than before, as after a restore: what it has now counts, also where something was revoked since", "realm", s.realm, "from", s.seen.Load(), "to", sequence)
@@ -210,6 +215,7 @@ func (s *State) load(ctx context.Context, restored bool) error {
 		}
 		s.deleted = nil
 		s.histories++
+		s.unmarked = true
 	}
 	for i, d := range documents {
 		there[d.Key] = true
@@ -281,6 +287,7 @@ func (s *State) told(b store.Batch, restored bool) {
 	if s.seen.Swap(b.Sequence) != b.Sequence || s.changed.Load() == 0 {
 		s.changed.Store(s.now().UnixNano())
 	}
+	s.followHistory()
 	keep := s.deleted[:0]
 	for _, d := range s.deleted {
 		if d.Revision > b.Sequence {
@@ -316,6 +323,7 @@ func (s *State) follow(ctx context.Context) {
 	wait := shortest
 	for ctx.Err() == nil {
 		start := time.Now()
+		s.markHistory(ctx)
 		err := s.store.Watch(ctx, s.realm, s.at, func(b store.Batch) {
 			s.recovered()
 			s.told(b, false)

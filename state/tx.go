@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/store"
@@ -15,6 +16,7 @@ import (
 // Tx is a set of changes that are made together or not at all.
 type Tx struct {
 	changes []store.Change
+	kept    []store.Change
 	events  []Event
 	err     error
 
@@ -37,6 +39,31 @@ func Put[T any](tx *Tx, t *Table[T], id string, value *T, condition store.Precon
 // Delete removes a record.
 func Delete[T any](tx *Tx, t *Table[T], id string, condition store.Precondition) {
 	tx.changes = append(tx.changes, store.Change{Key: store.Key{Kind: t.kind, ID: id}, If: condition})
+}
+
+// Keep leaves a record as it is: the transaction fails with [store.ErrConflict] if
+// it is not what the store has any more. Whatever is answered because of a record,
+// without a change of it, is so answered for what is there and not for what this
+// gateway has heard. A record that the transaction changes as well is changed.
+func Keep[T any](tx *Tx, t *Table[T], item *Item[T]) {
+	tx.kept = append(tx.kept, store.Change{Key: store.Key{Kind: t.kind, ID: item.ID}, Keep: true, If: Unchanged(item)})
+}
+
+// all are the changes, and what is to be left as it is.
+func (tx *Tx) all() []store.Change {
+	if len(tx.kept) == 0 {
+		return tx.changes
+	}
+	all, about := slices.Clone(tx.changes), make(map[store.Key]bool, len(tx.changes)+len(tx.kept))
+	for _, c := range tx.changes {
+		about[c.Key] = true
+	}
+	for _, c := range tx.kept {
+		if !about[c.Key] {
+			all, about[c.Key] = append(all, c), true
+		}
+	}
+	return all
 }
 
 // Absent is the condition that there is no such record yet.
@@ -91,7 +118,7 @@ func (s *State) Commit(ctx context.Context, tx *Tx) error {
 	if tx.err != nil {
 		return tx.err
 	}
-	if len(tx.changes) == 0 && len(tx.events) == 0 {
+	if len(tx.changes) == 0 && len(tx.kept) == 0 && len(tx.events) == 0 {
 		return nil
 	}
 	now := s.now()
@@ -106,7 +133,7 @@ func (s *State) Commit(ctx context.Context, tx *Tx) error {
 		tx.events[i] = e
 	}
 	history := s.history()
-	sequence, err := s.store.Apply(ctx, s.realm, tx.changes, entries...)
+	sequence, err := s.store.Apply(ctx, s.realm, tx.all(), entries...)
 	s.wrote(err)
 	if err != nil {
 		return err

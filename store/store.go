@@ -87,10 +87,11 @@ type Document struct {
 	Data []byte
 }
 
-// Change writes or deletes one document.
+// Change writes or deletes one document, or wants it to be left as it is.
 type Change struct {
 	Key
 	Data []byte // nil deletes, empty does not; deleting what is not there changes nothing
+	Keep bool   // the document stays as it is, and the change only holds if If does
 	If   Precondition
 }
 

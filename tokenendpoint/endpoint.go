@@ -47,9 +47,9 @@ type Endpoint struct {
 	// has been validated.
 	Config Config
 
-	// AsOf returns up to which change of the state everything is known here. It is
-	// asked before a credential is looked at. Nil: always 0.
-	AsOf func() uint64
+	// AsOf returns up to which change of which history of the state everything is
+	// known here. It is asked before a credential is looked at. Nil: always 0.
+	AsOf func() (sequence uint64, history int64)
 	// Authenticate says who shows a credential.
 	Authenticate func(ctx context.Context, c *authn.Credential) (*authn.Principal, error)
 	// Identity hands out refresh tokens and exchanges them; nil: there are
@@ -80,7 +80,7 @@ type Endpoint struct {
 func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{endpoint: e, w: w, r: r, start: e.now(), keycloak: e.Config.isKeycloakPath(r.URL.Path)}
 	if e.AsOf != nil {
-		x.asOf = e.AsOf()
+		x.asOf, x.history = e.AsOf()
 	}
 	if err := admission.Check(r); err != nil {
 		x.fail(refusal(err))
@@ -116,6 +116,7 @@ type exchange struct {
 	r        *http.Request
 	start    time.Time
 	asOf     uint64 // see Endpoint.AsOf
+	history  int64
 	keycloak bool   // at one of Keycloak's paths
 
 	grant     string

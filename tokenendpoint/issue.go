@@ -56,7 +56,7 @@ func (x *exchange) mint() (issued, error) {
 		Issuer: e.Issuer, Subject: authn.RegistrySubject(x.principal), Audience: x.service, ID: t.id,
 		ExpiresAt: x.start.Add(t.lifetime).Unix(),
 		// Registries whose clock is behind must not refuse a fresh token.
-		NotBefore: x.start.Add(-keys.Leeway).Unix(), IssuedAt: x.start.Unix(), AsOf: x.asOf,
+		NotBefore: x.start.Add(-keys.Leeway).Unix(), IssuedAt: x.start.Unix(), AsOf: x.asOf, History: x.history,
 		Principal: authn.NewRegistryPrincipal(e.Policy.Relevant(x.principal)),
 	}
 	for {

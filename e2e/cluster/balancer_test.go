@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"testing"
 )
@@ -14,6 +15,8 @@ import (
 type balancer struct {
 	URL string
 	to  atomic.Pointer[node]
+	// callback is the provider's answer that a browser has brought last.
+	callback atomic.Pointer[http.Request]
 }
 
 func newBalancer(t *testing.T) *balancer {
@@ -23,6 +26,9 @@ func newBalancer(t *testing.T) *balancer {
 		to, err := url.Parse(b.to.Load().URL)
 		if err != nil {
 			panic(err)
+		}
+		if strings.HasPrefix(r.In.URL.Path, "/auth/callback") {
+			b.callback.Store(r.In)
 		}
 		r.SetURL(to)
 		r.Out.Host = r.In.Host

@@ -1,90 +1,20 @@
 package cluster
 
 import (
-	"io"
-	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/e2e/stage"
 )
 
-// cable is the line from a gateway to a database, which can be cut.
-type cable struct {
-	listener net.Listener
-	to       string
-
-	mu    sync.Mutex
-	cut   bool
-	conns map[net.Conn]bool
-}
-
-// newCable returns a line to the database in a connection string, and the
-// connection string by which it is used.
-func newCable(t *testing.T, dsn string) (*cable, string) {
-	t.Helper()
-	var lc net.ListenConfig
-	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(dsn, "@")
-	to, _, _ := strings.Cut(rest, "/")
-	c := &cable{listener: l, to: to, conns: map[net.Conn]bool{}}
-	t.Cleanup(func() { l.Close(); c.set(true) })
-	go c.serve()
-	return c, strings.Replace(dsn, to, l.Addr().String(), 1)
-}
-
-func (c *cable) serve() {
-	for {
-		near, err := c.listener.Accept()
-		if err != nil {
-			return
-		}
-		far, err := net.Dial("tcp", c.to)
-		if err != nil {
-			near.Close()
-			continue
-		}
-		c.mu.Lock()
-		if c.cut {
-			near.Close()
-			far.Close()
-		}
-		c.conns[near], c.conns[far] = true, true
-		c.mu.Unlock()
-		for _, pair := range [][2]net.Conn{{near, far}, {far, near}} {
-			go func() {
-				_, _ = io.Copy(pair[0], pair[1])
-				pair[0].Close()
-				pair[1].Close()
-			}()
-		}
-	}
-}
-
-// set cuts the line, or mends it.
-func (c *cable) set(cut bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.cut = cut; cut {
-		for conn := range c.conns {
-			conn.Close()
-		}
-		clear(c.conns)
-	}
-}
-
 // TestRestoredWhileCutOff: the database is put back to an older dump while one
 // gateway is cut off, and another writes on until the numbers are the same
 // again. The first has what the other has when the line is mended.
 func TestRestoredWhileCutOff(t *testing.T) {
 	db := database(t)
-	line, dsn := newCable(t, db.DSN())
+	line, dsn := db.Line(t)
 	image := registry(t).URL
 	a, b := configure(t, onPostgres, image, withKey, "DSN="+db.DSN()), configure(t, onPostgres, image, withKey, "DSN="+dsn)
 	a.start(t)
@@ -95,7 +25,7 @@ func TestRestoredWhileCutOff(t *testing.T) {
 	}
 	later := a.robot(t, "later")
 	within(t, 2*time.Second, "both know", func() bool { return b.status(t, kept) == 200 && b.status(t, later) == 200 })
-	line.set(true)
+	line.Cut()
 	within(t, 5*time.Second, "it is cut off", func() bool { return b.metric(t, "caddy_registry_auth_store_up") == 0 })
 	a.Kill()
 	if err := db.Shell(restore); err != nil {
@@ -110,7 +40,7 @@ func TestRestoredWhileCutOff(t *testing.T) {
 	}
 	a.api(t, "DELETE", "/robots/kept", "", 204)
 	b.want(t, "who is cut off does not know", later, 200)
-	line.set(false)
+	line.Mend()
 	within(t, 5*time.Second, "what was lost is lost, and what was deleted is deleted", func() bool {
 		return b.status(t, later) == 401 && b.status(t, kept) == 401
 	})
@@ -122,7 +52,7 @@ func TestRestoredWhileCutOff(t *testing.T) {
 // only the store vouches for, and says that it is not the secret that is wrong.
 func TestMaxStale(t *testing.T) {
 	db := database(t)
-	line, dsn := newCable(t, db.DSN())
+	line, dsn := db.Line(t)
 	secret, hash := stage.NewSecret()
 	n := configure(t, onPostgres, registry(t).URL, withKey+`
 		robot declared {
@@ -137,7 +67,7 @@ func TestMaxStale(t *testing.T) {
 	token := n.token(t, login)
 	declared := stage.Basic("robot$declared", secret)
 	n.want(t, "a declared robot", declared, 200)
-	line.set(true)
+	line.Cut()
 	health := func() string { return n.send(t.Context(), "GET", "/auth/api/v1/health", "", "").body }
 	within(t, 5*time.Second, "away", func() bool { return strings.Contains(health(), `"away"`) })
 	n.want(t, "at first it goes on", login, 200)
@@ -152,7 +82,7 @@ func TestMaxStale(t *testing.T) {
 		t.Errorf("token endpoint: %d %s", r.StatusCode, r.body)
 	}
 	n.want(t, "a declared robot", declared, 200)
-	line.set(false)
+	line.Mend()
 	within(t, 5*time.Second, "back", func() bool { return n.status(t, login) == 200 && n.status(t, token) == 200 })
 }
 

@@ -41,7 +41,7 @@ type peopleScene struct {
 	idp   *idp.Certified
 }
 
-func newPeopleScene(t *testing.T) *peopleScene {
+func newPeopleScene(t *testing.T, lines ...string) *peopleScene {
 	t.Helper()
 	process.Need(t, "node", "npm")
 	s := &peopleScene{T: t, front: newBalancer(t)}
@@ -50,7 +50,7 @@ func newPeopleScene(t *testing.T) *peopleScene {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.idp.Stop() }) // the test has stopped it before
-	s.a, s.b, _ = pair(t, strings.NewReplacer("URL", s.front.URL, "ISSUER", s.idp.Issuer).Replace(peopleLines), "WEB_SECRET=web-secret")
+	s.a, s.b, _ = pair(t, strings.NewReplacer("URL", s.front.URL, "ISSUER", s.idp.Issuer).Replace(peopleLines+strings.Join(lines, "")), "WEB_SECRET=web-secret")
 	s.front.to.Store(s.a)
 	return s
 }

@@ -9,7 +9,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -31,6 +30,7 @@ type node struct {
 	*gateway.Gateway
 	url    string
 	config gateway.Config
+	line   *postgres.Line // to the database; nil: a file
 
 	mu        sync.Mutex
 	disturbed time.Time
@@ -50,7 +50,7 @@ func newScene(t *testing.T, shared bool) *scene {
 	s := &scene{t: t}
 	registry := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(registry.Close)
-	gateways, global, env := 1, "", []string{"ADMIN_KEY=" + adminKey}
+	gateways, global := 1, ""
 	if shared {
 		postgres.Need(t)
 		var err error
@@ -58,7 +58,7 @@ func newScene(t *testing.T, shared bool) *scene {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = s.db.Stop() })
-		gateways, global, env = 2, "	registry_auth {\n		store postgres {env.DSN}\n	}\n", append(env, "DSN="+s.db.DSN())
+		gateways, global = 2, "	registry_auth {\n		store postgres {env.DSN}\n	}\n"
 	}
 	for range gateways {
 		port, err := process.FreePort()
@@ -66,6 +66,12 @@ func newScene(t *testing.T, shared bool) *scene {
 			t.Fatal(err)
 		}
 		n := &node{url: fmt.Sprintf("http://127.0.0.1:%d", port), calm: true}
+		env := []string{"ADMIN_KEY=" + adminKey}
+		if shared {
+			var dsn string
+			n.line, dsn = s.db.Line(t)
+			env = append(env, "DSN="+dsn)
+		}
 		n.config = gateway.Config{
 			Global: global,
 			Sites: fmt.Sprintf(`http://:%d {
@@ -85,6 +91,7 @@ func newScene(t *testing.T, shared bool) *scene {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = n.Stop() })
+		n.disturbed = time.Now()
 		s.nodes = append(s.nodes, n)
 	}
 	return s
@@ -92,78 +99,6 @@ func newScene(t *testing.T, shared bool) *scene {
 
 // any returns one of the gateways.
 func (s *scene) any() *node { return s.nodes[rand.IntN(len(s.nodes))] }
-
-// disturb does something to gateways.
-func disturb(nodes []*node, do func()) {
-	mark := func(calm bool) {
-		for _, n := range nodes {
-			n.mu.Lock()
-			n.disturbed, n.calm = time.Now(), calm
-			n.mu.Unlock()
-		}
-	}
-	mark(false)
-	do()
-	mark(true)
-}
-
-// knows reports whether a gateway has to know what was acknowledged at a time.
-func (n *node) knows(at time.Time) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.disturbed.After(at) {
-		at = n.disturbed
-	}
-	return n.calm && time.Since(at) > settled
-}
-
-// faults disturbs gateways and the database until ctx is done, and leaves
-// everything running.
-func (s *scene) faults(ctx context.Context) (did map[string]int) {
-	did = map[string]int{}
-	wait := func(least, most time.Duration) {
-		select {
-		case <-ctx.Done():
-		case <-time.After(least + rand.N(most-least)):
-		}
-	}
-	for ctx.Err() == nil {
-		wait(time.Second, 2*settled)
-		if ctx.Err() != nil {
-			break
-		}
-		n := s.any()
-		switch kind := rand.IntN(3); {
-		case kind == 0:
-			did["kill"]++
-			disturb([]*node{n}, func() {
-				n.Kill()
-				if err := n.Restart(context.WithoutCancel(ctx), n.config); err != nil {
-					s.t.Error(err)
-				}
-			})
-		case kind == 1:
-			did["pause"]++
-			disturb([]*node{n}, func() {
-				_ = syscall.Kill(n.Pid(), syscall.SIGSTOP)
-				wait(100*time.Millisecond, 2*time.Second)
-				_ = syscall.Kill(n.Pid(), syscall.SIGCONT)
-			})
-		case s.db != nil:
-			did["database"]++
-			disturb(s.nodes, func() {
-				if err := s.db.Crash(); err != nil {
-					s.t.Error(err)
-				}
-				wait(100*time.Millisecond, 2*time.Second)
-				if err := s.db.Resume(context.WithoutCancel(ctx)); err != nil {
-					s.t.Error(err)
-				}
-			})
-		}
-	}
-	return did
-}
 
 // answer is what a gateway said; status 0: nothing.
 type answer struct {

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-var lasts = flag.Duration("for", 8*time.Second, "how long each store is changed and disturbed")
+var lasts = flag.Duration("for", 3*time.Second, "how long each store is changed and disturbed")
 
 const (
 	clients  = 8
@@ -23,10 +23,12 @@ const (
 
 // TestHistory holds what is there, and what is refused, to what was acknowledged:
 //
-//   - every acknowledged change is there, also after gateways were killed;
+//   - every acknowledged change is there, also after gateways were killed, unless a
+//     backup was restored that was made before it;
 //   - of a counter that all clients count up with If-Match no count is lost;
 //   - a robot that was deleted or disabled, and a token that was revoked, is refused
-//     by every gateway from then on;
+//     by every gateway from then on, also after a backup was restored that was made
+//     afterwards;
 //   - a token that is asked for after a revocation is good.
 func TestHistory(t *testing.T) {
 	for name, shared := range map[string]bool{"file": false, "postgres": true} {
@@ -47,12 +49,12 @@ func TestHistory(t *testing.T) {
 			group.Go(func() { h.count(ctx) })
 			group.Go(func() { h.count(ctx) })
 			group.Go(func() { h.watchTheDead(ctx) })
-			did := s.faults(ctx)
+			did := h.faults(ctx)
 			group.Wait()
 			h.settle()
 			h.finally()
 			t.Logf("%s: %d changes acknowledged, %d of which nobody knows, %d counted, %d looks at what was ended, faults %v",
-				name, h.acknowledged.Load(), h.unknown.Load(), h.counted[0].acknowledged.Load()+h.counted[1].acknowledged.Load(), h.looks.Load(), did)
+				name, h.acknowledged.Load(), h.unknown.Load(), h.counts.Load(), h.looks.Load(), did)
 			if h.acknowledged.Load() == 0 || h.looks.Load() == 0 {
 				t.Error("nothing was shown")
 			}
@@ -64,7 +66,13 @@ func TestHistory(t *testing.T) {
 type history struct {
 	*scene
 	acknowledged, unknown, looks atomic.Int64
-	counted                      [counters]struct{ acknowledged, unknown atomic.Int64 }
+
+	counting sync.RWMutex // held for writing while nobody may count
+	counted  [counters]counter
+	counts   atomic.Int64 // in all
+
+	backup   *backup
+	restores restores
 
 	mu   sync.Mutex
 	dead []dead
@@ -83,7 +91,8 @@ type robot struct {
 	name, login string
 	description map[string]bool // what it may be
 	disabled    bool
-	unsure      bool // whether it is there, or disabled, is not known
+	unsure      bool      // whether it is there, or disabled, is not known
+	changed     time.Time // acknowledged
 	tokens      []string
 }
 
@@ -98,9 +107,14 @@ func (h *history) bury(d ...dead) {
 	h.dead = append(h.dead, d...)
 }
 
-// did notes whether a change was acknowledged.
-func (h *history) did(a answer) (made, known bool) {
-	made, known = a.made()
+// change is one that a client asks for: nobody knows of it whether it was made if a
+// backup was restored at the same time.
+func (h *history) change(n *node, method, path, body string, header ...string) (a answer, made, known bool) {
+	begun := time.Now()
+	a = n.api(method, path, body, header...)
+	if made, known = a.made(); h.restores.undid(begun, time.Now()) {
+		made, known = false, false
+	}
 	if made {
 		h.acknowledged.Add(1)
 	}
@@ -108,7 +122,7 @@ func (h *history) did(a answer) (made, known bool) {
 		h.unknown.Add(1)
 		time.Sleep(50 * time.Millisecond) // the gateway may be away
 	}
-	return made, known
+	return a, made, known
 }
 
 // client makes and changes robots of its own.
@@ -122,7 +136,7 @@ func (h *history) client(ctx context.Context, id int) {
 			continue
 		}
 		i := rand.IntN(len(mine))
-		if r := mine[i]; !h.change(r) || r.unsure {
+		if r := mine[i]; h.unsure(r) || !h.touch(r) {
 			mine = append(mine[:i], mine[i+1:]...)
 		}
 	}
@@ -137,8 +151,7 @@ func described(text string) string {
 
 func (h *history) create(name string) *robot {
 	r := &robot{name: name, description: map[string]bool{"new": true}}
-	a := h.any().api("PUT", r.path(), described("new"), "If-None-Match", "*")
-	made, known := h.did(a)
+	a, made, known := h.change(h.any(), "PUT", r.path(), described("new"), "If-None-Match", "*")
 	if !made {
 		if known {
 			h.t.Errorf("%s cannot be made: %d %s", name, a.status, a.body)
@@ -150,35 +163,34 @@ func (h *history) create(name string) *robot {
 		h.t.Errorf("%s: %v: %s", name, err, a.body)
 		return nil
 	}
+	r.changed = time.Now()
 	r.login = "Basic " + base64.StdEncoding.EncodeToString([]byte("robot$"+name+":"+answer.Secret))
 	return r
 }
 
-// change does something to a robot, and reports whether it is still there.
-func (h *history) change(r *robot) bool {
+// unsure reports whether it is not known what a robot is like.
+func (h *history) unsure(r *robot) bool { return r.unsure || h.restores.undid(r.changed, r.changed) }
+
+// touch does something to a robot, and reports whether it is still there.
+func (h *history) touch(r *robot) bool {
 	n := h.any()
 	switch rand.IntN(6) {
 	case 0: // describe it
 		text := fmt.Sprint(rand.Uint64())
-		switch made, known := h.did(n.api("PATCH", r.path(), fmt.Sprintf(`{"description":%q}`, text))); {
+		switch _, made, known := h.change(n, "PATCH", r.path(), fmt.Sprintf(`{"description":%q}`, text)); {
 		case made:
-			r.description = map[string]bool{text: true}
+			r.description, r.changed = map[string]bool{text: true}, time.Now()
 		case !known:
 			r.description[text] = true
 		}
 	case 1: // disable it, or enable it
-		a := n.api("PATCH", r.path(), fmt.Sprintf(`{"disabled":%t}`, !r.disabled))
-		made, known := h.did(a)
-		if !known {
-			r.unsure = true
-		}
+		_, made, known := h.change(n, "PATCH", r.path(), fmt.Sprintf(`{"disabled":%t}`, !r.disabled))
+		r.unsure = !known
 		if made {
-			if r.disabled = !r.disabled; r.disabled {
-				h.end(r, "disabled")
-			}
+			r.disabled, r.changed = !r.disabled, time.Now()
 		}
 	case 2: // delete it
-		made, known := h.did(n.api("DELETE", r.path(), ""))
+		_, made, known := h.change(n, "DELETE", r.path(), "")
 		if made {
 			h.bury(dead{what: r.name + ", deleted", authorization: r.login})
 			h.end(r, "deleted")
@@ -186,7 +198,8 @@ func (h *history) change(r *robot) bool {
 		}
 		r.unsure = !known
 	case 3: // revoke its tokens
-		if made, _ := h.did(n.api("POST", "/revocations", fmt.Sprintf(`{"principal":"robot:%s"}`, r.name))); made {
+		if _, made, _ := h.change(n, "POST", "/revocations", fmt.Sprintf(`{"principal":"robot:%s"}`, r.name)); made {
+			r.changed = time.Now()
 			h.end(r, "revoked")
 			h.tokenIsGood(n, r)
 		}
@@ -200,9 +213,6 @@ func (h *history) change(r *robot) bool {
 
 // end notes that the tokens of a robot have ended.
 func (h *history) end(r *robot, why string) {
-	if why == "disabled" { // until it is enabled again
-		return
-	}
 	for _, token := range r.tokens {
 		h.bury(dead{what: "a token of " + r.name + ", " + why, authorization: token, token: true})
 	}
@@ -214,8 +224,9 @@ func (h *history) tokenIsGood(n *node, r *robot) {
 	if r.disabled || r.unsure {
 		return
 	}
+	begun := time.Now()
 	if token := n.token(r.login); token != "" {
-		if status := n.use(token); status == http.StatusUnauthorized {
+		if status := n.use(token); status == http.StatusUnauthorized && n.knows(begun.Add(-settled)) {
 			h.t.Errorf("a token of %s that was asked for after a revocation is refused", r.name)
 		}
 		r.tokens = append(r.tokens, token)
@@ -256,13 +267,13 @@ func (h *history) watchTheDead(ctx context.Context) {
 		}
 		h.mu.Unlock()
 		n := h.any()
-		if d.what == "" || !n.knows(d.since) {
+		if d.what == "" || !n.knows(d.since) || h.restores.undid(d.since, d.since) {
 			time.Sleep(10 * time.Millisecond)
 			continue
 		}
 		h.looks.Add(1)
 		start := time.Now()
-		if n.letIn(&d) && n.knows(start.Add(-settled)) {
+		if n.letIn(&d) && n.knows(start.Add(-settled)) && !h.restores.undid(d.since, d.since) {
 			h.t.Errorf("%s %s ago, is alive on %s", d.what, time.Since(d.since), n.url)
 		}
 	}
@@ -270,10 +281,10 @@ func (h *history) watchTheDead(ctx context.Context) {
 
 func counterPath(i int) string { return fmt.Sprint("/robots/counter-", i) }
 
-func countTo(n int) string { return described(fmt.Sprint(n)) }
+func countTo(n int64) string { return described(fmt.Sprint(n)) }
 
 // read returns how far a counter is, and its ETag.
-func (n *node) read(i int) (count int, etag string) {
+func (n *node) read(i int) (count int64, etag string) {
 	a := n.api("GET", counterPath(i), "")
 	var answer struct{ Description string }
 	if a.status != http.StatusOK || json.Unmarshal([]byte(a.body), &answer) != nil {
@@ -283,37 +294,49 @@ func (n *node) read(i int) (count int, etag string) {
 	return count, a.etag
 }
 
+// counter is how far one must be.
+type counter struct{ acknowledged, unknown atomic.Int64 }
+
+// bounds are between what a counter must be.
+func (c *counter) bounds() (least, most int64) {
+	least = c.acknowledged.Load()
+	return least, least + c.unknown.Load()
+}
+
 // count counts up, each time from what was read or answered last.
 func (h *history) count(ctx context.Context) {
 	for ctx.Err() == nil {
 		i, n := rand.IntN(counters), h.any()
 		at, etag := n.read(i)
 		for etag != "" && ctx.Err() == nil {
+			h.counting.RLock()
 			a := h.any().api("PUT", counterPath(i), countTo(at+1), "If-Match", etag)
 			made, known := a.made()
 			if made {
+				h.counts.Add(1)
 				h.counted[i].acknowledged.Add(1)
-				at, etag = at+1, a.etag
-				continue
 			}
 			if !known {
 				h.counted[i].unknown.Add(1)
-				time.Sleep(50 * time.Millisecond)
 			}
-			break
+			h.counting.RUnlock()
+			if !made {
+				time.Sleep(10 * time.Millisecond)
+				break
+			}
+			at, etag = at+1, a.etag
 		}
 	}
 }
 
 // settle waits until all gateways know everything.
 func (h *history) settle() {
-	end := time.Now().Add(time.Minute)
+	begun := time.Now()
 	for _, n := range h.nodes {
-		for !n.knows(time.Now().Add(-settled)) && time.Now().Before(end) {
+		for !n.knows(begun) && time.Since(begun) < time.Minute {
 			time.Sleep(50 * time.Millisecond)
 		}
 	}
-	time.Sleep(settled)
 }
 
 // finally compares what is there with what was acknowledged.
@@ -321,18 +344,21 @@ func (h *history) finally() {
 	for _, n := range h.nodes {
 		for i := range counters {
 			at, _ := n.read(i)
-			least := h.counted[i].acknowledged.Load()
-			if most := least + h.counted[i].unknown.Load(); int64(at) < least || int64(at) > most {
+			if least, most := h.counted[i].bounds(); at < least || at > most {
 				h.t.Errorf("counter %d is %d on %s, want %d to %d", i, at, n.url, least, most)
 			}
 		}
 		for i := range h.dead {
-			if d := &h.dead[i]; n.letIn(d) {
+			d := &h.dead[i]
+			if h.restores.undid(d.since, d.since) {
+				continue
+			}
+			if h.looks.Add(1); n.letIn(d) {
 				h.t.Errorf("%s, is alive on %s in the end", d.what, n.url)
 			}
 		}
 		for _, r := range h.kept {
-			if r.unsure {
+			if h.unsure(r) {
 				continue
 			}
 			a := n.api("GET", r.path(), "")

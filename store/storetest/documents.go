@@ -38,28 +38,34 @@ func testPreconditions(t *testing.T, p Place) {
 		name     string
 		id       string
 		data     []byte
+		keep     bool
 		if_      store.Precondition
 		conflict bool
 		revision uint64 // that the conflict names
 	}{
-		{"absent, there", "here", []byte("2"), store.Precondition{Absent: true}, true, first},
-		{"revision, another", "here", []byte("2"), store.Precondition{Revision: other}, true, first},
-		{"revision, none", "never", []byte("2"), store.Precondition{Revision: first}, true, 0},
-		{"revision, deleted", "deleted", []byte("2"), store.Precondition{Revision: second}, true, 0},
-		{"revision before the deletion", "deleted", []byte("2"), store.Precondition{Revision: first}, true, 0},
-		{"both", "here", []byte("2"), store.Precondition{Absent: true, Revision: first}, true, first},
-		{"delete, another revision", "here", nil, store.Precondition{Revision: other}, true, first},
-		{"delete, none", "never", nil, store.Precondition{Revision: first}, true, 0},
-		{"delete, absent, there", "here", nil, store.Precondition{Absent: true}, true, first},
-		{"delete, absent", "never", nil, store.Precondition{Absent: true}, false, 0},
-		{"absent after deletion", "deleted", []byte("2"), store.Precondition{Absent: true}, false, 0},
-		{"absent", "new", []byte("2"), store.Precondition{Absent: true}, false, 0},
-		{"revision", "here", []byte("2"), store.Precondition{Revision: first}, false, 0},
-		{"revision, once only", "here", []byte("2"), store.Precondition{Revision: first}, true, second + 3},
-		{"delete, revision", "here", nil, store.Precondition{Revision: second + 3}, false, 0},
+		{"absent, there", "here", []byte("2"), false, store.Precondition{Absent: true}, true, first},
+		{"revision, another", "here", []byte("2"), false, store.Precondition{Revision: other}, true, first},
+		{"revision, none", "never", []byte("2"), false, store.Precondition{Revision: first}, true, 0},
+		{"revision, deleted", "deleted", []byte("2"), false, store.Precondition{Revision: second}, true, 0},
+		{"revision before the deletion", "deleted", []byte("2"), false, store.Precondition{Revision: first}, true, 0},
+		{"both", "here", []byte("2"), false, store.Precondition{Absent: true, Revision: first}, true, first},
+		{"delete, another revision", "here", nil, false, store.Precondition{Revision: other}, true, first},
+		{"delete, none", "never", nil, false, store.Precondition{Revision: first}, true, 0},
+		{"delete, absent, there", "here", nil, false, store.Precondition{Absent: true}, true, first},
+		{"delete, absent", "never", nil, false, store.Precondition{Absent: true}, false, 0},
+		{"keep, another revision", "here", nil, true, store.Precondition{Revision: other}, true, first},
+		{"keep, deleted", "deleted", nil, true, store.Precondition{Revision: first}, true, 0},
+		{"keep, absent, there", "here", []byte("2"), true, store.Precondition{Absent: true}, true, first},
+		{"keep", "here", []byte("2"), true, store.Precondition{Revision: first}, false, 0},
+		{"keep, absent", "deleted", nil, true, store.Precondition{Absent: true}, false, 0},
+		{"absent after deletion", "deleted", []byte("2"), false, store.Precondition{Absent: true}, false, 0},
+		{"absent", "new", []byte("2"), false, store.Precondition{Absent: true}, false, 0},
+		{"revision", "here", []byte("2"), false, store.Precondition{Revision: first}, false, 0},
+		{"revision, once only", "here", []byte("2"), false, store.Precondition{Revision: first}, true, second + 3},
+		{"delete, revision", "here", nil, false, store.Precondition{Revision: second + 3}, false, 0},
 	}
 	for _, tt := range tests {
-		_, err := s.Apply(t.Context(), realm, []store.Change{{Key: store.Key{Kind: "robot", ID: tt.id}, Data: tt.data, If: tt.if_}})
+		_, err := s.Apply(t.Context(), realm, []store.Change{{Key: store.Key{Kind: "robot", ID: tt.id}, Data: tt.data, Keep: tt.keep, If: tt.if_}})
 		if !tt.conflict {
 			if err != nil {
 				t.Errorf("%s: %v", tt.name, err)

@@ -66,7 +66,7 @@ func Decide(sequence uint64, calls []*Call, revision func(store.Key) (uint64, er
 				call.Err = &store.ConflictError{Key: c.Key, Revision: found}
 				break
 			}
-			if c.Data != nil || found != 0 {
+			if !c.Keep && (c.Data != nil || found != 0) {
 				effective = append(effective, c)
 			}
 		}
