@@ -101,8 +101,12 @@ func TestManyRotations(t *testing.T) {
 	if _, err := x.show(secrets[12]); err != nil {
 		t.Errorf("one of long ago, which nobody knows any more, ends the token: %v", err)
 	}
+	if _, err := x.show(secrets[11]); err != nil {
+		t.Errorf("one that was just replaced: %v", err)
+	}
+	x.advance(time.Minute)
 	if _, err := x.show(secrets[5]); err == nil {
-		t.Error("a replaced one is good")
+		t.Error("one that was replaced a minute ago is good")
 	}
 	if _, err := x.show(secrets[12]); err == nil {
 		t.Error("the token goes on although a replaced one was shown")
