@@ -117,7 +117,7 @@ type exchange struct {
 	start    time.Time
 	asOf     uint64 // see Endpoint.AsOf
 	history  int64
-	keycloak bool   // at one of Keycloak's paths
+	keycloak bool // at one of Keycloak's paths
 
 	grant     string
 	service   string
