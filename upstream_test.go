@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/caddyserver/caddy/v2"
 )
 
 // tokenRegistry makes the fake registry one that gives nothing without one of
@@ -156,6 +158,39 @@ func TestTokensOfTheRegistry(t *testing.T) {
 	g.load(standardRealm + "explain_denials\n" + strings.ReplaceAll("upstream_auth token UPSTREAM gateway {env.REGISTRY_PASSWORD}\n", "UPSTREAM", g.upstream.URL))
 	if now := pulls2(); now != made {
 		t.Errorf("%d tokens after a reload, %d before", now, made)
+	}
+}
+
+// TestOneRealmHasOneCredential: two routes that declare the same realm say the same
+// of what the registry is shown.
+func TestOneRealmHasOneCredential(t *testing.T) {
+	const site = `{
+	admin off
+}
+http://127.0.0.1:0 {
+	handle /a/* {
+		registry_auth {
+			realm shared
+			upstream_auth basic gateway FIRST
+		}
+		respond 200
+	}
+	handle {
+		registry_auth {
+			realm shared
+			upstream_auth basic gateway SECOND
+		}
+		respond 200
+	}
+}`
+	for second, same := range map[string]bool{"one": true, "two": false} {
+		text := strings.NewReplacer("FIRST", "one", "SECOND", second).Replace(site)
+		if err := loadCaddyfile(t, text); (err == nil) != same {
+			t.Errorf("with %s: %v", second, err)
+		}
+	}
+	if err := caddy.Stop(); err != nil {
+		t.Error(err)
 	}
 }
 

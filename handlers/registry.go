@@ -96,8 +96,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		}
 	}
 	var shown upstream.Credentials
-	if h.UpstreamAuthRaw != nil {
+	if raw := h.UpstreamAuthRaw; raw != nil {
 		module, err := ctx.LoadModule(h, "UpstreamAuthRaw")
+		h.UpstreamAuthRaw = raw // which Caddy clears: it is a part of what makes two realms the same
 		if err != nil {
 			return fmt.Errorf("upstream_auth: %w", err)
 		}
