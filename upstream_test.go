@@ -161,9 +161,9 @@ func TestTokensOfTheRegistry(t *testing.T) {
 	}
 }
 
-// TestOneRealmHasOneCredential: two routes that declare the same realm say the same
-// of what the registry is shown.
-func TestOneRealmHasOneCredential(t *testing.T) {
+// TestOneRealmIsDeclaredInOneWay: two routes that declare the same realm say the
+// same of who can sign in, and of what the registry is shown.
+func TestOneRealmIsDeclaredInOneWay(t *testing.T) {
 	const site = `{
 	admin off
 }
@@ -171,6 +171,9 @@ http://127.0.0.1:0 {
 	handle /a/* {
 		registry_auth {
 			realm shared
+			local {
+				user alice {env.HASH} FIRST
+			}
 			upstream_auth basic gateway FIRST
 		}
 		respond 200
@@ -178,15 +181,19 @@ http://127.0.0.1:0 {
 	handle {
 		registry_auth {
 			realm shared
+			local {
+				user alice {env.HASH} THIRD
+			}
 			upstream_auth basic gateway SECOND
 		}
 		respond 200
 	}
 }`
-	for second, same := range map[string]bool{"one": true, "two": false} {
-		text := strings.NewReplacer("FIRST", "one", "SECOND", second).Replace(site)
-		if err := loadCaddyfile(t, text); (err == nil) != same {
-			t.Errorf("with %s: %v", second, err)
+	t.Setenv("HASH", "$2a$10$Yg72T1/I4y0DPXcgLdQ7N.yBzSxv6XFvk0CgDpn5wDfNAhDW57ide")
+	for second, third := range map[string]string{"one": "one", "two": "one", "one ": "two"} {
+		text := strings.NewReplacer("FIRST", "one", "SECOND", second, "THIRD", third).Replace(site)
+		if err := loadCaddyfile(t, text); (err == nil) != (second == third) {
+			t.Errorf("with %s and %s: %v", second, third, err)
 		}
 	}
 	if err := caddy.Stop(); err != nil {

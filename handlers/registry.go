@@ -84,6 +84,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
+	config := h.Config // Caddy clears what it loads, which tells two realms of one name apart
 	var list []authn.Member
 	if h.AuthenticatorsRaw != nil {
 		modules, err := ctx.LoadModule(h, "AuthenticatorsRaw")
@@ -96,9 +97,8 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		}
 	}
 	var shown upstream.Credentials
-	if raw := h.UpstreamAuthRaw; raw != nil {
+	if h.UpstreamAuthRaw != nil {
 		module, err := ctx.LoadModule(h, "UpstreamAuthRaw")
-		h.UpstreamAuthRaw = raw // which Caddy clears: it is a part of what makes two realms the same
 		if err != nil {
 			return fmt.Errorf("upstream_auth: %w", err)
 		}
@@ -107,7 +107,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 			return fmt.Errorf("upstream_auth: %T is no credential of a registry", module)
 		}
 	}
-	if h.realm, err = app.Declare(ctx, h.Config, list, shown); err != nil {
+	if h.realm, err = app.Declare(ctx, config, list, shown); err != nil {
 		return err
 	}
 	app.BeforeStart(func() error { return h.checkRoutes(ctx) })

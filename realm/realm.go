@@ -89,6 +89,7 @@ func newRealm(ctx caddy.Context, config caddyfile.Config, authenticators []authn
 	if r.fingerprint, err = caddyfile.Fingerprint(config); err != nil {
 		return nil, err
 	}
+	r.config.AuthenticatorsRaw, r.config.UpstreamAuthRaw = nil, nil // they are loaded
 	if r.names, err = config.Names(); err != nil {
 		return nil, err
 	}
