@@ -19,6 +19,11 @@ var (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	if gateway.Race && *soak == 0 {
+		// It takes a quarter of an hour then, beside all other tests.
+		fmt.Println("not run: e2e/faults with the race detector (.ci/run plays it without)")
+		os.Exit(0)
+	}
 	code := m.Run()
 	if table := results.String(); table != "" {
 		fmt.Print(table)
