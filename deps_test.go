@@ -44,24 +44,24 @@ var house = map[string]struct {
 	"cli":       {6, []string{"authn", "authz", "client", "internal/duration", "internal/terminal", "management", "migrate"}},
 
 	"migrate": {5, []string{"authn", "authz", "management"}},
-	"portal":  {5, []string{"answer", "authn", "authz", "internal/admission", "management", "state", "store"}},
+	"portal":  {5, []string{"answer", "authn", "authz", "internal/admission", "internal/loopback", "management", "state", "store"}},
 
 	"management": {4, []string{"answer", "authn", "authz", "export", "internal/admission", "internal/duration", "state", "store", "tokenendpoint/keys"}},
 
 	"state":         {3, []string{"authn", "authz", "store"}},
 	"tokenendpoint": {3, []string{"answer", "authn", "authz", "internal/admission", "internal/duration", "tokenendpoint/keys"}},
 
-	"upstream":           {3, []string{"authz"}},
+	"upstream":           {3, []string{"authz", "internal/loopback"}},
 	"tokenendpoint/keys": {3, []string{"answer", "authn"}},
 
 	"answer":           {2, []string{"authn", "internal/admission", "store"}},
 	"authz":            {2, []string{"authn"}},
 	"internal/process": {2, []string{"authn"}},
 
-	"authn":     {1, []string{"internal/duration"}},
-	"client":    {1, nil},
+	"authn":     {1, []string{"internal/duration", "internal/loopback"}},
+	"client":    {1, []string{"internal/loopback"}},
 	"export":    {1, nil},
-	"login":     {1, []string{"internal/terminal"}},
+	"login":     {1, []string{"internal/loopback", "internal/terminal"}},
 	"signature": {1, nil},
 
 	"store":                 {1, nil},
@@ -76,6 +76,7 @@ var house = map[string]struct {
 	"internal/admission": {0, nil},
 	"internal/duration":  {0, nil},
 	"internal/freeport":  {0, nil},
+	"internal/loopback":  {0, nil},
 	"internal/terminal":  {0, nil},
 }
 

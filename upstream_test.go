@@ -125,7 +125,7 @@ func TestTokensOfTheRegistry(t *testing.T) {
 	pulls("Bearer t1")
 
 	r.withdraw()
-	pulls("Bearer t1", "", "Bearer t2")
+	pulls("Bearer t1", "Bearer t2")
 
 	const text = `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json"}`
 	if a := g.do("PUT", manifest, text, robot, header("Content-Type", "application/vnd.oci.image.manifest.v1+json")); a.StatusCode != 201 {
@@ -225,19 +225,41 @@ func TestRefusedUpstreamLogins(t *testing.T) {
 	if len(lines) == 0 || !strings.Contains(fmt.Sprint(lines), host+" gives gateway no token") || strings.Contains(fmt.Sprint(lines), "wrong") {
 		t.Errorf("log: %v", lines)
 	}
+	// A login that is good, for an account that may not do it.
+	g.load(standardRealm + "upstream_auth token " + g.upstream.URL + " gateway s3cret\n")
+	r.answer = func(w http.ResponseWriter, req *http.Request) {
+		w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="http://%s/token",service="theirs",error="insufficient_scope"`, req.Host))
+		w.WriteHeader(http.StatusUnauthorized)
+	}
+	for range 3 {
+		if a := g.do("GET", manifest, "", robot); a.StatusCode != 502 || a.Header.Get("Retry-After") != "" || strings.Contains(a.body, "try again") {
+			t.Errorf("an account that may not: %d %v %s", a.StatusCode, a.Header, a.body)
+		}
+	}
+	if r.made != 2 {
+		t.Errorf("%d tokens were got in vain", r.made)
+	}
+	const upload = "/v2/team/app/blobs/uploads/1?digest=sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	for _, want := range []int{503, 502, 502} {
+		if a := g.do("PUT", upload, "layer", robot); a.StatusCode != want {
+			t.Errorf("an upload: %d, want %d: %s", a.StatusCode, want, a.body)
+		}
+	}
 	r.mu.Lock()
 	r.down = true
 	r.mu.Unlock()
-	g.load(standardRealm + "upstream_auth token " + g.upstream.URL + " gateway s3cret\n")
+	g.load(standardRealm + "upstream_auth token " + g.upstream.URL + "/ gateway s3cret\n")
 	if a := g.do("GET", manifest, "", robot); a.StatusCode != 503 || a.Header.Get("Retry-After") == "" {
 		t.Errorf("while the token service is away: %d %v %s", a.StatusCode, a.Header, a.body)
 	}
+	const refused = "the registry does not accept the gateway's credential: see upstream_auth"
+	before := len(g.logLines(refused))
 	g.load(standardRealm + "upstream_auth basic gateway wrong\n")
 	if a := g.do("GET", manifest, "", robot); a.StatusCode != 502 || a.Header.Get("Retry-After") != "" {
 		t.Errorf("a fixed login: %d %v %s", a.StatusCode, a.Header, a.body)
 	}
-	if lines := g.logLines("the registry does not accept the gateway's credential: see upstream_auth"); len(lines) != 1 {
-		t.Errorf("%d log lines", len(lines))
+	if n := len(g.logLines(refused)) - before; n != 1 {
+		t.Errorf("%d log lines", n)
 	}
 }
 

@@ -14,6 +14,8 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/sync/singleflight"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/loopback"
 )
 
 const (
@@ -384,7 +386,7 @@ func checkDiscovered(name, address, issuer string, insecure bool) error {
 	if u.Scheme != "https" && (u.Scheme != "http" || !strings.HasPrefix(issuer, "http://")) {
 		return fmt.Errorf("discovery: %s has scheme %.20q, want https", name, u.Scheme)
 	}
-	if u.Scheme == "http" && !insecure && !isLoopback(u.Hostname()) {
+	if u.Scheme == "http" && !insecure && !loopback.Is(u.Hostname()) {
 		return fmt.Errorf("discovery: %s is http on another machine", name)
 	}
 	return nil

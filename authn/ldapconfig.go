@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/go-ldap/ldap/v3"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/loopback"
 )
 
 // LDAPName is the name of the authenticator's kind.
@@ -190,7 +192,7 @@ func (c LDAPConfig) checkURLs() error {
 			return fmt.Errorf("%.200q: want ldaps://host[:port] or ldap://host[:port], nothing else", raw)
 		case u.Scheme == "ldaps" && c.StartTLS:
 			return fmt.Errorf("%s: starttls is for ldap://, this is encrypted already", raw)
-		case u.Scheme == "ldaps", u.Scheme == "ldap" && (c.StartTLS || c.InsecurePlaintext || isLoopback(u.Hostname())):
+		case u.Scheme == "ldaps", u.Scheme == "ldap" && (c.StartTLS || c.InsecurePlaintext || loopback.Is(u.Hostname())):
 		case u.Scheme == "ldap":
 			return fmt.Errorf("%s: passwords would go over the network unencrypted: write ldaps://, or starttls", raw)
 		default:

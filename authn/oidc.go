@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -13,6 +12,8 @@ import (
 
 	"go.uber.org/zap"
 	"golang.org/x/oauth2"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/loopback"
 )
 
 // OIDC authenticates people, and whatever else a provider issues ID tokens to,
@@ -210,17 +211,12 @@ func CheckIssuer(issuer string, insecure bool) error {
 		return fmt.Errorf("oidc: issuer %.200q is not an absolute URL", issuer)
 	case u.User != nil || strings.ContainsAny(issuer, "?#"):
 		return fmt.Errorf("oidc: issuer on %q: must have neither user, query nor fragment", u.Host)
-	case u.Scheme == "https", u.Scheme == "http" && (insecure || isLoopback(u.Hostname())):
+	case u.Scheme == "https", u.Scheme == "http" && (insecure || loopback.Is(u.Hostname())):
 		return nil
 	case u.Scheme == "http":
 		return fmt.Errorf("oidc: issuer %.200q: http is accepted on this machine only, or with insecure_issuer", issuer)
 	}
 	return fmt.Errorf("oidc: issuer %.200q: want https", issuer)
-}
-
-func isLoopback(host string) bool {
-	a, err := netip.ParseAddr(host)
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && a.IsLoopback()
 }
 
 // metadata is what a provider's discovery document says (OpenID Connect

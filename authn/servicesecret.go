@@ -13,6 +13,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/loopback"
 )
 
 // CredentialServiceSecret is the [Principal.Credential] of a service.
@@ -281,7 +283,7 @@ func checkService(raw string, insecure bool) error {
 		return fmt.Errorf("%.120q: want an absolute URL such as https://host/path", raw)
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return errors.New("URL: want neither a user, nor a query, nor a fragment")
-	case u.Scheme == "https", u.Scheme == "http" && (insecure || isLoopback(u.Hostname())):
+	case u.Scheme == "https", u.Scheme == "http" && (insecure || loopback.Is(u.Hostname())):
 		return nil
 	case u.Scheme == "http":
 		return fmt.Errorf("%.120q: anybody between could read the credentials: want https", raw)

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/loopback"
 )
 
 // DefaultPrefix is where a gateway has its API, if the address does not say.
@@ -111,7 +113,7 @@ func gatewayURL(o Options) (string, error) {
 		return "", fmt.Errorf("%w %q: it must not have a user or password", ErrAddress, u.Redacted())
 	case u.RawQuery != "" || u.Fragment != "":
 		return "", fmt.Errorf("%w %q: want no query and no fragment", ErrAddress, u.Redacted())
-	case u.Scheme == "http" && o.Key != "" && !o.InsecureHTTP && !loopback(u.Hostname()):
+	case u.Scheme == "http" && o.Key != "" && !o.InsecureHTTP && !loopback.Is(u.Hostname()):
 		return "", fmt.Errorf("%w %q: others could read the key on its way: use https", ErrAddress, u.Redacted())
 	}
 	path := strings.TrimSuffix(u.EscapedPath(), "/")
@@ -119,14 +121,6 @@ func gatewayURL(o Options) (string, error) {
 		path = DefaultPrefix
 	}
 	return u.Scheme + "://" + u.Host + path, nil
-}
-
-func loopback(host string) bool {
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }
 
 // Path joins the elements of a path: a robot "team-a+ci" is

@@ -109,6 +109,9 @@ func (d *direct) Authorization(ctx context.Context, q upstream.Question) ([]stri
 	return upstream.Direct{Logins: d.Logins}.Authorization(ctx, q)
 }
 
+// Accepted implements [upstream.Credentials].
+func (d *direct) Accepted(upstream.Question) {}
+
 // Nature implements [upstream.Credentials].
 func (d *direct) Nature() upstream.Nature { return upstream.Renewable }
 

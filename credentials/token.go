@@ -116,8 +116,11 @@ func (t *Token) Provision(ctx caddy.Context) error {
 		if login, ok = module.(upstream.Logins); !ok {
 			return fmt.Errorf("token: %w", errNoLogin)
 		}
-		if fixed, ok := module.(*Basic); ok {
-			settings = append(settings, fixed.login) // with the value of the placeholder
+		switch fixed := module.(type) { // with the values of placeholders
+		case *Basic:
+			settings = append(settings, fixed.login)
+		case *Bearer:
+			settings = append(settings, fixed.login)
 		}
 	}
 	t.Tokens, err = hold(&t.held, "token", settings, func() (*upstream.Tokens, error) {

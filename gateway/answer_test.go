@@ -42,7 +42,8 @@ func (s *shownOnes) Refused(upstream.Question, []string, []string) bool {
 	return s.left[0] != "none"
 }
 
-func (s *shownOnes) Nature() upstream.Nature { return s.nature }
+func (*shownOnes) Accepted(upstream.Question) {}
+func (s *shownOnes) Nature() upstream.Nature  { return s.nature }
 
 // forwards is a request that is sent on, with what is written down of it.
 func forwards(t *testing.T, method, path, body string) *underWay {

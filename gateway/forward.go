@@ -88,6 +88,9 @@ func (x *exchange) send(r *http.Request, last bool) (again bool, err error) {
 		}
 		return false, x.broken(g, err)
 	}
+	if last && !g.blocked {
+		x.front.Upstream.credentials.Accepted(x.right())
+	}
 	return g.again, nil
 }
 

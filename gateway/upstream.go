@@ -60,8 +60,13 @@ func (x *exchange) ask(ctx context.Context, q question) (*upstreamAnswer, error)
 	for again := true; ; again = false {
 		answer, shown, err := x.askOnce(ctx, &q)
 		switch {
-		case err != nil || answer.status != http.StatusUnauthorized:
-			return answer, err
+		case err != nil:
+			return nil, err
+		case answer.status != http.StatusUnauthorized:
+			if !again {
+				x.front.Upstream.credentials.Accepted(q.right())
+			}
+			return answer, nil
 		case !x.front.Upstream.refused(q.right(), shown, answer.header["Www-Authenticate"]):
 			return nil, fmt.Errorf("%w: asked for %s, the registry answers 401", upstream.ErrRefused, q.url())
 		case !again:

@@ -11,12 +11,12 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"os"
 	"strings"
 	"time"
 
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/loopback"
 	"github.com/caddy-registry-auth/caddy-registry-auth/internal/terminal"
 )
 
@@ -92,7 +92,7 @@ func (c *Credential) HelperUser() string {
 func address(ctx context.Context, registry string) (base, host string, err error) {
 	if !strings.Contains(registry, "://") {
 		registry = "https://" + registry
-		if u, err := url.Parse(registry); err == nil && loopback(u.Hostname()) && !speaksTLS(ctx, u.Host) {
+		if u, err := url.Parse(registry); err == nil && loopback.Is(u.Hostname()) && !speaksTLS(ctx, u.Host) {
 			registry = "http://" + u.Host
 		}
 	}
@@ -102,15 +102,10 @@ func address(ctx context.Context, registry string) (base, host string, err error
 		return "", "", fmt.Errorf("%q is not a registry such as registry.example.com", registry)
 	case u.Scheme != "https" && u.Scheme != "http":
 		return "", "", fmt.Errorf("%q: want https", registry)
-	case u.Scheme == "http" && !loopback(u.Hostname()):
+	case u.Scheme == "http" && !loopback.Is(u.Hostname()):
 		return "", "", fmt.Errorf("%q: http is for one's own machine only", registry)
 	}
 	return u.Scheme + "://" + u.Host, u.Host, nil
-}
-
-func loopback(host string) bool {
-	a, err := netip.ParseAddr(host)
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && a.IsLoopback()
 }
 
 // speaksTLS reports whether a server on this machine does, as docker finds

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/loopback"
 )
 
 // Config is the `portal` block of a realm.
@@ -82,7 +83,7 @@ func (c Config) Validate() error {
 	}
 	if c.URL != "" {
 		u, err := url.Parse(c.URL)
-		if err != nil || u.Host == "" || u.Scheme+"://"+u.Host != c.URL || u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
+		if err != nil || u.Host == "" || u.Scheme+"://"+u.Host != c.URL || u.Scheme != "https" && (u.Scheme != "http" || !loopback.Is(u.Hostname())) {
 			return fmt.Errorf("portal: url %.60q: want an address such as https://auth.example.com", c.URL)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/caddy-registry-auth/caddy-registry-auth/authn"
 	"github.com/caddy-registry-auth/caddy-registry-auth/authz"
 	"github.com/caddy-registry-auth/caddy-registry-auth/internal/admission"
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/loopback"
 	"github.com/caddy-registry-auth/caddy-registry-auth/management"
 	"github.com/caddy-registry-auth/caddy-registry-auth/state"
 )
@@ -175,17 +176,10 @@ func (p *Portal) base(r *http.Request) (base string, secure bool, err error) {
 		return "", false, errHost
 	case u.Scheme == "https":
 		return base, true, nil
-	case !loopback(u.Hostname()):
+	case !loopback.Is(u.Hostname()):
 		return "", false, errPlain
 	}
 	return base, false, nil
-}
-
-// loopback reports whether a host is this machine, where there need not be
-// https.
-func loopback(host string) bool {
-	a, err := netip.ParseAddr(host)
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && a.IsLoopback()
 }
 
 // setHeaders sets what every answer has: nothing is embedded, framed, cached

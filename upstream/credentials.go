@@ -100,6 +100,8 @@ type Credentials interface {
 	// returned, with these challenges, and reports whether there is something
 	// else to try.
 	Refused(q Question, shown, challenges []string) (again bool)
+	// Accepted tells that the registry took what there was to try after that.
+	Accepted(q Question)
 	// Nature says what becomes of a credential that is refused.
 	Nature() Nature
 }
@@ -166,6 +168,9 @@ func (s Static) Authorization(context.Context, Question) ([]string, error) { ret
 // Refused implements [Credentials].
 func (Static) Refused(Question, []string, []string) bool { return false }
 
+// Accepted implements [Credentials].
+func (Static) Accepted(Question) {}
+
 // Nature implements [Credentials].
 func (Static) Nature() Nature { return Lasting }
 
@@ -201,6 +206,9 @@ func (d Direct) Refused(_ Question, shown, _ []string) bool {
 	return err == nil && !slices.Equal(h, shown)
 }
 
+// Accepted implements [Credentials].
+func (Direct) Accepted(Question) {}
+
 // Nature implements [Credentials].
 func (Direct) Nature() Nature { return Renewable }
 
@@ -216,6 +224,9 @@ func (Passthrough) Authorization(context.Context, Question) ([]string, error) { 
 
 // Refused implements [Credentials].
 func (Passthrough) Refused(Question, []string, []string) bool { return false }
+
+// Accepted implements [Credentials].
+func (Passthrough) Accepted(Question) {}
 
 // Nature implements [Credentials].
 func (Passthrough) Nature() Nature { return ClientsOwn }

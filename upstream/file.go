@@ -86,7 +86,7 @@ func (f *File) Forget(l Login) {
 	if f.forget != nil {
 		f.forget(l)
 	}
-	f.held.drop(func(now Login) bool { return now == l })
+	f.held.drop(0, func(now Login) bool { return now == l })
 }
 
 // watchedFile is the text of a file, read again when it has changed.

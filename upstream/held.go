@@ -16,8 +16,9 @@ type held[T any] struct {
 	now   func() time.Time
 	fetch func(context.Context) (T, lifetime, error)
 
-	value  atomic.Pointer[kept[T]]
-	flight singleflight.Group
+	value   atomic.Pointer[kept[T]]
+	refused atomic.Int64 // when a value was, in Unix nanoseconds; 0: never
+	flight  singleflight.Group
 }
 
 // lifetime says how long a value is used: it is renewed from the first time
@@ -36,12 +37,13 @@ type kept[T any] struct {
 	value T
 	err   error
 	lifetime
+	got  time.Time
 	next atomic.Int64 // when a renewal may start, in Unix nanoseconds
 }
 
 // How long a failure is the answer to everybody who asks.
 const (
-	refusedFor     = 10 * time.Second
+	refusedFor     = 10 * time.Second // also how soon a value is not dropped again
 	unavailableFor = time.Second
 	fetchTime      = 30 * time.Second
 )
@@ -75,7 +77,7 @@ func (h *held[T]) start() <-chan singleflight.Result {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), fetchTime)
 		defer cancel()
-		k := new(kept[T])
+		k := &kept[T]{got: now}
 		if k.value, k.lifetime, k.err = h.fetch(ctx); k.err != nil {
 			if before != nil && before.err == nil && h.now().Before(before.until) {
 				return before, nil
@@ -88,11 +90,32 @@ func (h *held[T]) start() <-chan singleflight.Result {
 	})
 }
 
-// drop forgets the value if it is as said.
-func (h *held[T]) drop(is func(T) bool) {
-	if k := h.value.Load(); k != nil && k.err == nil && is(k.value) {
+// drop forgets the value if it is as said and of some age: another would be no
+// better than one that was just got, and whoever can make a registry refuse could
+// make us get one for each request.
+func (h *held[T]) drop(age time.Duration, is func(T) bool) {
+	k := h.value.Load()
+	if k != nil && k.err == nil && is(k.value) && h.now().Sub(k.got) >= age {
 		h.value.CompareAndSwap(k, nil)
 	}
+}
+
+// refuse takes note that the value was not accepted, and reports whether another
+// is worth a try: not if it stands in the place of one that was refused a moment
+// ago. Then everybody is told so, for a while.
+func (h *held[T]) refuse(is func(T) bool, why error) (again bool) {
+	k := h.value.Load()
+	if k == nil || k.err != nil || !is(k.value) {
+		return k == nil || k.err == nil // somebody has replaced it
+	}
+	now := h.now()
+	before := h.refused.Swap(now.UnixNano())
+	if before == 0 || now.Sub(time.Unix(0, before)) >= refusedFor {
+		h.value.CompareAndSwap(k, nil)
+		return true
+	}
+	h.value.CompareAndSwap(k, &kept[T]{err: why, lifetime: failureLifetime(now, why)})
+	return false
 }
 
 func failureLifetime(now time.Time, err error) lifetime {

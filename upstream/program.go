@@ -95,7 +95,7 @@ func (p *Program) Login(ctx context.Context) (Login, error) { return p.held.get(
 
 // Forget implements [Logins]: the program is asked again.
 func (p *Program) Forget(l Login) {
-	p.held.drop(func(now Login) bool { return now == l })
+	p.held.drop(refusedFor, func(now Login) bool { return now == l })
 }
 
 // run asks the program.

@@ -94,6 +94,11 @@ func TestProgramsAreAskedAgain(t *testing.T) {
 		t.Errorf("after another was refused: %s", got)
 	}
 	p.Forget(Login{Username: "AWS", Password: "s2"})
+	if got := secret(); got != "s2" {
+		t.Errorf("run again although it has just answered: %s", got)
+	}
+	c.advance(refusedFor)
+	p.Forget(Login{Username: "AWS", Password: "s2"})
 	if got := secret(); got != "s3" {
 		t.Errorf("after it was refused: %s", got)
 	}

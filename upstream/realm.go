@@ -9,9 +9,10 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"strings"
 	"syscall"
 	"time"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/loopback"
 )
 
 // maxAnswer bounds what a registry or a token service may answer, in bytes.
@@ -105,13 +106,8 @@ func checkRealm(realm string, registry *url.URL) (*url.URL, error) {
 		return nil, fmt.Errorf("the realm %.200q is not an absolute URL", realm)
 	case u.Scheme == "https":
 		return u, nil
-	case u.Scheme == "http" && isLoopback(u.Hostname()) && isLoopback(registry.Hostname()):
+	case u.Scheme == "http" && loopback.Is(u.Hostname()) && loopback.Is(registry.Hostname()):
 		return u, nil
 	}
 	return nil, fmt.Errorf("the realm %.200q is not https", realm)
-}
-
-func isLoopback(host string) bool {
-	a, err := netip.ParseAddr(host)
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && a.IsLoopback()
 }

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/caddy-registry-auth/caddy-registry-auth/internal/loopback"
 )
 
 // TokenConfig is a registry that gives tokens, as a client of the Docker token
@@ -51,7 +53,7 @@ func (c *TokenConfig) Validate() error {
 		return errors.New("token: registry: the address has a user, query or fragment")
 	case strings.HasSuffix(strings.TrimSuffix(u.Path, "/"), "/v2"):
 		return fmt.Errorf("token: registry %.200q: without /v2/", c.Registry)
-	case c.Realm == "" && u.Scheme == "http" && !isLoopback(u.Hostname()):
+	case c.Realm == "" && u.Scheme == "http" && !loopback.Is(u.Hostname()):
 		return errors.New("token: whoever is between could name a realm of his own in the answer of a registry that is reached over http: use https, or give the realm")
 	case c.ACRTenant != "" && !c.ACR:
 		return errors.New("token: acr_tenant is for acr_exchange")
@@ -134,14 +136,13 @@ func (t *Tokens) Authorization(ctx context.Context, q Question) ([]string, error
 	return v.(*held[[]string]).get(ctx) //nolint:forcetypeassert // the map's own
 }
 
-// Refused implements [Credentials]. The token is dropped, and what was known
-// of the way to ask: where the registry names scopes for what was asked, they
-// are asked for the next time.
-func (t *Tokens) Refused(q Question, shown, challenges []string) bool {
-	t.held(class(q)).drop(func(way) bool { return true })
-	if v, ok := t.tokens.Load(q); ok {
-		v.(*held[[]string]).drop(func(h []string) bool { return slices.Equal(h, shown) }) //nolint:forcetypeassert // the map's own
-	}
+// Refused implements [Credentials]. The token is dropped, and what was known of
+// the way to ask; where the registry names scopes for what was asked, they are
+// asked for the next time. A token that was got in place of a refused one and is
+// refused itself says that the account may not do this, or not in any way that
+// is known here.
+func (t *Tokens) Refused(q Question, shown, challenges []string) (again bool) {
+	t.held(class(q)).drop(refusedFor, func(way) bool { return true })
 	for _, c := range parseChallenges(challenges) {
 		wanted := strings.Fields(c.params["scope"])
 		if c.scheme == "bearer" && len(wanted) > 0 && len(wanted) <= 8 && !slices.ContainsFunc(wanted, func(s string) bool { return !q.asks(s) }) {
@@ -157,7 +158,19 @@ func (t *Tokens) Refused(q Question, shown, challenges []string) bool {
 			}
 		}
 	}
-	return true
+	v, ok := t.tokens.Load(q)
+	if !ok {
+		return true // dropped with all others
+	}
+	why := fmt.Errorf("%w: %s accepts no token for %s", ErrRefused, t.registry.Host, cmp.Or(strings.Join(q.scopes(), " "), "/v2/"))
+	return v.(*held[[]string]).refuse(func(h []string) bool { return slices.Equal(h, shown) }, why) //nolint:forcetypeassert // the map's own
+}
+
+// Accepted implements [Credentials].
+func (t *Tokens) Accepted(q Question) {
+	if v, ok := t.tokens.Load(q); ok {
+		v.(*held[[]string]).refused.Store(0) //nolint:forcetypeassert // the map's own
+	}
 }
 
 // Nature implements [Credentials].
@@ -216,7 +229,7 @@ func (t *Tokens) choose(list []challenge) (way, error) {
 	})
 	if i < 0 {
 		if slices.ContainsFunc(list, func(c challenge) bool { return c.scheme == "basic" }) {
-			if t.registry.Scheme != "https" && !isLoopback(t.registry.Hostname()) {
+			if t.registry.Scheme != "https" && !loopback.Is(t.registry.Hostname()) {
 				return way{}, fmt.Errorf("%w: %s wants the password itself, over http", ErrRefused, t.registry.Host)
 			}
 			return way{scheme: "basic"}, nil
@@ -363,7 +376,7 @@ func (t *Tokens) get(ctx context.Context, w way, l Login, scopes []string) (int,
 // not looked for in networks that only we can reach.
 func (t *Tokens) ask(w way, r *http.Request) (int, []byte, error) {
 	client := t.clients.elsewhere
-	if w.configured || w.realmOfItsHost || isLoopback(t.registry.Hostname()) {
+	if w.configured || w.realmOfItsHost || loopback.Is(t.registry.Hostname()) {
 		client = t.clients.registry
 	}
 	resp, err := send(client, r)
@@ -445,7 +458,7 @@ func (a *acrLogins) Login(ctx context.Context) (Login, error) { return a.held.ge
 
 // Forget implements [Logins].
 func (a *acrLogins) Forget(l Login) {
-	a.held.drop(func(now Login) bool { return now == l })
+	a.held.drop(refusedFor, func(now Login) bool { return now == l })
 }
 
 func (t *Tokens) exchange(ctx context.Context, accessToken string) (Login, lifetime, error) {

@@ -342,13 +342,49 @@ func TestRefusedTokensAreDropped(t *testing.T) {
 	if got := shows(t, made, del); got != "Bearer t2" || w.scopes[0] != "repository:team/app:delete,pull,*" {
 		t.Errorf("%q for %q", got, w.scopes)
 	}
-	made.Refused(del, []string{"Bearer t2"}, []string{`Bearer scope="repository:other/app:pull"`})
+	made.Accepted(del)
+	if !made.Refused(del, []string{"Bearer t2"}, []string{`Bearer scope="repository:other/app:pull"`}) {
+		t.Error("no other try, though the token was good before")
+	}
 	shows(t, made, del)
 	if strings.Contains(strings.Join(w.scopes, " "), "other") {
 		t.Errorf("the registry chooses what is asked for: %q", w.scopes)
 	}
 	if made.Refused(del, []string{"Bearer t1"}, nil); shows(t, made, del) != "Bearer t3" {
 		t.Error("a token is dropped although another one was refused")
+	}
+}
+
+// TestRefusedTwiceIsRefused: where a new token is refused as the one before was, the
+// account may not do this. That is said, not tried again for every request.
+func TestRefusedTwiceIsRefused(t *testing.T) {
+	c := newClock()
+	w := newWorld(t, hub)
+	made := tokens(t, w, c, me)
+	h, err := made.Authorization(t.Context(), pull)
+	if err != nil || !made.Refused(pull, h, nil) {
+		t.Fatal(err)
+	}
+	if h, err = made.Authorization(t.Context(), pull); err != nil || made.Refused(pull, h, nil) {
+		t.Fatal("tried again and again", err)
+	}
+	for range 20 {
+		if _, err := made.Authorization(t.Context(), pull); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "accepts no token for repository:team/app:pull") {
+			t.Fatal(err)
+		}
+	}
+	if n, probes := w.asked.Load(), w.probes.Load(); n != 2 || probes != 1 {
+		t.Errorf("%d tokens and %d probes", n, probes)
+	}
+	if got := shows(t, made, push); got != "Bearer t3" {
+		t.Errorf("another right: %s", got)
+	}
+	c.advance(refusedFor)
+	if got := shows(t, made, pull); got != "Bearer t4" {
+		t.Errorf("after a while: %s", got)
+	}
+	if h, _ := made.Authorization(t.Context(), pull); !made.Refused(pull, h, nil) {
+		t.Error("after a while, no other try")
 	}
 }
 
